@@ -1,0 +1,42 @@
+"""fillmask: fill masks, restore missing text, with masked language models. Fast, and without torch.
+
+from fillmask import pipeline
+mlm = pipeline("fill-mask")
+mlm("I am <mask> to the bakery")
+"""
+
+from fillmask.errors import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    CorpusError,
+    CorruptCheckpointError,
+    FillMaskError,
+    FillMaskWarning,
+    InputError,
+    MissingExtraError,
+    NoMaskError,
+    TargetsError,
+    TextTooLongError,
+    UnsupportedModelError,
+)
+from fillmask.fill import FillMask, pipeline
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointNotFoundError",
+    "CorpusError",
+    "CorruptCheckpointError",
+    "FillMask",
+    "FillMaskError",
+    "FillMaskWarning",
+    "InputError",
+    "MissingExtraError",
+    "NoMaskError",
+    "TargetsError",
+    "TextTooLongError",
+    "UnsupportedModelError",
+    "__version__",
+    "pipeline",
+]

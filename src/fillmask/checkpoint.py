@@ -1,0 +1,81 @@
+"""Find a checkpoint and open it: the bundled model, or a Hugging Face folder.
+
+A checkpoint is a folder with config.json, model.safetensors (or shards) and
+tokenizer files. Opening one reads and checks its config; weights stay mapped
+and the tokenizer is read when asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from fillmask import encoders
+from fillmask.encoders.config import Config
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
+from fillmask.tokenizer import Tokenizer, load_tokenizer
+from fillmask.weights import Weights
+
+BUNDLED = "bundled"
+_BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint folder."""
+
+    name: str
+    folder: Path
+    config: Config
+
+    @cached_property
+    def weights(self) -> Weights:
+        """Tensors, memory-mapped."""
+        return Weights.of_folder(self.folder)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self.folder, encoders.longest(self.config))
+
+
+def open_checkpoint(model: str | Path | None = None) -> Checkpoint:
+    """Open the bundled model (None or "bundled") or a checkpoint folder.
+
+    Raises:
+        CheckpointNotFoundError: no such folder, or a file of it is missing.
+        CorruptCheckpointError: a file cannot be read.
+        UnsupportedModelError: the model's family is not implemented.
+    """
+    if model is None or model == BUNDLED:
+        return _open_folder(BUNDLED, _BUNDLED_FOLDER)
+    folder = Path(model)
+    if not folder.is_dir():
+        raise CheckpointNotFoundError(
+            f"there is no model {str(model)!r}; expected a folder with config.json, model.safetensors and tokenizer.json, or {BUNDLED!r}"
+        )
+    return _open_folder(str(model), folder)
+
+
+def _open_folder(name: str, folder: Path) -> Checkpoint:
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointNotFoundError(f"{path} is missing; expected a Hugging Face checkpoint folder") from error
+    except ValueError as error:
+        raise CorruptCheckpointError(f"{path} is not JSON ({error}); download it again") from error
+    if not isinstance(values, dict) or "model_type" not in values:
+        raise CorruptCheckpointError(f"{path} names no model_type; expected a Hugging Face model config")
+    config = Config(values)
+    encoders.check_family(config)
+    if not any((folder / weights).exists() for weights in ("model.safetensors", "model.safetensors.index.json")):
+        pickles = sorted(p.name for p in folder.glob("*.bin"))
+        if pickles:
+            raise CheckpointNotFoundError(
+                f"{folder} has its weights in {pickles[0]} only, a pickle, which can run code and is never read;"
+                " convert it: AutoModelForMaskedLM.from_pretrained(…).save_pretrained(…, safe_serialization=True)"
+            )
+        raise CheckpointNotFoundError(f"{folder / 'model.safetensors'} is missing; expected the weights there")
+    return Checkpoint(name, folder, config)

@@ -1,0 +1,77 @@
+"""Read a model's config.json strictly.
+
+A family reads each value that changes its arithmetic. A value that it does
+not implement is refused by name: it is never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
+
+
+class Config:
+    """A config.json with typed access."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    @property
+    def family(self) -> str:
+        return self.text("model_type")
+
+    def values(self) -> dict[str, Any]:
+        """All of it, as read."""
+        return dict(self._values)
+
+    def __contains__(self, key: str) -> bool:
+        return self._values.get(key) is not None
+
+    def raw(self, key: str, default: Any = None) -> Any:
+        value = self._values.get(key)
+        return default if value is None else value
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        value = self.raw(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise CorruptCheckpointError(f"config.json has {key}={value!r}; expected a whole number")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        value = self.raw(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise CorruptCheckpointError(f"config.json has {key}={value!r}; expected a number")
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.raw(key, default)
+        if not isinstance(value, bool):
+            raise CorruptCheckpointError(f"config.json has {key}={value!r}; expected true or false")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.raw(key, default)
+        if not isinstance(value, str):
+            raise CorruptCheckpointError(f"config.json has {key}={value!r}; expected a text")
+        return value
+
+    def require(self, key: str, *implemented: Any) -> None:
+        """Refuse the model unless `key` is absent or one of the implemented values.
+
+        Raises:
+            UnsupportedModelError: it is something else.
+        """
+        value = self.raw(key, implemented[0])
+        if value not in implemented:
+            raise UnsupportedModelError(
+                f"config.json has {key}={value!r}, which {self.family} here does not implement; expected {' or '.join(map(repr, implemented))}"
+            )
+
+    def divided(self, key: str, by: str) -> int:
+        """`key` divided by `by`, which must leave no rest."""
+        whole, parts = self.integer(key), self.integer(by)
+        if parts == 0 or whole % parts:
+            raise CorruptCheckpointError(f"config.json has {key}={whole}, which is not a multiple of {by}={parts}")
+        return whole // parts

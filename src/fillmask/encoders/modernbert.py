@@ -1,0 +1,162 @@
+"""ModernBERT (Warner et al. 2024): pre-norm layers, rotary positions, gated feed-forward.
+
+Some layers attend to all tokens, others to a window round each; the two kinds
+may rotate at different bases. The first layer has no attention norm, since
+the embeddings have just been normalised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fillmask.encoders import bricks
+from fillmask.encoders.bricks import Inputs
+from fillmask.encoders.config import Config
+from fillmask.encoders.graph import GraphBuilder
+from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
+
+_DEFAULT_THETA = {"full_attention": 160_000.0, "sliding_attention": 10_000.0}
+_OLD_THETA = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a kind of layer (global or local) shares: rotations at all positions and at the slots, and score biases for both."""
+
+    everywhere: tuple[str, str]
+    slots: tuple[str, str]
+    bias: str
+    slots_bias: str
+
+
+def layer_types(config: Config) -> list[str]:
+    """`full_attention` or `sliding_attention` for each layer, from the new or the old form of the config."""
+    layers = config.integer("num_hidden_layers", 22)
+    every = config.integer("global_attn_every_n_layers", 3)
+    if "layer_types" not in config and every == 0:
+        raise CorruptCheckpointError("config.json has global_attn_every_n_layers=0; expected 1 or more")
+    kinds = config.raw("layer_types") or ["sliding_attention" if i % every else "full_attention" for i in range(layers)]
+    if len(kinds) != layers:
+        raise CorruptCheckpointError(f"config.json has {len(kinds)} layer_types for num_hidden_layers={layers}")
+    unknown = set(kinds) - set(_DEFAULT_THETA)
+    if unknown:
+        raise UnsupportedModelError(
+            f"config.json has layer_types {sorted(unknown)}; expected full_attention or sliding_attention"
+        )
+    return list(kinds)
+
+
+def _theta(config: Config, kind: str) -> float:
+    parameters: dict[str, Any] = config.raw("rope_parameters", {}).get(kind) or {}
+    scaling = parameters.get("rope_type", "default")
+    if scaling != "default" or "rope_scaling" in config:
+        raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r} in {kind}; expected none")
+    theta = parameters.get("rope_theta", config.number(_OLD_THETA[kind], _DEFAULT_THETA[kind]))
+    return float(theta)
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of ModernBertForMaskedLM."""
+    inputs = bricks.inputs(g)
+    size = config.integer("hidden_size", 768)
+    vocab_size = config.integer("vocab_size", 50368)
+    eps = config.number("norm_eps", 1e-5)
+    norm_bias = config.flag("norm_bias", False)
+    head_size = config.raw("head_dim") or config.divided("hidden_size", "num_attention_heads")
+    kinds = layer_types(config)
+
+    words = g.weight("model.embeddings.tok_embeddings.weight", vocab_size, size)
+    x = bricks.embed(g, words, inputs.ids, size)
+    x = bricks.layer_norm(g, x, "model.embeddings.norm", size, eps, bias=norm_bias)
+    shared = {kind: _kind(g, config, inputs, kind, head_size) for kind in sorted(set(kinds))}
+    for number, kind in enumerate(kinds):
+        x = _layer(g, config, inputs, number, shared[kind], x, size, head_size, last=number == len(kinds) - 1)
+    if not kinds:
+        x = bricks.at_slots(g, x, inputs)
+
+    x = g.op("Gather", x, inputs.chosen)
+    x = bricks.layer_norm(g, x, "model.final_norm", size, eps, bias=norm_bias)
+    x = bricks.linear(g, x, "head.dense", size, size, bias=config.flag("classifier_bias", False))
+    x = bricks.activation(g, x, config.text("classifier_activation", "gelu"))
+    x = bricks.layer_norm(g, x, "head.norm", size, eps, bias=norm_bias)
+    decoder = words if config.flag("tie_word_embeddings", True) else g.weight("decoder.weight", vocab_size, size)
+    parts = [x, decoder] + ([g.weight("decoder.bias", vocab_size)] if config.flag("decoder_bias", True) else [])
+    bricks.log_probabilities(g, g.op("Gemm", *parts, transB=1), vocab_size)
+
+
+def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size: int) -> _Kind:
+    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
+    places = g.op("Range", g.whole(0), length, g.whole(1))
+    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
+    frequencies = (1.0 / np.power(np.float32(_theta(config, kind)), exponents)).astype(np.float32)
+    table = g.numbers(f"{kind}/frequencies", frequencies)
+    bias = slots_bias = bricks.padding_bias(g, inputs)
+    if kind == "sliding_attention":
+        reach = g.whole(config.integer("local_attention", 128) // 2)
+        bias = g.op("Add", bias, _beyond(g, g.op("Unsqueeze", places, g.wholes(1)), places, reach))
+        own = g.op("Unsqueeze", inputs.slots, g.wholes(1, 3))
+        slots_bias = g.op("Add", slots_bias, _beyond(g, own, places, reach))
+    return _Kind(
+        _angles(g, g.op("Unsqueeze", places, g.wholes(0, 1)), table),
+        _angles(g, g.op("Unsqueeze", inputs.slots, g.wholes(1)), table),
+        bias,
+        slots_bias,
+    )
+
+
+def _beyond(g: GraphBuilder, queries: str, keys: str, reach: str) -> str:
+    """`BLOCKED` where a key is further from the query than `reach`, else 0; positions broadcast."""
+    far = g.op("Greater", g.op("Abs", g.op("Sub", queries, keys)), reach)
+    return g.op("Mul", g.op("Cast", far, to=1), g.number(bricks.BLOCKED))
+
+
+def _angles(g: GraphBuilder, places: str, frequencies: str) -> tuple[str, str]:
+    """Cosines and sines, (…, L, D/2), for places (…, L)."""
+    angles = g.op("Mul", g.op("Unsqueeze", g.op("Cast", places, to=1), g.wholes(-1)), frequencies)
+    return g.op("Cos", angles), g.op("Sin", angles)
+
+
+def _rotate(g: GraphBuilder, x: str, angles: tuple[str, str]) -> str:
+    """Rotary positions (Su et al. 2021) on x (B, H, L, D): the two halves of D are the two coordinates."""
+    cos, sin = angles
+    a, b = g.split("Split", x, outputs=2, axis=-1, num_outputs=2)
+    left = g.op("Sub", g.op("Mul", a, cos), g.op("Mul", b, sin))
+    right = g.op("Add", g.op("Mul", b, cos), g.op("Mul", a, sin))
+    return g.op("Concat", left, right, axis=-1)
+
+
+def _layer(
+    g: GraphBuilder, config: Config, inputs: Inputs, number: int, kind: _Kind, x: str, size: int, head_size: int, *, last: bool
+) -> str:  # fmt: skip
+    prefix = f"model.layers.{number}"
+    heads = config.integer("num_attention_heads", 12)
+    inner = config.integer("intermediate_size", 1152)
+    eps = config.number("norm_eps", 1e-5)
+    norm_bias = config.flag("norm_bias", False)
+    attention_bias = config.flag("attention_bias", False)
+    mlp_bias = config.flag("mlp_bias", False)
+    width = heads * head_size
+
+    def project(y: str, part: int) -> str:
+        rows = (part * width, (part + 1) * width)
+        return bricks.linear(g, y, f"{prefix}.attn.Wqkv", 3 * width, size, bias=attention_bias, rows=rows)
+
+    normed = x if number == 0 else bricks.layer_norm(g, x, f"{prefix}.attn_norm", size, eps, bias=norm_bias)
+    k = bricks.split_heads(g, project(normed, 1), inputs.ids, heads, head_size)
+    v = bricks.split_heads(g, project(normed, 2), inputs.ids, heads, head_size)
+    like, angles, bias = inputs.ids, kind.everywhere, kind.bias
+    if last:
+        x, normed = bricks.at_slots(g, x, inputs), bricks.at_slots(g, normed, inputs)
+        like, angles, bias = inputs.slots, kind.slots, kind.slots_bias
+    q = _rotate(g, bricks.split_heads(g, project(normed, 0), like, heads, head_size), angles)
+    mixed = bricks.attend(g, q, _rotate(g, k, kind.everywhere), v, bias, heads, head_size)
+    x = g.op("Add", x, bricks.linear(g, mixed, f"{prefix}.attn.Wo", size, width, bias=attention_bias))
+
+    y = bricks.layer_norm(g, x, f"{prefix}.mlp_norm", size, eps, bias=norm_bias)
+    up = bricks.linear(g, y, f"{prefix}.mlp.Wi", 2 * inner, size, bias=mlp_bias, rows=(0, inner))
+    gate = bricks.linear(g, y, f"{prefix}.mlp.Wi", 2 * inner, size, bias=mlp_bias, rows=(inner, 2 * inner))
+    y = g.op("Mul", bricks.activation(g, up, config.text("hidden_activation", "gelu")), gate)
+    return g.op("Add", x, bricks.linear(g, y, f"{prefix}.mlp.Wo", size, inner, bias=mlp_bias))

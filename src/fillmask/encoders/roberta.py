@@ -1,0 +1,28 @@
+"""RoBERTa (Liu et al. 2019), and with it DistilRoBERTa, XLM-RoBERTa and CamemBERT.
+
+BERT's encoder with positions numbered from the padding id up, over the tokens
+that are not padding, and a head that always uses gelu.
+"""
+
+from __future__ import annotations
+
+from fillmask.encoders import bert, bricks
+from fillmask.encoders.config import Config
+from fillmask.encoders.graph import GraphBuilder
+
+ROBERTA = bert.Names(
+    base="roberta",
+    dense="lm_head.dense",
+    norm="lm_head.layer_norm",
+    decoder="lm_head.decoder.weight",
+    bias=("lm_head.bias", "lm_head.decoder.bias"),
+)
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of RobertaForMaskedLM."""
+    inputs = bricks.inputs(g)
+    pad = g.whole(config.integer("pad_token_id", 1))
+    real = g.op("Cast", g.op("Not", g.op("Equal", inputs.ids, pad)), to=7)
+    positions = g.op("Add", g.op("Mul", g.op("CumSum", real, g.whole(1)), real), pad)
+    bert.encode_and_predict(g, config, inputs, ROBERTA, positions, head_act="gelu")

@@ -1,0 +1,70 @@
+"""Engines run an encoder graph; they know nothing of text.
+
+One protocol, `Engine`; `load` picks an implementation by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fillmask.checkpoint import Checkpoint
+from fillmask.errors import InputError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+ENGINES = ("onnxruntime",)
+PRECISIONS = ("auto", "float32")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch with the places that are asked for.
+
+    Attributes:
+        input_ids: token ids, (rows, length).
+        attention_mask: 1 for a token, 0 for padding, (rows, length).
+        token_type_ids: segment of each token, (rows, length).
+        mask_slots: positions asked for in each row, (rows, slots); rows with fewer are filled up with 0.
+        mask_chosen: the slots that are not filling, as indices into the flattened slots, (masks,).
+    """
+
+    input_ids: Ints
+    attention_mask: Ints
+    token_type_ids: Ints
+    mask_slots: Ints
+    mask_chosen: Ints
+
+
+class Engine(Protocol):
+    """Runs one checkpoint's graph."""
+
+    name: str
+    precision: str
+
+    def run(self, batch: Batch) -> Floats:
+        """Log-probabilities at the places asked for, (masks, vocabulary), row by row."""
+        ...
+
+
+def load(
+    checkpoint: Checkpoint, *, engine: str = "onnxruntime", precision: str = "auto", threads: int | None = None
+) -> Engine:
+    """The named engine, ready to run the checkpoint.
+
+    Raises:
+        InputError: no such engine or precision.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise InputError(f"there is no precision {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; expected 1 or more")
+    from fillmask.engines.onnxruntime import OnnxRuntime
+
+    return OnnxRuntime(checkpoint, threads=threads)

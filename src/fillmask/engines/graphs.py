@@ -1,0 +1,77 @@
+"""Encoder graphs on disk, so that a second start need not build them.
+
+A graph depends on the config and on the names, types and shapes of the
+weights, not on their values; its key is a digest of those and of the graph
+code's version. Where nothing can be written the graph is built in memory each
+time, and a cached file that cannot be read is built again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fillmask import encoders
+from fillmask.encoders import Graph
+
+if TYPE_CHECKING:
+    from fillmask.checkpoint import Checkpoint
+
+_DIGEST = 32  # bytes of SHA-256 before the payload
+
+
+def cache_folder() -> Path:
+    """`FILLMASK_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("FILLMASK_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "fillmask"
+
+
+def graph_key(checkpoint: Checkpoint) -> str:
+    """Digest of everything that decides the graph."""
+    parts = [encoders.VERSION, checkpoint.config.values(), checkpoint.weights.layout()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def cached_graph(checkpoint: Checkpoint) -> Graph:
+    """The checkpoint's graph, from the cache or built (and then kept)."""
+    path = cache_folder() / "graphs" / f"{graph_key(checkpoint)}.graph"
+    graph = _read(path)
+    if graph is None:
+        graph = encoders.build(checkpoint.config, checkpoint.weights)
+        _write(path, graph)
+    return graph
+
+
+def _read(path: Path) -> Graph | None:
+    """The graph in a cache file; None where there is none or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    payload = data[_DIGEST:]
+    if hashlib.sha256(payload).digest() != data[:_DIGEST]:
+        return None
+    head, _, model = payload.partition(b"\n")
+    return Graph(model, tuple(json.loads(head)))
+
+
+def _write(path: Path, graph: Graph) -> None:
+    payload = json.dumps(graph.references).encode() + b"\n" + graph.model
+    # A cache that cannot be written costs time, not the answer.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(part, path)
+        except OSError:
+            os.unlink(part)

@@ -1,0 +1,268 @@
+"""Fill masks: the call of transformers' fill-mask pipeline, on `MaskedLM`.
+
+Results have the shape, the values and the messages of transformers'
+`pipeline("fill-mask")`; where fillmask does more it says so here: `<mask>` and
+`[MASK]` are understood with every model, a text that is too long or is no text
+is an error that says so, and lists are batched whatever `batch_size` says.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from fillmask.batching import Masked
+from fillmask.engines import Floats
+from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TargetsError
+from fillmask.masked_lm import MaskedLM
+from fillmask.tokenizer import Tokenizer, check_text
+
+MASK_SPELLINGS = ("<mask>", "[MASK]")
+_STREAM_CHUNK = 64
+
+
+class Candidate(TypedDict):
+    """One answer for one mask."""
+
+    score: float
+    token: int
+    token_str: str
+    sequence: str
+
+
+Filled = list[Candidate] | list[list[Candidate]]
+
+
+class FillMask:
+    """Ranked fillings for the masks of a text.
+
+    Args:
+        model: None for the bundled model, or a checkpoint folder.
+        engine: "onnxruntime".
+        precision: "auto" or "float32".
+        threads: threads for one batch; all cores by default.
+        top_k: answers a mask, unless the call says otherwise.
+        targets: words to choose from, unless the call says otherwise.
+        tokenizer_kwargs: as for the call.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+        InputError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        engine: str = "onnxruntime",
+        precision: str = "auto",
+        threads: int | None = None,
+        top_k: int | None = None,
+        targets: str | Sequence[str] | None = None,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = MaskedLM(model, engine=engine, precision=precision, threads=threads)
+        self.tokenizer: Tokenizer = self.model.tokenizer
+        if self.tokenizer.mask_token is None or self.tokenizer.mask_token_id is None:
+            raise InputError("The tokenizer does not define a `mask_token`.")
+        self.mask_token: str = self.tokenizer.mask_token
+        self.mask_token_id: int = self.tokenizer.mask_token_id
+        self._top_k = 5 if top_k is None else _checked_top_k(top_k)
+        self._targets = None if targets is None else self._target_ids(targets)
+        self._tokenizer_kwargs = tokenizer_kwargs
+
+    def __call__(
+        self,
+        inputs: str | Iterable[str],
+        *,
+        top_k: int | None = None,
+        targets: str | Sequence[str] | None = None,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+    ) -> Any:
+        """The likeliest tokens for each mask.
+
+        Args:
+            inputs: a text, a list or tuple of texts, or any other iterable of
+                texts (a generator, an open file), which is read as results are taken.
+            top_k: answers a mask, 5 by default, at most as many as there are targets.
+            targets: choose among these only. Each stands for one token: a word
+                that the vocabulary lacks is replaced by its first sub-word, with a warning.
+            tokenizer_kwargs: `truncation`, `max_length`, `add_special_tokens`.
+            batch_size: accepted for transformers' sake; batches are made by length.
+
+        Returns:
+            For a text with one mask, a list of candidates, best first; with
+            several masks, such a list for each. For a list of texts, a list of
+            those (a list of one text is treated as the text); for another
+            iterable, an iterator over them. A candidate has `score`
+            (probability in the whole vocabulary), `token`, `token_str` and
+            `sequence`, the text with the mask filled; where a text has several
+            masks the others stay, and so do special tokens.
+
+        Raises:
+            NoMaskError: a text has no mask.
+            TextTooLongError: a text has more tokens than the model has positions.
+            TargetsError: no target can be used.
+            InputError: an input is not a text, or an option is wrong.
+        """
+        count = self._top_k if top_k is None else _checked_top_k(top_k)
+        chosen = self._targets if targets is None else self._target_ids(targets)
+        options = self._tokenizer_kwargs if tokenizer_kwargs is None else tokenizer_kwargs
+        if isinstance(inputs, str):
+            return self._fill([self._masked(inputs, options)], count, chosen)[0]
+        if isinstance(inputs, (list, tuple)):
+            results = self._fill([self._masked(text, options) for text in inputs], count, chosen)
+            return results[0] if len(results) == 1 else results
+        if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, Mapping)):
+            return self._stream(iter(inputs), count, chosen, options)
+        check_text(inputs)
+        raise AssertionError("unreachable: not a text, and check_text passed it")
+
+    def _stream(
+        self, texts: Iterator[str], top_k: int, targets: npt.NDArray[np.int64] | None, options: Mapping[str, Any] | None
+    ) -> Iterator[Filled]:
+        while chunk := list(islice(texts, _STREAM_CHUNK)):
+            ready: list[Masked] = []
+            failure: InputError | None = None
+            for text in chunk:
+                try:
+                    ready.append(self._masked(text, options))
+                except InputError as error:
+                    failure = error
+                    break
+            # Those before a bad text are answered before it is reported.
+            yield from self._fill(ready, top_k, targets)
+            if failure is not None:
+                raise failure
+
+    def _masked(self, text: str, options: Mapping[str, Any] | None) -> Masked:
+        """Tokenise, and find the masks."""
+        check_text(text)
+        for spelling in MASK_SPELLINGS:
+            if spelling != self.mask_token:
+                text = text.replace(spelling, self.mask_token)
+        encoding = self.tokenizer.encode_text(text, options)
+        positions = [place for place, token in enumerate(encoding.ids) if token == self.mask_token_id]
+        if not positions:
+            raise NoMaskError(f"No mask_token ({self.mask_token}) found on the input")
+        return Masked(encoding.ids, encoding.type_ids, positions)
+
+    def _fill(self, items: Sequence[Masked], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
+        results: list[Filled] = [[] for _ in items]
+        for index, log_probabilities in self.model.log_probabilities(items):
+            results[index] = self._candidates(items[index], log_probabilities, top_k, targets)
+        return results
+
+    def _candidates(
+        self, item: Masked, log_probabilities: Floats, top_k: int, targets: npt.NDArray[np.int64] | None
+    ) -> Filled:
+        if targets is not None:
+            log_probabilities = log_probabilities[:, targets]
+        best = top_indices(log_probabilities, top_k)
+        scores = np.exp(np.take_along_axis(log_probabilities, best, axis=1)).tolist()
+        tokens = (best if targets is None else targets[best]).tolist()
+        single = len(item.positions) == 1
+        pad = self.tokenizer.pad_token_id
+        rows: list[list[Candidate]] = []
+        for position, row_scores, row_tokens in zip(item.positions, scores, tokens, strict=True):
+            row: list[Candidate] = []
+            for score, token in zip(row_scores, row_tokens, strict=True):
+                ids = [*item.ids[:position], token, *item.ids[position + 1 :]]
+                # As in transformers: padding is dropped, and with several masks
+                # special tokens stay, since the other masks are among them.
+                sequence = self.tokenizer.decode([i for i in ids if i != pad], skip_special_tokens=single)
+                row.append(
+                    {"score": score, "token": token, "token_str": self.tokenizer.decode(token), "sequence": sequence}
+                )
+            rows.append(row)
+        return rows[0] if single else rows
+
+    def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+        words = [targets] if isinstance(targets, str) else list(targets)
+        vocab = self.tokenizer.vocab
+        found: dict[int, None] = {}
+        for word in words:
+            check_text(word)
+            number = vocab.get(word)
+            if number is None:
+                pieces = self.tokenizer.encode(word, add_special_tokens=False)
+                start = f"The specified target token `{word}` does not exist in the model vocabulary. "
+                if not pieces:
+                    warnings.warn(
+                        start + "We cannot replace it with anything meaningful, ignoring it",
+                        FillMaskWarning,
+                        stacklevel=3,
+                    )
+                    continue
+                number = pieces[0]
+                warnings.warn(
+                    start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.",
+                    FillMaskWarning,
+                    stacklevel=3,
+                )
+            found[number] = None
+        if not found:
+            raise TargetsError("At least one target must be provided when passed.")
+        return np.array(list(found), np.int64)
+
+
+def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Column indices of the `count` largest values of each row, largest first; of equals, the lower index.
+
+    Args:
+        values: (rows, columns).
+
+    Returns:
+        (rows, min(count, columns)).
+    """
+    columns = values.shape[1]
+    count = min(count, columns)
+    if count == 0:
+        return np.zeros((len(values), 0), np.int64)
+    if count == columns:
+        picked = np.broadcast_to(np.arange(columns), values.shape)
+    else:
+        # argpartition may take any of several equal values at the border; sorting
+        # by index first makes the rest deterministic.
+        picked = np.sort(np.argpartition(values, columns - count, axis=1)[:, columns - count :], axis=1)
+    order = np.argsort(-np.take_along_axis(values, picked, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(picked, order, axis=1)
+
+
+def _checked_top_k(top_k: int) -> int:
+    if isinstance(top_k, bool) or not isinstance(top_k, (int, np.integer)) or top_k < 0:
+        raise InputError(f"top_k is {top_k!r}; expected a whole number, 0 or more")
+    return int(top_k)
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path | None = None,
+    *,
+    engine: str = "onnxruntime",
+    precision: str = "auto",
+    threads: int | None = None,
+    top_k: int | None = None,
+    targets: str | Sequence[str] | None = None,
+    tokenizer_kwargs: Mapping[str, Any] | None = None,
+) -> FillMask:
+    """The entry point of transformers' tutorial: `pipeline("fill-mask")`.
+
+    Arguments are those of `FillMask`.
+
+    Raises:
+        InputError: another task than "fill-mask".
+        CheckpointError: the model cannot be opened.
+    """
+    if task not in (None, "fill-mask"):
+        raise InputError(f"there is no task {task!r}; expected 'fill-mask'")
+    return FillMask(
+        model, engine=engine, precision=precision, threads=threads, top_k=top_k, targets=targets, tokenizer_kwargs=tokenizer_kwargs
+    )  # fmt: skip

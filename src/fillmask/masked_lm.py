@@ -1,0 +1,70 @@
+"""The core object: what are the log-probabilities at these masked positions?
+
+Everything a user sees is built on that one question. `MaskedLM` knows ids and
+positions; texts belong to the tasks above it, graphs to the engine below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fillmask import engines
+from fillmask.batching import Masked, collate, plan
+from fillmask.checkpoint import Checkpoint, open_checkpoint
+from fillmask.engines import Floats
+from fillmask.errors import InputError
+from fillmask.tokenizer import Tokenizer
+
+
+class MaskedLM:
+    """A checkpoint with its tokenizer and an engine.
+
+    Args:
+        model: None for the bundled model, or a checkpoint folder.
+        engine: name of the engine, see `fillmask.engines.ENGINES`.
+        precision: "auto" or "float32".
+        threads: threads for one batch; all cores by default.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+        InputError: no such engine or precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        engine: str = "onnxruntime",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.checkpoint: Checkpoint = open_checkpoint(model)
+        self.tokenizer: Tokenizer = self.checkpoint.tokenizer
+        self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads)
+        self.vocab_size = self.checkpoint.config.integer("vocab_size")
+
+    def log_probabilities(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:
+        """Log-probabilities at the positions of each item.
+
+        Yields:
+            The item's index and an array (positions, vocabulary), in the order
+            in which batches are computed, so that a caller can reduce each
+            before the next is made. Every index comes exactly once.
+
+        Raises:
+            InputError: a token id is outside the model's vocabulary.
+        """
+        pad = self.tokenizer.pad_token_id or 0
+        for indices in plan(items):
+            batch = collate([items[i] for i in indices], pad)
+            if batch.input_ids.max() >= self.vocab_size:
+                raise InputError(
+                    f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"
+                )
+            found = self.engine.run(batch)
+            start = 0
+            for index in indices:
+                stop = start + len(items[index].positions)
+                yield index, found[start:stop]
+                start = stop

@@ -1,0 +1,305 @@
+"""A checkpoint's tokenizer: text to ids and back, as transformers does it.
+
+A thin layer over the `tokenizers` library. It reads tokenizer.json, or the
+older vocab.txt (BERT) and vocab.json with merges.txt (RoBERTa), and the names
+of the special tokens. It knows nothing of models beyond their length limit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken
+from tokenizers import Tokenizer as Backend
+
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError, TextTooLongError
+
+_ROLES = ("mask_token", "pad_token", "unk_token", "cls_token", "sep_token", "bos_token", "eos_token")
+_TOKENIZER_OPTIONS = (
+    "truncation",
+    "max_length",
+    "add_special_tokens",
+    "padding",
+    "return_tensors",
+    "return_attention_mask",
+    "return_token_type_ids",
+)
+_NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Token ids of one text, and their token types (segments)."""
+
+    ids: list[int]
+    type_ids: list[int]
+
+
+class Tokenizer:
+    """Ids, tokens and texts of one vocabulary.
+
+    Args:
+        backend: the tokenizer itself; its padding and truncation are turned off.
+        special: names of the special tokens, `mask_token` among them.
+        limit: most tokens a text may have.
+    """
+
+    def __init__(
+        self, backend: Backend, special: Mapping[str, str | None], limit: int, *, clean_up: bool = False
+    ) -> None:
+        backend.no_padding()
+        backend.no_truncation()
+        self.backend = backend
+        self.model_max_length = limit
+        self._special = dict(special)
+        # transformers refuses to "clean up" byte-level BPE, whose spaces are the text's own.
+        self._clean_up = clean_up and type(backend.model).__name__ != "BPE"
+
+    @property
+    def mask_token(self) -> str | None:
+        return self._special.get("mask_token")
+
+    @property
+    def mask_token_id(self) -> int | None:
+        return self._id("mask_token")
+
+    @property
+    def pad_token(self) -> str | None:
+        return self._special.get("pad_token")
+
+    @property
+    def pad_token_id(self) -> int | None:
+        return self._id("pad_token")
+
+    def _id(self, role: str) -> int | None:
+        token = self._special.get(role)
+        number: int | None = None if token is None else self.backend.token_to_id(token)
+        return number
+
+    @cached_property
+    def vocab(self) -> dict[str, int]:
+        """Token to id, added tokens included."""
+        return self.backend.get_vocab(with_added_tokens=True)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Token to id, added tokens included."""
+        return self.vocab
+
+    def __len__(self) -> int:
+        return self.backend.get_vocab_size(with_added_tokens=True)
+
+    def encode_text(self, text: str, options: Mapping[str, Any] | None = None) -> Encoding:
+        """Ids with special tokens.
+
+        Args:
+            options: transformers' `tokenizer_kwargs`: `truncation`, `max_length`
+                and `add_special_tokens` act; padding and tensor options have no
+                effect on the answers and are accepted.
+
+        Raises:
+            InputError: not a text, a lone surrogate, or an unknown option.
+            TextTooLongError: more tokens than the limit, and truncation was not asked for.
+        """
+        options = options or {}
+        unknown = set(options) - set(_TOKENIZER_OPTIONS)
+        if unknown:
+            raise InputError(
+                f"tokenizer_kwargs has {', '.join(sorted(unknown))}; expected any of {', '.join(_TOKENIZER_OPTIONS)}"
+            )
+        check_text(text)
+        found = self.backend.encode(text, add_special_tokens=options.get("add_special_tokens", True))
+        truncation = options.get("truncation", False)
+        if truncation not in (False, None, "do_not_truncate"):
+            limit = options.get("max_length") or self.model_max_length
+            if len(found.ids) > limit:
+                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)))
+        if len(found.ids) > self.model_max_length:
+            raise TextTooLongError(
+                f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it, or pass tokenizer_kwargs={{'truncation': True}}"
+            )
+        return Encoding(found.ids, found.type_ids)
+
+    def _truncated(self, text: str, limit: int, add_special_tokens: bool) -> Encoding:
+        self.backend.enable_truncation(limit)
+        try:
+            cut = self.backend.encode(text, add_special_tokens=add_special_tokens)
+        finally:
+            self.backend.no_truncation()
+        return Encoding(cut.ids, cut.type_ids)
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """Token ids of a text of any length."""
+        check_text(text)
+        return list(self.backend.encode(text, add_special_tokens=add_special_tokens).ids)
+
+    def tokenize(self, text: str) -> list[str]:
+        """Tokens of a text, without special tokens."""
+        return [str(self.backend.id_to_token(number)) for number in self.encode(text, add_special_tokens=False)]
+
+    def decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False) -> str:
+        """Text of some ids."""
+        ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
+        text = self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
+        return _clean_up(text) if self._clean_up else text
+
+    def convert_ids_to_tokens(self, token_id: int) -> str | None:
+        """The token with this id."""
+        return self.backend.id_to_token(token_id)
+
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of this token."""
+        return self.backend.token_to_id(token)
+
+
+def check_text(text: object) -> None:
+    """Raise InputError unless `text` is a string that UTF-8 can hold."""
+    if not isinstance(text, str):
+        raise InputError(
+            f"the input is {text!r:.60}, of type {type(text).__name__}; expected a text (str) or a list of texts"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text has a lone surrogate ({text[error.start]!a}) at character {error.start}, which is not a character; decode the input with errors='replace'"
+        ) from error
+
+
+# BERT's detokenisation, as transformers applies it when the tokenizer's config asks for it.
+_CLEAN_UPS = (
+    (" .", "."),
+    (" ?", "?"),
+    (" !", "!"),
+    (" ,", ","),
+    (" ' ", "'"),
+    (" n't", "n't"),
+    (" 'm", "'m"),
+    (" 's", "'s"),
+    (" 've", "'ve"),
+    (" 're", "'re"),
+)
+
+
+def _clean_up(text: str) -> str:
+    for spaced, joined in _CLEAN_UPS:
+        text = text.replace(spaced, joined)
+    return text
+
+
+def load_tokenizer(folder: Path, longest: int) -> Tokenizer:
+    """The tokenizer of a checkpoint folder.
+
+    Args:
+        longest: tokens that the model has positions for; a smaller limit in the
+            tokenizer's own config wins.
+
+    Raises:
+        CheckpointNotFoundError: there are no tokenizer files.
+        CorruptCheckpointError: they cannot be read.
+    """
+    config = _json(folder / "tokenizer_config.json")
+    special: dict[str, str | None] = {}
+    for source in (_json(folder / "special_tokens_map.json"), config):
+        special.update({role: _token_text(source[role]) for role in _ROLES if source.get(role) is not None})
+    backend = _backend(folder, config, special)
+    for role, guesses in (("mask_token", ("<mask>", "[MASK]")), ("pad_token", ("<pad>", "[PAD]"))):
+        if role not in special:
+            special[role] = next((g for g in guesses if backend.token_to_id(g) is not None), None)
+    limit = config.get("model_max_length") or _NO_LIMIT
+    clean_up = config.get("clean_up_tokenization_spaces")
+    return Tokenizer(backend, special, min(int(min(limit, _NO_LIMIT)), longest), clean_up=bool(clean_up))
+
+
+def _backend(folder: Path, config: Mapping[str, Any], special: dict[str, str | None]) -> Backend:
+    try:
+        if (folder / "tokenizer.json").exists():
+            return Backend.from_file(str(folder / "tokenizer.json"))
+        if (folder / "merges.txt").exists() and (folder / "vocab.json").exists():
+            return _roberta_files(folder, special)
+        if (folder / "vocab.txt").exists():
+            return _bert_files(folder, config, special)
+    except Exception as error:  # tokenizers raises bare Exception for a broken file
+        raise CorruptCheckpointError(
+            f"the tokenizer in {folder} cannot be read ({error}); download it again"
+        ) from error
+    raise CheckpointNotFoundError(
+        f"{folder} has no tokenizer; expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt"
+    )
+
+
+def _roberta_files(folder: Path, special: dict[str, str | None]) -> Backend:
+    from tokenizers import decoders, models, pre_tokenizers, processors
+
+    backend = Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    names = {
+        "bos_token": "<s>",
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "mask_token": "<mask>",
+    }
+    special.update({role: special.get(role) or name for role, name in names.items()})
+    # The mask swallows the space before it, as in transformers' RobertaTokenizer.
+    backend.add_special_tokens(
+        [AddedToken(str(special[r]), special=True, lstrip=r == "mask_token", normalized=False) for r in names]
+    )
+    eos, bos = (_with_id(backend, str(special[role])) for role in ("eos_token", "bos_token"))
+    backend.post_processor = processors.RobertaProcessing(eos, bos, True, False)
+    return backend
+
+
+def _bert_files(folder: Path, config: Mapping[str, Any], special: dict[str, str | None]) -> Backend:
+    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    special.update({role: special.get(role) or name for role, name in names.items()})
+    backend = Backend(models.WordPiece.from_file(str(folder / "vocab.txt"), unk_token=str(special["unk_token"])))
+    backend.normalizer = normalizers.BertNormalizer(
+        lowercase=config.get("do_lower_case", True),
+        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+        strip_accents=config.get("strip_accents"),
+    )
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix="##")
+    backend.add_special_tokens([AddedToken(str(special[r]), special=True, normalized=False) for r in names])
+    sep, cls = (_with_id(backend, str(special[role])) for role in ("sep_token", "cls_token"))
+    backend.post_processor = processors.BertProcessing(sep, cls)
+    return backend
+
+
+def _with_id(backend: Backend, token: str) -> tuple[str, int]:
+    number = backend.token_to_id(token)
+    if number is None:
+        raise KeyError(f"the vocabulary has no {token}")
+    return token, number
+
+
+def _token_text(value: Any) -> str | None:
+    """A special token is written as a text, or as an object with its `content`."""
+    content = value.get("content") if isinstance(value, dict) else value
+    return content if isinstance(content, str) else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CorruptCheckpointError(f"{path} is not JSON ({error}); download it again") from error
+    if not isinstance(value, dict):
+        raise CorruptCheckpointError(f"{path} holds {type(value).__name__}; expected a JSON object")
+    return value

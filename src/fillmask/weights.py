@@ -1,0 +1,142 @@
+"""The tensors of a safetensors checkpoint, memory-mapped.
+
+Knows names, shapes and bytes; knows nothing of what a tensor is for. The
+`safetensors` library checks each file's header; the arrays are then mapped
+here, because its numpy reader copies every tensor and has no bfloat16.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
+
+Array = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float32]
+
+# bfloat16 is read as its 16 bits and widened to float32 by `Weights.floats`.
+_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U8": "u1",
+    "BOOL": "?",
+}
+_SLICE = re.compile(r"(?P<name>.+)\[(?P<start>\d+):(?P<stop>\d+)\]")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    dtype: str
+    shape: tuple[int, ...]
+    buffer: mmap.mmap
+    offset: int
+
+
+class Weights:
+    """Named tensors of one or several safetensors files.
+
+    Raises:
+        CheckpointNotFoundError: a file or shard is missing.
+        CorruptCheckpointError: a file is truncated, or its header lies.
+    """
+
+    def __init__(self, files: list[Path]) -> None:
+        self._entries: dict[str, _Entry] = {}
+        for path in files:
+            self._open(path)
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Weights:
+        """`model.safetensors`, or the shards that `model.safetensors.index.json` names."""
+        index = folder / "model.safetensors.index.json"
+        single = folder / "model.safetensors"
+        if single.exists() or not index.exists():
+            return cls([single])
+        try:
+            names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise CorruptCheckpointError(
+                f"{index} is not a safetensors index: expected JSON with a weight_map; download it again"
+            ) from error
+        if any(Path(name).name != name for name in names):
+            raise CorruptCheckpointError(f"{index} names a shard outside its folder; expected plain file names")
+        return cls([folder / name for name in names])
+
+    def _open(self, path: Path) -> None:
+        try:
+            with safe_open(path, framework="np"):
+                pass
+            with open(path, "rb") as file:
+                buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise CheckpointNotFoundError(f"{path} is missing; expected the weights there") from error
+        except (SafetensorError, ValueError, OSError) as error:
+            raise CorruptCheckpointError(
+                f"{path} is not a whole safetensors file ({error}); download it again"
+            ) from error
+        (length,) = struct.unpack("<Q", buffer[:8])
+        for name, entry in json.loads(buffer[8 : 8 + length]).items():
+            if name != "__metadata__":
+                self._entries[name] = _Entry(
+                    entry["dtype"], tuple(entry["shape"]), buffer, 8 + length + entry["data_offsets"][0]
+                )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._entries)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._entries[name].shape
+
+    def layout(self) -> list[tuple[str, str, tuple[int, ...]]]:
+        """Name, dtype and shape of every tensor, sorted: what a graph depends on, as values are not."""
+        return sorted((name, e.dtype, e.shape) for name, e in self._entries.items())
+
+    @property
+    def parameters(self) -> int:
+        """Numbers stored in the files."""
+        return sum(int(np.prod(e.shape)) for e in self._entries.values())
+
+    def array(self, name: str) -> Array:
+        """The tensor as it is stored (bfloat16 as uint16), read-only and not copied."""
+        entry = self._entries[name]
+        try:
+            dtype = np.dtype(_DTYPES[entry.dtype])
+        except KeyError:
+            raise CorruptCheckpointError(
+                f"tensor {name} has dtype {entry.dtype}; expected one of {', '.join(_DTYPES)}"
+            ) from None
+        count = int(np.prod(entry.shape))
+        return np.frombuffer(entry.buffer, dtype, count, entry.offset).reshape(entry.shape)
+
+    def floats(self, reference: str) -> Floats:
+        """The tensor in float32; a view of the file where it is stored so.
+
+        Args:
+            reference: `name`, or `name[start:stop]` for some of its rows.
+        """
+        match = _SLICE.fullmatch(reference)
+        name = match["name"] if match else reference
+        stored = self.array(name)
+        if match:
+            stored = stored[int(match["start"]) : int(match["stop"])]
+        if self._entries[name].dtype == "BF16":
+            return (stored.astype(np.uint32) << 16).view(np.float32)
+        return stored.astype(np.float32, copy=False)

@@ -151,7 +151,9 @@ class FillMask:
         encoding = self.tokenizer.encode_text(text, options)
         positions = [place for place, token in enumerate(encoding.ids) if token == self.mask_token_id]
         if not positions:
-            raise NoMaskError(f"No mask_token ({self.mask_token}) found on the input")
+            raise NoMaskError(
+                f"No mask_token ({self.mask_token}) found on the input; write <mask> where a word is missing"
+            )
         return Masked(encoding.ids, encoding.type_ids, positions)
 
     def _fill(self, items: Sequence[Masked], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
@@ -224,16 +226,16 @@ def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
     """
     columns = values.shape[1]
     count = min(count, columns)
+    best = np.zeros((len(values), count), np.int64)
     if count == 0:
-        return np.zeros((len(values), 0), np.int64)
-    if count == columns:
-        picked = np.broadcast_to(np.arange(columns), values.shape)
-    else:
-        # argpartition may take any of several equal values at the border; sorting
-        # by index first makes the rest deterministic.
-        picked = np.sort(np.argpartition(values, columns - count, axis=1)[:, columns - count :], axis=1)
-    order = np.argsort(-np.take_along_axis(values, picked, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(picked, order, axis=1)
+        return best
+    borders = np.partition(values, columns - count, axis=1)[:, columns - count]
+    for row, border, places in zip(values, borders, best, strict=True):
+        above = np.flatnonzero(row > border)
+        level = np.flatnonzero(row == border)[: count - len(above)]
+        picked = np.concatenate([above, level])
+        places[:] = picked[np.argsort(-row[picked], kind="stable")]
+    return best
 
 
 def _checked_top_k(top_k: int) -> int:

@@ -25,9 +25,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from transformers import ModernBertConfig, ModernBertForMaskedLM
+from fillmask.errors import MissingExtraError
+
+try:
+    import torch
+    from torch import Tensor, nn
+    from transformers import ModernBertConfig, ModernBertForMaskedLM
+except ImportError as missing:
+    raise MissingExtraError("training", "train") from missing
 
 from fillmask.training.masking import mask_exactly
 from fillmask.training.packing import SpecialIds, segments

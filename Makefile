@@ -1,0 +1,56 @@
+# Two commands do all set-up: `make run` and `make test`.
+#
+#   make run     install into .venv and answer the tutorial's phrases
+#   make test    lint, then the torch-free tests in .venv, then the training and conformance tests in .venv-train
+#   make lint    ruff and mypy
+#   make bench   the benchmarks behind the README's numbers (needs .venv-train)
+
+PYTHON ?= python3
+# The CPU build that the tests were made with; set TORCH= to use another.
+TORCH ?= torch==2.13.0
+PIP = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test test-base test-train lint bench clean
+
+run: .venv/.run
+	.venv/bin/fillmask fill \
+		"Read the rest of this <mask> to understand things in more detail" \
+		"At a <mask> you can drink beer and wine" \
+		"Performing additions and subtractions is a part of <mask>" \
+		"I am <mask> to the bakery"
+
+test: lint test-base test-train
+
+# What pip installs for a user, and the test runner: no torch.
+test-base: .venv/.dev
+	.venv/bin/python -m pytest tests --ignore tests/conformance --ignore tests/training
+
+test-train: .venv-train/.done
+	.venv-train/bin/python -m pytest tests/conformance tests/training
+
+lint: .venv-train/.done
+	.venv-train/bin/ruff check .
+	.venv-train/bin/ruff format --check .
+	.venv-train/bin/mypy
+
+bench: .venv-train/.done
+	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/one_phrase.py
+
+clean:
+	rm -rf .venv .venv-train
+
+.venv/.run: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) --editable .
+	touch $@
+
+.venv/.dev: .venv/.run
+	.venv/bin/python $(PIP) --editable '.[dev]'
+	touch $@
+
+.venv-train/.done: pyproject.toml
+	$(PYTHON) -m venv .venv-train
+	.venv-train/bin/python $(PIP) '$(TORCH)'
+	.venv-train/bin/python $(PIP) --editable '.[train,dev]'
+	touch $@

@@ -1,0 +1,107 @@
+"""The `fillmask` command.
+
+Each subcommand is a thin file of this package, imported when it is called, so
+that a short question does not wait for what it does not use. This file turns
+exceptions into one line on stderr and an exit code: 1 failure, 2 wrong usage,
+3 some rows failed (each was named), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+SUBCOMMANDS = {
+    "fill": "Rank the words that fit each mask of a text.",
+    "models": "List and describe models.",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fillmask.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Their one-line helps are here already: nothing need be imported to print them.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from fillmask import __version__
+
+        click.echo(f"fillmask {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
+def fillmask() -> None:
+    """Fill masks and restore missing text with masked language models."""
+
+
+def main() -> None:
+    """Run the command and exit."""
+    warnings.showwarning = _show_warning
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command with `arguments` and return its exit code."""
+    from fillmask.errors import FillMaskError
+
+    try:
+        # Not click's own main: it turns a closed pipe into exit code 1.
+        with fillmask.make_context("fillmask", arguments) as context:
+            code = fillmask.invoke(context)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "fillmask"
+        complain(f"{error.format_message().rstrip('.')}; see '{path} --help'")
+        return error.exit_code
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone: say nothing, and keep Python from
+        # complaining when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (FillMaskError, OSError) as error:
+        complain(str(error))
+        return 1
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    click.echo(f"fillmask: {' '.join(message.split())}", err=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    from fillmask.errors import FillMaskWarning
+
+    if issubclass(category, FillMaskWarning):
+        complain(f"warning: {message}")

@@ -1,0 +1,100 @@
+"""What the terminal shows: filled sentences with bars for their probabilities."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from fillmask.fill import Candidate
+
+_BAR = 20
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_CIRCLED = "①②③④⑤⑥⑦⑧⑨"
+
+
+def bar(share: float, width: int = _BAR) -> Text:
+    """A bar `width` cells long for a probability, to an eighth of a cell."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    # Anything above nothing shows as at least a sliver.
+    eighths = max(eighths, 1) if share > 0 else eighths
+    full, rest = divmod(eighths, 8)
+    drawn = "█" * full + (_EIGHTHS[rest] if rest else "")
+    return Text(drawn, style="cyan").append("·" * (width - len(drawn)), style="bright_black")
+
+
+def percent(share: float) -> str:
+    """A probability in six columns."""
+    return f"{100 * share:5.1f}%" if share >= 0.0005 else " <0.1%"
+
+
+def draw(text: str, masks: list[list[Candidate]], mask_token: str) -> None:
+    """Print one text with the candidates of each of its masks."""
+    console = Console(highlight=False, soft_wrap=False)
+    console.print()
+    console.print(_question(text, mask_token, numbered=len(masks) > 1))
+    for number, row in enumerate(masks):
+        if len(masks) > 1:
+            console.print(Text(f"  {_number(number)}", style="bold magenta"))
+        words = [_shown(candidate["token_str"]) for candidate in row]
+        widest = max((len(word) for word in words), default=0)
+        for candidate, word in zip(row, words, strict=True):
+            line = Text(f"  {percent(candidate['score'])} ").append_text(bar(candidate["score"])).append("  ")
+            if len(masks) > 1:
+                line.append(word.ljust(widest), style="bold green")
+            else:
+                room = max(20, console.width - len(line.plain) - 1)
+                line.append_text(_sentence(candidate, text, mask_token, room))
+            console.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def _question(text: str, mask_token: str, *, numbered: bool) -> Text:
+    """The text with its masks as blanks."""
+    line = Text("  ")
+    for number, part in enumerate(split_at_masks(" ".join(text.split()), mask_token)):
+        if number:
+            line.append(_number(number - 1) if numbered else "", style="bold magenta")
+            line.append("____", style="bold magenta")
+        line.append(part, style="bold")
+    return line
+
+
+def split_at_masks(text: str, mask_token: str) -> list[str]:
+    """The text cut at each mask, however it is spelled."""
+    return re.split("|".join(re.escape(m) for m in {mask_token, "<mask>", "[MASK]"}), text)
+
+
+def _number(index: int) -> str:
+    return _CIRCLED[index] if index < len(_CIRCLED) else f"({index + 1})"
+
+
+def _shown(token: str) -> str:
+    """A token as a reader sees it; whitespace and control characters by their escapes."""
+    return token.strip() or repr(token)[1:-1]
+
+
+def _sentence(candidate: Candidate, text: str, mask_token: str, room: int) -> Text:
+    """The filled text on one line of at most `room` columns, the word in it marked and kept in view."""
+    sentence = " ".join(candidate["sequence"].split())
+    word = candidate["token_str"].strip()
+    start = locate(sentence, word, len(" ".join(split_at_masks(text, mask_token)[0].split())))
+    stop = start + len(word)
+    if len(sentence) > room:
+        left = max(0, min(start - room // 2, len(sentence) - room))
+        right = min(len(sentence), left + room)
+        sentence = ("…" if left else "") + sentence[left:right] + ("…" if right < len(sentence) else "")
+        moved = left - (1 if left else 0)
+        start, stop = start - moved, stop - moved
+    shown = Text(sentence)
+    if word and start >= 0:
+        shown.stylize("bold green", start, stop)
+    return shown
+
+
+def locate(sentence: str, word: str, near: int) -> int:
+    """Where `word` stands in `sentence`, the occurrence nearest to `near`; -1 if nowhere."""
+    places = [match.start() for match in re.finditer(re.escape(word), sentence)] if word else []
+    return min(places, key=lambda place: abs(place - near), default=-1)

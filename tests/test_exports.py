@@ -1,0 +1,42 @@
+"""The public names, exactly."""
+
+import subprocess
+import sys
+
+import fillmask
+
+
+def test_public_names() -> None:
+    assert fillmask.__all__ == [
+        "CheckpointError",
+        "CheckpointNotFoundError",
+        "CorpusError",
+        "CorruptCheckpointError",
+        "FillMask",
+        "FillMaskError",
+        "FillMaskWarning",
+        "InputError",
+        "MissingExtraError",
+        "NoMaskError",
+        "TargetsError",
+        "TextTooLongError",
+        "UnsupportedModelError",
+        "__version__",
+        "pipeline",
+    ]
+    assert all(hasattr(fillmask, name) for name in fillmask.__all__)
+
+
+def test_the_exception_tree_is_the_one_drawn() -> None:
+    from fillmask import errors
+
+    drawn = {line.split("── ")[1].split()[0] for line in (errors.__doc__ or "").splitlines() if "── " in line}
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert drawn == defined - {"FillMaskError", "FillMaskWarning"}
+
+
+def test_import_is_light() -> None:
+    """Neither torch nor what only building a graph or drawing needs is imported with the package."""
+    code = "import sys, fillmask; print([m for m in ('torch', 'transformers', 'onnx', 'rich', 'click') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

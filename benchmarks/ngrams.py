@@ -58,7 +58,7 @@ class Level:
         counts = self.counts[start:stop]
         taken = self.discounts[np.minimum(counts, 3)]
         total = counts.sum(dtype=np.float64)
-        spread = backing * (taken.sum() / total)
+        spread: Probabilities = backing * (taken.sum() / total)
         spread[self.grams[start:stop] & kind(0xFFFF)] += (counts - taken) / total
         return spread
 
@@ -83,7 +83,7 @@ class NGrams:
         first[starts] = True
         self.vocabulary = vocabulary
         self._triples = Level(*_counted(_packed(tokens, first, 3)))
-        # Distinct (u, v, w) without u: how many different tokens stand before v w.
+        # The low 32 bits of a distinct u v w are v w: so many different tokens stand before v w.
         self._pairs_after = Level(*_counted(self._triples.grams.astype(np.uint32)))
         self._pairs = Level(*_counted(_packed(tokens, first, 2).astype(np.uint32)))
         singles_after = Level(*_counted((self._pairs.grams & np.uint32(0xFFFF)).astype(np.uint32)))
@@ -110,8 +110,9 @@ class NGrams:
 
 def two_sided(left: Probabilities, right: Probabilities, unigram: Probabilities) -> Probabilities:
     """p(w | left and right), were the sides independent given w; the arguments are (vocabulary,)."""
-    product = left * right / unigram
-    return product / product.sum()
+    product: Probabilities = left * right / unigram
+    product /= product.sum()
+    return product
 
 
 def known_before(ids: npt.NDArray[np.int64], known: npt.NDArray[np.bool_], position: int) -> npt.NDArray[np.int64]:

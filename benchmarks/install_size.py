@@ -24,7 +24,9 @@ def installed_megabytes(folder: Path, *requirements: str) -> float:
     """Megabytes that installing `requirements` adds to a fresh environment."""
     venv.create(folder, with_pip=True)
     before = _bytes(folder)
-    subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", *requirements], check=True)
+    subprocess.run(
+        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-compile", *requirements], check=True
+    )
     return (_bytes(folder) - before) / 1e6
 
 

@@ -1,4 +1,4 @@
-"""Find a checkpoint and open it: the bundled model, or a Hugging Face folder.
+"""Find a checkpoint and open it: the bundled model, a Hugging Face folder, or a model of the hub.
 
 A checkpoint is a folder with config.json, model.safetensors (or shards) and
 tokenizer files. Opening one reads and checks its config; weights stay mapped
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fillmask import encoders
+from fillmask import encoders, hub
 from fillmask.encoders.config import Config
 from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
 from fillmask.tokenizer import Tokenizer, load_tokenizer
@@ -24,11 +24,12 @@ _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint folder."""
+    """An opened checkpoint folder; `revision` is its commit on the hub, None for a local one."""
 
     name: str
     folder: Path
     config: Config
+    revision: str | None = None
 
     @cached_property
     def weights(self) -> Weights:
@@ -40,25 +41,33 @@ class Checkpoint:
         return load_tokenizer(self.folder, encoders.longest(self.config))
 
 
-def open_checkpoint(model: str | Path | None = None) -> Checkpoint:
-    """Open the bundled model (None or "bundled") or a checkpoint folder.
+def open_checkpoint(model: str | Path | None = None, *, revision: str | None = None) -> Checkpoint:
+    """Open the bundled model (None or "bundled"), a checkpoint folder, or a model of the hub (`id` or `id@revision`).
 
     Raises:
-        CheckpointNotFoundError: no such folder, or a file of it is missing.
+        CheckpointNotFoundError: no such model, or a file of it is missing.
         CorruptCheckpointError: a file cannot be read.
         UnsupportedModelError: the model's family is not implemented.
+        CheckpointError: the hub cannot be reached.
     """
     if model is None or model == BUNDLED:
         return _open_folder(BUNDLED, _BUNDLED_FOLDER)
-    folder = Path(model)
-    if not folder.is_dir():
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _open_folder(str(model), folder)
+    name = hub.parse(str(model)) if isinstance(model, str) else None
+    if name is None:
         raise CheckpointNotFoundError(
-            f"there is no model {str(model)!r}; expected a folder with config.json, model.safetensors and tokenizer.json, or {BUNDLED!r}"
+            f"there is no model {str(model)!r}; expected a folder with config.json, model.safetensors and"
+            f" tokenizer.json, a hub id such as distilbert/distilroberta-base, or {BUNDLED!r}"
         )
-    return _open_folder(str(model), folder)
+    if revision is not None:
+        name = hub.HubName(name.repository, revision)
+    folder = hub.fetch(name)
+    return _open_folder(name.repository, folder, revision=folder.name)
 
 
-def _open_folder(name: str, folder: Path) -> Checkpoint:
+def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkpoint:
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -78,4 +87,4 @@ def _open_folder(name: str, folder: Path) -> Checkpoint:
                 " convert it: AutoModelForMaskedLM.from_pretrained(…).save_pretrained(…, safe_serialization=True)"
             )
         raise CheckpointNotFoundError(f"{folder / 'model.safetensors'} is missing; expected the weights there")
-    return Checkpoint(name, folder, config)
+    return Checkpoint(name, folder, config, revision)

@@ -43,7 +43,8 @@ class FillMask:
     """Ranked fillings for the masks of a text.
 
     Args:
-        model: None for the bundled model, or a checkpoint folder.
+        model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
+        revision: branch, tag or commit of a hub id.
         engine: "onnxruntime".
         precision: "auto" or "float32".
         threads: threads for one batch; all cores by default.
@@ -63,11 +64,12 @@ class FillMask:
         engine: str = "onnxruntime",
         precision: str = "auto",
         threads: int | None = None,
+        revision: str | None = None,
         top_k: int | None = None,
         targets: str | Sequence[str] | None = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model = MaskedLM(model, engine=engine, precision=precision, threads=threads)
+        self.model = MaskedLM(model, engine=engine, precision=precision, threads=threads, revision=revision)
         self.tokenizer: Tokenizer = self.model.tokenizer
         if self.tokenizer.mask_token is None or self.tokenizer.mask_token_id is None:
             raise InputError("The tokenizer does not define a `mask_token`.")
@@ -251,6 +253,7 @@ def pipeline(
     engine: str = "onnxruntime",
     precision: str = "auto",
     threads: int | None = None,
+    revision: str | None = None,
     top_k: int | None = None,
     targets: str | Sequence[str] | None = None,
     tokenizer_kwargs: Mapping[str, Any] | None = None,
@@ -266,5 +269,12 @@ def pipeline(
     if task not in (None, "fill-mask"):
         raise InputError(f"there is no task {task!r}; expected 'fill-mask'")
     return FillMask(
-        model, engine=engine, precision=precision, threads=threads, top_k=top_k, targets=targets, tokenizer_kwargs=tokenizer_kwargs
-    )  # fmt: skip
+        model,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        revision=revision,
+        top_k=top_k,
+        targets=targets,
+        tokenizer_kwargs=tokenizer_kwargs,
+    )

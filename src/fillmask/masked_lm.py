@@ -21,7 +21,8 @@ class MaskedLM:
     """A checkpoint with its tokenizer and an engine.
 
     Args:
-        model: None for the bundled model, or a checkpoint folder.
+        model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
+        revision: branch, tag or commit of a hub id.
         engine: name of the engine, see `fillmask.engines.ENGINES`.
         precision: "auto" or "float32".
         threads: threads for one batch; all cores by default.
@@ -38,8 +39,9 @@ class MaskedLM:
         engine: str = "onnxruntime",
         precision: str = "auto",
         threads: int | None = None,
+        revision: str | None = None,
     ) -> None:
-        self.checkpoint: Checkpoint = open_checkpoint(model)
+        self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
         self.tokenizer: Tokenizer = self.checkpoint.tokenizer
         self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads)
         self.vocab_size = self.checkpoint.config.integer("vocab_size")

@@ -58,7 +58,7 @@ def fillmask() -> None:
 
 def main() -> None:
     """Run the command and exit."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     sys.exit(run(sys.argv[1:]))
 
 

@@ -25,7 +25,11 @@ _CHUNK = 64
     "--targets", "-t", multiple=True, metavar="WORD,...", help="Choose among these words only; may be repeated."
 )
 @click.option(
-    "--model", "-m", metavar="NAME", envvar="FILLMASK_MODEL", help="A checkpoint folder.  [default: the bundled model]"
+    "--model",
+    "-m",
+    metavar="NAME",
+    envvar="FILLMASK_MODEL",
+    help="A checkpoint folder or a hub id.  [default: the bundled model]",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"

@@ -1,0 +1,162 @@
+"""Models of the hub, from a stand-in of it on the loopback interface."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+FILLMASK = Path(sys.executable).parent / "fillmask"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+EXTRA = ("pytorch_model.bin", "modeling_evil.py", "onnx/model.onnx", "tf_model.h5")
+
+
+@dataclass
+class Hub:
+    """Serves one repository, `someone/tiny`, and remembers what was asked for."""
+
+    folder: Path
+    requests: list[str] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+    url: str = ""
+
+
+def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def _reply(self, status: int, body: bytes = b"", **headers: str) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            hub.requests.append(f"{self.command} {self.path}")
+            hub.tokens.add(self.headers.get("Authorization", ""))
+            path = self.path.partition("?")[0]
+            names = sorted(p.name for p in hub.folder.iterdir())
+            if path in ("/api/models/someone/tiny/revision/main", f"/api/models/someone/tiny/revision/{COMMIT}"):
+                body = {"id": "someone/tiny", "sha": COMMIT, "siblings": [{"rfilename": n} for n in [*names, *EXTRA]]}
+                self._reply(200, json.dumps(body).encode(), Content_Type="application/json")
+            elif path.startswith(f"/api/models/someone/tiny/tree/{COMMIT}"):
+                sizes = {n: (hub.folder / n).stat().st_size for n in names} | dict.fromkeys(EXTRA, 1)
+                body = [{"type": "file", "path": n, "size": size, "oid": "0" * 40} for n, size in sizes.items()]
+                self._reply(200, json.dumps(body).encode(), Content_Type="application/json")
+            elif path.startswith("/api/models/someone/tiny/"):
+                self._reply(404, X_Error_Code="RevisionNotFound", X_Error_Message="Invalid rev id")
+            elif path.startswith("/api/models/someone/gated/"):
+                self._reply(403, X_Error_Code="GatedRepo")
+            elif path.startswith(f"/someone/tiny/resolve/{COMMIT}/") and path.rpartition("/")[2] in names:
+                body = (hub.folder / path.rpartition("/")[2]).read_bytes()
+                self._reply(
+                    200, body, ETag=f'"{hashlib.sha1(body).hexdigest()}"', X_Repo_Commit=COMMIT, Accept_Ranges="bytes"
+                )
+            elif path.startswith("/someone/tiny/"):
+                self._reply(404, X_Error_Code="EntryNotFound")
+            else:
+                self._reply(401, X_Error_Code="RepoNotFound")
+
+    return Handler
+
+
+@pytest.fixture
+def hub(modernbert_folder: Path) -> Iterator[Hub]:
+    served = Hub(modernbert_folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
+    served.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield served
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def run(home: Path, hub_url: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = {
+        "HF_HOME": str(home),
+        "HF_ENDPOINT": hub_url,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+    }
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    return subprocess.run(
+        [FILLMASK, *arguments],
+        capture_output=True,
+        text=True,
+        env={**inherited, **settings, **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_pull_then_fill_offline(hub: Hub, tmp_path: Path) -> None:
+    pulled = run(tmp_path, hub.url, "models", "pull", "someone/tiny", HF_TOKEN="hf_secret")
+    assert pulled.returncode == 0, pulled.stderr
+    name, folder = pulled.stdout.splitlines()
+    assert name == f"someone/tiny@{COMMIT}"
+    fetched = {Path(r.split()[1]).name for r in hub.requests if "/resolve/" in r}
+    assert fetched == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert sorted(p.name for p in Path(folder).iterdir()) == sorted(fetched)
+    assert "Bearer hf_secret" in hub.tokens
+
+    asked = len(hub.requests)
+    offline = run(tmp_path, hub.url, "fill", "--json", "-m", "someone/tiny", "a <mask> b", HF_HUB_OFFLINE="1")
+    assert offline.returncode == 0, offline.stderr
+    assert len(hub.requests) == asked
+    local = run(tmp_path, hub.url, "fill", "--json", "-m", str(hub.folder), "a <mask> b")
+    assert offline.stdout == local.stdout
+    pinned = run(tmp_path, hub.url, "fill", "--json", "-m", f"someone/tiny@{COMMIT}", "a <mask> b")
+    assert pinned.stdout == local.stdout
+
+    listed = [json.loads(line) for line in run(tmp_path, hub.url, "models", "list", "--json").stdout.splitlines()]
+    assert [(row["name"], row["revision"]) for row in listed] == [("bundled", None), ("someone/tiny", COMMIT)]
+    info = json.loads(run(tmp_path, hub.url, "models", "info", "someone/tiny", "--json").stdout)
+    assert info["revision"] == COMMIT
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("someone/nothing", "the hub has no model 'someone/nothing'"),
+        ("someone/tiny@nowhere", "someone/tiny has no revision 'nowhere'"),
+        ("someone/gated", "is gated: ask for access"),
+        ("./someone/tiny", "there is no model './someone/tiny'; expected a folder"),
+        ("a/b/c", "there is no model 'a/b/c'; expected a folder"),
+    ],
+)
+def test_what_cannot_be_had_is_one_clear_line(hub: Hub, tmp_path: Path, model: str, message: str) -> None:
+    found = run(tmp_path, hub.url, "fill", "-m", model, "a <mask> b")
+    assert found.returncode == 1
+    (line,) = found.stderr.splitlines()
+    assert message in line
+
+
+def test_offline_with_an_empty_cache_is_one_clear_line(tmp_path: Path) -> None:
+    found = run(tmp_path, "http://127.0.0.1:9", "fill", "-m", "someone/tiny", "a <mask> b", HF_HUB_OFFLINE="1")
+    assert found.returncode == 1
+    (line,) = found.stderr.splitlines()
+    assert "is not in the hub's cache" in line
+    assert "fillmask models pull someone/tiny" in line
+
+
+def test_a_hub_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
+    found = run(tmp_path, "http://127.0.0.1:9", "fill", "-m", "someone/tiny", "a <mask> b")
+    assert found.returncode == 1
+    (line,) = [text for text in found.stderr.splitlines() if text.startswith("fillmask: ")]
+    assert "someone/tiny" in line

@@ -150,7 +150,7 @@ def main() -> None:
         }
     )
     title = (
-        f"{arguments.rate:.0%} of {len(windows)} windows of {arguments.length} tokens hidden;"
+        f"{arguments.rate:.0%} of the tokens in {len(windows)} windows of {arguments.length} hidden;"
         f" last row: pseudo-perplexity of {len(sentences)} sentences"
     )
     # An absolute name is kept where it says.

@@ -39,6 +39,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("corpus", nargs="+", type=_source, metavar="FILE[=SHARE]")
     parser.add_argument("--validation", type=Path, required=True, help="text file never trained on")
     parser.add_argument("--tokens", type=float, default=70e6, help="training tokens in all")
+    parser.add_argument(
+        "--initial", type=Path, help="checkpoint to start from: its tokenizer, its size and its weights"
+    )
     parser.add_argument("--vocab-size", type=int, default=24576)
     parser.add_argument("--hidden-size", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
@@ -56,7 +59,9 @@ def _arguments() -> argparse.Namespace:
 
 def _tokenizer(arguments: argparse.Namespace, model_folder: Path) -> Tokenizer:
     path = model_folder / "tokenizer.json"
-    if not path.exists():
+    if arguments.initial and not path.exists():
+        save_tokenizer(Tokenizer.from_file(str(arguments.initial / "tokenizer.json")), model_folder, 512)
+    elif not path.exists():
         sample = [Source(s.path, s.share * 0.25) for s in arguments.corpus]
         save_tokenizer(train_tokenizer(sample, arguments.vocab_size, seed=arguments.seed), model_folder, 512)
     return Tokenizer.from_file(str(path))
@@ -110,7 +115,10 @@ def main() -> None:
         validation = packed(held_out, special, 128, 0, cache)[:1024]
 
         torch.manual_seed(arguments.seed)
-        model = ModernBertForMaskedLM(shape.config(tokenizer.get_vocab_size(), special))
+        if arguments.initial:
+            model = ModernBertForMaskedLM.from_pretrained(arguments.initial, dtype=torch.float32)
+        else:
+            model = ModernBertForMaskedLM(shape.config(tokenizer.get_vocab_size(), special))
         run = pretrain.Pretraining(
             model, rows, validation, special, recipe, device=arguments.device, compile=arguments.compile
         )

@@ -45,9 +45,10 @@ class FillMask:
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         revision: branch, tag or commit of a hub id.
-        engine: "onnxruntime".
-        precision: "auto" or "float32".
+        engine: "onnxruntime", or "openvino" or "torch" where those extras are installed.
+        precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
+        device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
         top_k: answers a mask, unless the call says otherwise.
         targets: words to choose from, unless the call says otherwise.
         tokenizer_kwargs: as for the call.
@@ -64,12 +65,15 @@ class FillMask:
         engine: str = "onnxruntime",
         precision: str = "auto",
         threads: int | None = None,
+        device: str | None = None,
         revision: str | None = None,
         top_k: int | None = None,
         targets: str | Sequence[str] | None = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model = MaskedLM(model, engine=engine, precision=precision, threads=threads, revision=revision)
+        self.model = MaskedLM(
+            model, engine=engine, precision=precision, threads=threads, device=device, revision=revision
+        )
         self.tokenizer: Tokenizer = self.model.tokenizer
         if self.tokenizer.mask_token is None or self.tokenizer.mask_token_id is None:
             raise InputError("The tokenizer does not define a `mask_token`.")
@@ -253,6 +257,7 @@ def pipeline(
     engine: str = "onnxruntime",
     precision: str = "auto",
     threads: int | None = None,
+    device: str | None = None,
     revision: str | None = None,
     top_k: int | None = None,
     targets: str | Sequence[str] | None = None,
@@ -273,6 +278,7 @@ def pipeline(
         engine=engine,
         precision=precision,
         threads=threads,
+        device=device,
         revision=revision,
         top_k=top_k,
         targets=targets,

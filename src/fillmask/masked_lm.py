@@ -24,8 +24,9 @@ class MaskedLM:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         revision: branch, tag or commit of a hub id.
         engine: name of the engine, see `fillmask.engines.ENGINES`.
-        precision: "auto" or "float32".
+        precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
+        device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
 
     Raises:
         CheckpointError: the model cannot be opened.
@@ -39,11 +40,12 @@ class MaskedLM:
         engine: str = "onnxruntime",
         precision: str = "auto",
         threads: int | None = None,
+        device: str | None = None,
         revision: str | None = None,
     ) -> None:
         self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
         self.tokenizer: Tokenizer = self.checkpoint.tokenizer
-        self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads)
+        self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads, device=device)
         self.vocab_size = self.checkpoint.config.integer("vocab_size")
 
     def log_probabilities(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:

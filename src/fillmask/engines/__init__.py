@@ -17,8 +17,12 @@ from fillmask.errors import InputError
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-ENGINES = ("onnxruntime",)
-PRECISIONS = ("auto", "float32")
+# Precisions of each engine; "auto" takes the fastest that agrees with float32 (see docs/design.md).
+ENGINES = {
+    "onnxruntime": ("float32",),
+    "openvino": ("float32", "bfloat16"),
+    "torch": ("float32", "bfloat16"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,46 @@ class Engine(Protocol):
 
 
 def load(
-    checkpoint: Checkpoint, *, engine: str = "onnxruntime", precision: str = "auto", threads: int | None = None
+    checkpoint: Checkpoint,
+    *,
+    engine: str = "onnxruntime",
+    precision: str = "auto",
+    threads: int | None = None,
+    device: str | None = None,
 ) -> Engine:
     """The named engine, ready to run the checkpoint.
 
+    Args:
+        engine: one of `ENGINES`.
+        precision: one of the engine's, or "auto".
+        threads: threads for one batch; all cores by default.
+        device: for torch, "cpu", "cuda" or "cuda:1"; a GPU where there is one by default.
+
     Raises:
-        InputError: no such engine or precision.
+        InputError: no such engine, precision or device.
+        MissingExtraError: the engine is not installed.
+        UnsupportedModelError: the engine cannot run the model's family.
     """
     if engine not in ENGINES:
         raise InputError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
-    if precision not in PRECISIONS:
-        raise InputError(f"there is no precision {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision not in ("auto", *ENGINES[engine]):
+        raise InputError(
+            f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINES[engine])}"
+        )
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; expected 1 or more")
-    from fillmask.engines.onnxruntime import OnnxRuntime
+    if device not in (None, "cpu") and engine != "torch":
+        raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
+    match engine:
+        case "openvino":
+            from fillmask.engines.openvino import OpenVino
 
-    return OnnxRuntime(checkpoint, threads=threads)
+            return OpenVino(checkpoint, precision=precision, threads=threads)
+        case "torch":
+            from fillmask.engines.torch import Torch
+
+            return Torch(checkpoint, precision=precision, threads=threads, device=device)
+        case _:
+            from fillmask.engines.onnxruntime import OnnxRuntime
+
+            return OnnxRuntime(checkpoint, threads=threads)

@@ -21,6 +21,7 @@ from fillmask.encoders import Graph
 
 if TYPE_CHECKING:
     from fillmask.checkpoint import Checkpoint
+    from fillmask.weights import Weights
 
 _DIGEST = 32  # bytes of SHA-256 before the payload
 
@@ -75,3 +76,17 @@ def _write(path: Path, graph: Graph) -> None:
             os.replace(part, path)
         except OSError:
             os.unlink(part)
+
+
+def with_weights(graph: Graph, weights: Weights) -> bytes:
+    """The ONNX model with its weights inside, for an engine that cannot be handed them by reference."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    model = onnx.load_from_string(graph.model)
+    for tensor in model.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(weights.floats(tensor.name)), tensor.name))
+    serialized: bytes = model.SerializeToString()
+    return serialized

@@ -1,0 +1,83 @@
+"""PyTorch, on the CPU or a GPU: any model class that transformers loads for masked language modelling.
+
+The families that fillmask has no graph for run here. Logits are computed at
+the masked positions only, whatever the class: the rows that were not asked
+for are dropped at the entrance of the output embedding, the last and largest
+matrix of every such model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
+
+try:
+    import torch
+    from transformers import AutoModelForMaskedLM
+except ImportError as missing:
+    raise MissingExtraError("the torch engine", "torch") from missing
+
+if TYPE_CHECKING:
+    from fillmask.checkpoint import Checkpoint
+    from fillmask.engines import Batch, Floats
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Torch:
+    """A transformers model with its head run at the masks only."""
+
+    name = "torch"
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, precision: str, threads: int | None = None, device: str | None = None
+    ) -> None:
+        try:
+            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}") from error
+        if precision == "auto":
+            precision = "bfloat16" if self.device.type == "cuda" else "float32"
+        self.precision = precision
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            model = AutoModelForMaskedLM.from_pretrained(
+                checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision]
+            )
+        except (ValueError, KeyError) as error:
+            raise UnsupportedModelError(
+                f"transformers has no masked language model for {checkpoint.name}: {error}"
+            ) from error
+        self._model = model.to(self.device).train(False)
+        decoder = self._model.get_output_embeddings()
+        if decoder is None:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has no output embeddings; expected a masked language model"
+            )
+        decoder.register_forward_pre_hook(self._keep_asked)
+        self._asked = torch.zeros(0, dtype=torch.int64)
+        accepted = model.forward.__code__.co_varnames
+        self._takes_types = "token_type_ids" in accepted and checkpoint.config.raw("type_vocab_size", 0) > 0
+
+    def _keep_asked(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden = inputs[0]
+        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._asked), *inputs[1:])
+
+    @torch.inference_mode()
+    def run(self, batch: Batch) -> Floats:
+        """Log-probabilities at the places asked for, (masks, vocabulary)."""
+        rows, length = batch.input_ids.shape
+        flat = (batch.mask_slots + length * np.arange(rows)[:, None]).reshape(-1)[batch.mask_chosen]
+        self._asked = torch.from_numpy(flat).to(self.device)
+        feeds: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        if self._takes_types:
+            feeds["token_type_ids"] = batch.token_type_ids
+        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
+        logits = self._model(**tensors).logits
+        result: Floats = logits.float().log_softmax(-1).cpu().numpy()
+        return result

@@ -52,5 +52,5 @@ clean:
 .venv-train/.done: pyproject.toml
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/python $(PIP) '$(TORCH)'
-	.venv-train/bin/python $(PIP) --editable '.[train,dev]'
+	.venv-train/bin/python $(PIP) --editable '.[train,openvino,dev]'
 	touch $@

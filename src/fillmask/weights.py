@@ -82,7 +82,8 @@ class Weights:
             with safe_open(path, framework="np"):
                 pass
             with open(path, "rb") as file:
-                buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                # Private to this process: nothing is written, and OpenVINO takes no read-only memory.
+                buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except FileNotFoundError as error:
             raise CheckpointNotFoundError(f"{path} is missing; expected the weights there") from error
         except (SafetensorError, ValueError, OSError) as error:
@@ -124,7 +125,9 @@ class Weights:
                 f"tensor {name} has dtype {entry.dtype}; expected one of {', '.join(_DTYPES)}"
             ) from None
         count = int(np.prod(entry.shape))
-        return np.frombuffer(entry.buffer, dtype, count, entry.offset).reshape(entry.shape)
+        array = np.frombuffer(entry.buffer, dtype, count, entry.offset).reshape(entry.shape)
+        array.flags.writeable = False
+        return array
 
     def floats(self, reference: str) -> Floats:
         """The tensor in float32; a view of the file where it is stored so.

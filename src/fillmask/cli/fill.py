@@ -6,11 +6,12 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fillmask.cli import complain
+from fillmask.cli.options import model_options
 
 if TYPE_CHECKING:
     from fillmask.fill import Candidate, FillMask
@@ -24,16 +25,7 @@ _CHUNK = 64
 @click.option(
     "--targets", "-t", multiple=True, metavar="WORD,...", help="Choose among these words only; may be repeated."
 )
-@click.option(
-    "--model",
-    "-m",
-    metavar="NAME",
-    envvar="FILLMASK_MODEL",
-    help="A checkpoint folder or a hub id.  [default: the bundled model]",
-)
-@click.option(
-    "--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"
-)
+@model_options
 @click.option(
     "--json",
     "as_json",
@@ -41,7 +33,7 @@ _CHUNK = 64
     help="One JSON object a text: {text, masks: [[{score, token, token_str, sequence}]]}.",
 )
 def command(
-    texts: tuple[str, ...], top_k: int, targets: tuple[str, ...], model: str | None, threads: int | None, as_json: bool
+    texts: tuple[str, ...], top_k: int, targets: tuple[str, ...], model: str | None, as_json: bool, **engine: Any
 ) -> int:
     """Rank the words that fit each mask of TEXT.
 
@@ -62,7 +54,7 @@ def command(
     words = [word for group in targets for word in group.split(",") if word]
     if targets and not words:
         raise click.UsageError("--targets names no word")
-    fill = FillMask(model, threads=threads, top_k=top_k)
+    fill = FillMask(model, top_k=top_k, **engine)
     write = _json_line if as_json else _drawn if sys.stdout.isatty() else _plain
     count = failures = 0
     for chunk in _chunks(_read(texts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,10 +45,15 @@ def list_models(as_json: bool) -> None:
 @click.argument("model", required=False, metavar="[NAME]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def info(model: str | None, as_json: bool) -> None:
-    """Describe a model: the bundled one, a checkpoint folder, or a hub id."""
+    """Describe a model: the bundled one, a checkpoint folder, or a hub id.
+
+    The last lines say which arithmetic --precision auto takes for it on each
+    engine that is installed, and why.
+    """
     from fillmask.checkpoint import open_checkpoint
 
-    facts = describe(open_checkpoint(model))
+    checkpoint = open_checkpoint(model)
+    facts = describe(checkpoint) | _choices(checkpoint)
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -56,6 +62,60 @@ def info(model: str | None, as_json: bool) -> None:
             continue
         shown = f"{value:,}" if isinstance(value, int) else str(value)
         click.echo(f"{key.replace('_', ' '):<16} {shown}")
+
+
+def _choices(checkpoint: Checkpoint) -> dict[str, str]:
+    """Precision and reason for each engine that can run the checkpoint."""
+    from fillmask import engines
+    from fillmask.agreement import installed
+
+    found = {}
+    for engine in dict.fromkeys(name for name, _ in installed(checkpoint)):
+        choice = engines.select(checkpoint, engine=engine, precision="auto")
+        found[engine] = f"{choice.precision}: {choice.reason}"
+    return found
+
+
+@command.command("bench")
+@click.argument("model", required=False, metavar="[NAME]")
+@click.option(
+    "--text",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text to hide words in, a blank line between documents.  [default: a few paragraphs of English]",
+)
+@click.option("--masks", type=click.IntRange(min=1), default=2000, show_default=True, help="Words to hide.")
+@click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an engine and precision.")
+def bench(model: str | None, text: Path | None, masks: int, threads: int | None, as_json: bool) -> None:
+    """Measure every engine and precision on a model, here.
+
+    Each answers the same masks as float32 and is timed. The result is kept,
+    and --precision auto then takes the fastest that keeps the answers.
+    """
+    from dataclasses import asdict
+
+    from fillmask.agreement import compare, sample_documents
+    from fillmask.checkpoint import open_checkpoint
+    from fillmask.engines.choice import record
+    from fillmask.training.corpus import read_documents
+
+    checkpoint = open_checkpoint(model)
+    documents = list(read_documents(text)) if text else sample_documents()
+    rows = []
+    if not as_json:
+        click.echo(_HEADINGS)
+    for row in compare(checkpoint, documents, masks=masks, threads=threads):
+        rows.append(row)
+        click.echo(
+            json.dumps(asdict(row))
+            if as_json
+            else f"{row.engine:<12} {row.precision:<10} {row.phrase_ms:>9.2f} ms {row.tokens_per_second:>13,.0f}"
+            f" {row.agreement:>10.1%} {row.divergence:>11.5f}{'' if row.agrees else '   not for auto'}"
+        )
+    record(checkpoint, rows)
+
+
+_HEADINGS = f"{'engine':<12} {'precision':<10} {'one phrase':>12} {'tokens/s':>13} {'same best':>10} {'divergence':>11}"
 
 
 @command.command("pull")
@@ -85,7 +145,5 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "mask_token": tokenizer.mask_token,
         "stored_as": ", ".join(sorted({dtype for _, dtype, _ in weights.layout()})),
         "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
-        "engine": "onnxruntime",
-        "precision": "float32",
         "folder": str(checkpoint.folder),
     }

@@ -34,7 +34,12 @@ FAMILIES = {
 }
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 1
+VERSION = 2
+
+
+def has_graph(config: Config) -> bool:
+    """Whether the config's family has a graph here."""
+    return config.family in FAMILIES
 
 
 def check_family(config: Config) -> str:

@@ -90,9 +90,7 @@ def build(g: GraphBuilder, config: Config) -> None:
 def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size: int) -> _Kind:
     length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
     places = g.op("Range", g.whole(0), length, g.whole(1))
-    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
-    frequencies = (1.0 / np.power(np.float32(_theta(config, kind)), exponents)).astype(np.float32)
-    table = g.numbers(f"{kind}/frequencies", frequencies)
+    tables = _rotations(g, config, kind, head_size)
     bias = slots_bias = bricks.padding_bias(g, inputs)
     if kind == "sliding_attention":
         reach = g.whole(config.integer("local_attention", 128) // 2)
@@ -100,8 +98,8 @@ def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size:
         own = g.op("Unsqueeze", inputs.slots, g.wholes(1, 3))
         slots_bias = g.op("Add", slots_bias, _beyond(g, own, places, reach))
     return _Kind(
-        _angles(g, g.op("Unsqueeze", places, g.wholes(0, 1)), table),
-        _angles(g, g.op("Unsqueeze", inputs.slots, g.wholes(1)), table),
+        _angles(g, g.op("Unsqueeze", places, g.wholes(0, 1)), tables),
+        _angles(g, g.op("Unsqueeze", inputs.slots, g.wholes(1)), tables),
         bias,
         slots_bias,
     )
@@ -113,10 +111,23 @@ def _beyond(g: GraphBuilder, queries: str, keys: str, reach: str) -> str:
     return g.op("Mul", g.op("Cast", far, to=1), g.number(bricks.BLOCKED))
 
 
-def _angles(g: GraphBuilder, places: str, frequencies: str) -> tuple[str, str]:
-    """Cosines and sines, (…, L, D/2), for places (…, L)."""
-    angles = g.op("Mul", g.op("Unsqueeze", g.op("Cast", places, to=1), g.wholes(-1)), frequencies)
-    return g.op("Cos", angles), g.op("Sin", angles)
+def _rotations(g: GraphBuilder, config: Config, kind: str, head_size: int) -> tuple[str, str]:
+    """Cosines and sines of every position, (positions, D/2) each.
+
+    Tables, and not computed in the graph: an engine that runs in bfloat16 would round the angles themselves,
+    which are as large as the positions, where rounding their cosines does no harm.
+    """
+    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
+    frequencies = (1.0 / np.power(np.float32(_theta(config, kind)), exponents)).astype(np.float32)
+    places = np.arange(config.integer("max_position_embeddings", 8192), dtype=np.float32)
+    angles = places[:, None] * frequencies
+    return g.numbers(f"{kind}/cos", np.cos(angles)), g.numbers(f"{kind}/sin", np.sin(angles))
+
+
+def _angles(g: GraphBuilder, places: str, tables: tuple[str, str]) -> tuple[str, str]:
+    """Cosines and sines, (…, L, D/2), at places (…, L)."""
+    cos, sin = (g.op("Gather", table, places) for table in tables)
+    return cos, sin
 
 
 def _rotate(g: GraphBuilder, x: str, angles: tuple[str, str]) -> str:

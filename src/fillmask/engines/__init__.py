@@ -6,7 +6,7 @@ One protocol, `Engine`; `load` picks an implementation by name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,16 @@ import numpy.typing as npt
 from fillmask.checkpoint import Checkpoint
 from fillmask.errors import InputError
 
+if TYPE_CHECKING:
+    from fillmask.engines.choice import Choice
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-# Precisions of each engine; "auto" takes the fastest that agrees with float32 (see docs/design.md).
+# Precisions of each engine; what "auto" means is for `engines.choice` to say.
 ENGINES = {
-    "onnxruntime": ("float32",),
-    "openvino": ("float32", "bfloat16"),
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
     "torch": ("float32", "bfloat16"),
 }
 
@@ -86,6 +89,7 @@ def load(
         raise InputError(f"threads is {threads}; expected 1 or more")
     if device not in (None, "cpu") and engine != "torch":
         raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
+    precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
     match engine:
         case "openvino":
             from fillmask.engines.openvino import OpenVino
@@ -98,4 +102,27 @@ def load(
         case _:
             from fillmask.engines.onnxruntime import OnnxRuntime
 
-            return OnnxRuntime(checkpoint, threads=threads)
+            return OnnxRuntime(checkpoint, precision=precision, threads=threads)
+
+
+def select(checkpoint: Checkpoint, *, engine: str, precision: str, device: str | None = None) -> Choice:
+    """The precision that an engine will run in, and why.
+
+    Raises:
+        MissingExtraError: the engine is not installed.
+    """
+    from fillmask.engines.choice import Choice, choose
+
+    if precision != "auto":
+        return Choice(precision, "asked for")
+    match engine:
+        case "openvino":
+            from fillmask.engines.openvino import has_bfloat16
+
+            return choose(checkpoint, engine, bfloat16=has_bfloat16())
+        case "torch":
+            from fillmask.engines.torch import find_device
+
+            return choose(checkpoint, engine, bfloat16=find_device(device).type == "cuda")
+        case _:
+            return choose(checkpoint, engine, bfloat16=False)

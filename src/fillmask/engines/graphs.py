@@ -20,8 +20,9 @@ from fillmask import encoders
 from fillmask.encoders import Graph
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fillmask.checkpoint import Checkpoint
-    from fillmask.weights import Weights
 
 _DIGEST = 32  # bytes of SHA-256 before the payload
 
@@ -35,18 +36,21 @@ def cache_folder() -> Path:
     return Path(base) / "fillmask"
 
 
-def graph_key(checkpoint: Checkpoint) -> str:
-    """Digest of everything that decides the graph."""
-    parts = [encoders.VERSION, checkpoint.config.values(), checkpoint.weights.layout()]
+def graph_key(checkpoint: Checkpoint, form: str = "") -> str:
+    """Digest of everything that decides the graph; `form` names a rewrite of it."""
+    parts = [encoders.VERSION, form, checkpoint.config.values(), checkpoint.weights.layout()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def cached_graph(checkpoint: Checkpoint) -> Graph:
-    """The checkpoint's graph, from the cache or built (and then kept)."""
-    path = cache_folder() / "graphs" / f"{graph_key(checkpoint)}.graph"
+def cached_graph(checkpoint: Checkpoint, rewrite: Callable[[Graph], Graph] | None = None) -> Graph:
+    """The checkpoint's graph, perhaps rewritten, from the cache or built (and then kept)."""
+    form = rewrite.__name__ if rewrite else ""
+    path = cache_folder() / "graphs" / f"{graph_key(checkpoint, form)}.graph"
     graph = _read(path)
     if graph is None:
         graph = encoders.build(checkpoint.config, checkpoint.weights)
+        if rewrite:
+            graph = rewrite(graph)
         _write(path, graph)
     return graph
 
@@ -68,25 +72,21 @@ def _write(path: Path, graph: Graph) -> None:
     payload = json.dumps(graph.references).encode() + b"\n" + graph.model
     # A cache that cannot be written costs time, not the answer.
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(part, path)
-        except OSError:
-            os.unlink(part)
+        write_atomically(path, hashlib.sha256(payload).digest() + payload)
 
 
-def with_weights(graph: Graph, weights: Weights) -> bytes:
-    """The ONNX model with its weights inside, for an engine that cannot be handed them by reference."""
-    import numpy as np
-    import onnx
-    from onnx import TensorProto, numpy_helper
+def write_atomically(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, whole or not at all.
 
-    model = onnx.load_from_string(graph.model)
-    for tensor in model.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(weights.floats(tensor.name)), tensor.name))
-    serialized: bytes = model.SerializeToString()
-    return serialized
+    Raises:
+        OSError: it cannot be written; what was there is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        os.replace(part, path)
+    except OSError:
+        os.unlink(part)
+        raise

@@ -1,4 +1,4 @@
-"""The default engine: onnxruntime on the CPU, in float32."""
+"""The default engine: onnxruntime on the CPU, in float32 or int8."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime as ort
 
+from fillmask.engines import int8
 from fillmask.engines.graphs import cached_graph
 
 if TYPE_CHECKING:
@@ -17,17 +18,18 @@ class OnnxRuntime:
     """A session over the checkpoint's graph, with the weights handed over from the mapped file."""
 
     name = "onnxruntime"
-    precision = "float32"
 
-    def __init__(self, checkpoint: Checkpoint, *, threads: int | None = None) -> None:
-        graph = cached_graph(checkpoint)
+    def __init__(self, checkpoint: Checkpoint, *, precision: str = "float32", threads: int | None = None) -> None:
+        self.precision = precision
+        graph = cached_graph(checkpoint, int8.integer_products if precision == "int8" else None)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
         # The arrays are views of the mapped file where it holds float32; the
         # session copies or repacks what it needs while it is made.
-        values = [ort.OrtValue.ortvalue_from_numpy(checkpoint.weights.floats(name)) for name in graph.references]
+        tensors = int8.tensors(checkpoint.weights, graph.references)
+        values = [ort.OrtValue.ortvalue_from_numpy(tensors[name]) for name in graph.references]
         options.add_external_initializers(list(graph.references), values)
         self._session = ort.InferenceSession(graph.model, options, providers=["CPUExecutionProvider"])
         self._values = values

@@ -3,20 +3,24 @@
 The families that fillmask has no graph for run here. Logits are computed at
 the masked positions only, whatever the class: the rows that were not asked
 for are dropped at the entrance of the output embedding, the last and largest
-matrix of every such model.
+matrix of every such model. In bfloat16 the likeliest words are scored once
+more in float32 (`rescoring`).
 """
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fillmask.engines.rescoring import Head
 from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
 
 try:
     import torch
     from transformers import AutoModelForMaskedLM
+    from transformers.utils.logging import disable_progress_bar
 except ImportError as missing:
     raise MissingExtraError("the torch engine", "torch") from missing
 
@@ -35,16 +39,11 @@ class Torch:
     def __init__(
         self, checkpoint: Checkpoint, *, precision: str, threads: int | None = None, device: str | None = None
     ) -> None:
-        try:
-            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(f"torch cannot use the device {device!r}: {str(error).splitlines()[0]}") from error
-        if precision == "auto":
-            precision = "bfloat16" if self.device.type == "cuda" else "float32"
+        self.device = find_device(device)
         self.precision = precision
         if threads is not None:
             torch.set_num_threads(threads)
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr
         try:
             model = AutoModelForMaskedLM.from_pretrained(
                 checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision]
@@ -60,24 +59,53 @@ class Torch:
                 f"{type(model).__name__} has no output embeddings; expected a masked language model"
             )
         decoder.register_forward_pre_hook(self._keep_asked)
-        self._asked = torch.zeros(0, dtype=torch.int64)
+        # The hook and `run` hand each other tensors: one batch at a time.
+        self._one_at_a_time = threading.Lock()
+        self._asked = self._hidden = torch.zeros(0, dtype=torch.int64)
+        self._head = _head(decoder) if precision == "bfloat16" else None
         accepted = model.forward.__code__.co_varnames
         self._takes_types = "token_type_ids" in accepted and checkpoint.config.raw("type_vocab_size", 0) > 0
 
     def _keep_asked(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
-        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._asked), *inputs[1:])
+        self._hidden = hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._asked)
+        return (self._hidden, *inputs[1:])
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> Floats:
         """Log-probabilities at the places asked for, (masks, vocabulary)."""
         rows, length = batch.input_ids.shape
         flat = (batch.mask_slots + length * np.arange(rows)[:, None]).reshape(-1)[batch.mask_chosen]
-        self._asked = torch.from_numpy(flat).to(self.device)
         feeds: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         if self._takes_types:
             feeds["token_type_ids"] = batch.token_type_ids
         tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
-        logits = self._model(**tensors).logits
+        with self._one_at_a_time:
+            self._asked = torch.from_numpy(flat).to(self.device)
+            logits, hidden = self._model(**tensors).logits, self._hidden
         result: Floats = logits.float().log_softmax(-1).cpu().numpy()
+        if self._head is not None:
+            self._head.rescore(result, hidden.float().cpu().numpy())
         return result
+
+
+def find_device(name: str | None) -> torch.device:
+    """The named device, or by default a GPU where there is one, else the CPU.
+
+    Raises:
+        InputError: torch cannot use it.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _head(decoder: torch.nn.Module) -> Head | None:
+    """The output embedding in float32, where it is a plain linear layer."""
+    if not isinstance(decoder, torch.nn.Linear):
+        return None
+    bias = None if decoder.bias is None else decoder.bias.detach().float().cpu().numpy()
+    return Head(decoder.weight.detach().float().cpu().numpy(), bias)

@@ -32,6 +32,7 @@ try:
     import torch
     from torch import Tensor, nn
     from transformers import ModernBertConfig, ModernBertForMaskedLM
+    from transformers.utils.logging import disable_progress_bar
 except ImportError as missing:
     raise MissingExtraError("training", "train") from missing
 
@@ -372,6 +373,7 @@ def export(model: ModernBertForMaskedLM, folder: Path, *, half: bool = True) -> 
 
     The config asks for float32, so that transformers and fillmask both compute in it.
     """
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # its bar for a write of milliseconds would tear the training's own
     staging = folder / ".export"
     copy = ModernBertForMaskedLM(model.config)
     copy.load_state_dict(model.state_dict())

@@ -108,10 +108,26 @@ def test_models() -> None:
     assert b"bundled" in run("models", "list").stdout
     (row,) = map(json.loads, run("models", "list", "--json").stdout.splitlines())
     info = json.loads(run("models", "info", "--json").stdout)
-    assert info == row
+    assert info.items() >= row.items()
+    assert info["onnxruntime"].startswith("float32: exact")
     assert info["mask_token"] == "<mask>"
     assert info["megabytes"] <= 60
     assert b"longest text" in run("models", "info").stdout
+
+
+def test_models_bench_decides_what_auto_means(tmp_path: Path) -> None:
+    cache = {"FILLMASK_CACHE": str(tmp_path)}
+    assert b"tokens/s" in run("models", "bench", "--masks", "60", **cache).stdout
+    assert "measured here" in json.loads(run("models", "info", "--json", **cache).stdout)["onnxruntime"]
+
+
+def test_engine_and_precision() -> None:
+    exact = json.loads(run("fill", "--json", PHRASE).stdout)
+    rounded = json.loads(run("fill", "--json", "--precision", "int8", PHRASE).stdout)
+    assert exact != rounded
+    assert abs(exact["masks"][0][0]["score"] - rounded["masks"][0][0]["score"]) < 0.05
+    assert run("fill", "--precision", "float16", PHRASE).returncode == 2
+    assert one_line(run("fill", "--device", "cuda", PHRASE).stderr).startswith("fillmask: onnxruntime runs on the cpu")
 
 
 def test_help_and_version() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,8 +23,10 @@ from fillmask.engines import Floats
 from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TargetsError
 from fillmask.masked_lm import MaskedLM
 from fillmask.tokenizer import Tokenizer, check_text
+from fillmask.windows import window
 
 MASK_SPELLINGS = ("<mask>", "[MASK]")
+LONG_TEXTS = ("error", "window")
 _STREAM_CHUNK = 64
 
 
@@ -39,6 +42,15 @@ class Candidate(TypedDict):
 Filled = list[Candidate] | list[list[Candidate]]
 
 
+@dataclass(frozen=True)
+class _Text:
+    """A tokenised text with the places of its masks, and what the model is to read for them, in their order."""
+
+    ids: list[int]
+    positions: list[int]
+    read: list[Masked]
+
+
 class FillMask:
     """Ranked fillings for the masks of a text.
 
@@ -52,6 +64,7 @@ class FillMask:
         top_k: answers a mask, unless the call says otherwise.
         targets: words to choose from, unless the call says otherwise.
         tokenizer_kwargs: as for the call.
+        long_text: what to do with a text that is longer than the model, unless the call says otherwise.
 
     Raises:
         CheckpointError: the model cannot be opened.
@@ -70,6 +83,7 @@ class FillMask:
         top_k: int | None = None,
         targets: str | Sequence[str] | None = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
+        long_text: str = "error",
     ) -> None:
         self.model = MaskedLM(
             model, engine=engine, precision=precision, threads=threads, device=device, revision=revision
@@ -80,8 +94,10 @@ class FillMask:
         self.mask_token: str = self.tokenizer.mask_token
         self.mask_token_id: int = self.tokenizer.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
+        self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64]] | None = None
         self._targets = None if targets is None else self._target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
+        self._long_text = _checked_long_text(long_text)
 
     def __call__(
         self,
@@ -90,6 +106,7 @@ class FillMask:
         top_k: int | None = None,
         targets: str | Sequence[str] | None = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
+        long_text: str | None = None,
         batch_size: int | None = None,
     ) -> Any:
         """The likeliest tokens for each mask.
@@ -101,6 +118,9 @@ class FillMask:
             targets: choose among these only. Each stands for one token: a word
                 that the vocabulary lacks is replaced by its first sub-word, with a warning.
             tokenizer_kwargs: `truncation`, `max_length`, `add_special_tokens`.
+            long_text: for a text with more tokens than the model has positions,
+                "error" (the default), or "window": each mask is read in the
+                stretch round it that the model can take.
             batch_size: accepted for transformers' sake; batches are made by length.
 
         Returns:
@@ -121,68 +141,67 @@ class FillMask:
         count = self._top_k if top_k is None else _checked_top_k(top_k)
         chosen = self._targets if targets is None else self._target_ids(targets)
         options = self._tokenizer_kwargs if tokenizer_kwargs is None else tokenizer_kwargs
+        windows = (self._long_text if long_text is None else _checked_long_text(long_text)) == "window"
         if isinstance(inputs, str):
-            return self._fill([self._masked(inputs, options)], count, chosen)[0]
+            return self._fill([self._text(inputs, options, windows)], count, chosen)[0]
         if isinstance(inputs, (list, tuple)):
-            results = self._fill([self._masked(text, options) for text in inputs], count, chosen)
+            results = self._fill([self._text(text, options, windows) for text in inputs], count, chosen)
             return results[0] if len(results) == 1 else results
         if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, Mapping)):
-            return self._stream(iter(inputs), count, chosen, options)
+            texts = (self._text(text, options, windows) for text in inputs)
+            return self._stream(texts, count, chosen)
         check_text(inputs)
         raise AssertionError("unreachable: not a text, and check_text passed it")
 
-    def _stream(
-        self, texts: Iterator[str], top_k: int, targets: npt.NDArray[np.int64] | None, options: Mapping[str, Any] | None
-    ) -> Iterator[Filled]:
-        while chunk := list(islice(texts, _STREAM_CHUNK)):
-            ready: list[Masked] = []
-            failure: InputError | None = None
-            for text in chunk:
-                try:
-                    ready.append(self._masked(text, options))
-                except InputError as error:
-                    failure = error
-                    break
+    def _stream(self, texts: Iterator[_Text], top_k: int, targets: npt.NDArray[np.int64] | None) -> Iterator[Filled]:
+        failure: InputError | None = None
+        while failure is None:
+            ready: list[_Text] = []
+            try:
+                ready.extend(islice(texts, _STREAM_CHUNK))
+            except InputError as error:
+                failure = error
+            if not ready:
+                break
             # Those before a bad text are answered before it is reported.
             yield from self._fill(ready, top_k, targets)
-            if failure is not None:
-                raise failure
+        if failure is not None:
+            raise failure
 
-    def _masked(self, text: str, options: Mapping[str, Any] | None) -> Masked:
+    def _text(self, text: str, options: Mapping[str, Any] | None, windows: bool) -> _Text:
         """Tokenise, and find the masks."""
         check_text(text)
         for spelling in MASK_SPELLINGS:
             if spelling != self.mask_token:
                 text = text.replace(spelling, self.mask_token)
-        encoding = self.tokenizer.encode_text(text, options)
+        encoding = self.tokenizer.encode_text(text, options, any_length=windows)
         positions = [place for place, token in enumerate(encoding.ids) if token == self.mask_token_id]
         if not positions:
             raise NoMaskError(
                 f"No mask_token ({self.mask_token}) found on the input; write <mask> where a word is missing"
             )
-        return Masked(encoding.ids, encoding.type_ids, positions)
+        longest = self.tokenizer.model_max_length
+        if len(encoding.ids) <= longest:
+            return _Text(encoding.ids, positions, [Masked(encoding.ids, encoding.type_ids, positions)])
+        return _Text(encoding.ids, positions, [window(encoding, place, longest) for place in positions])
 
-    def _fill(self, items: Sequence[Masked], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
-        results: list[Filled] = [[] for _ in items]
-        for index, log_probabilities in self.model.log_probabilities(items):
-            results[index] = self._candidates(items[index], log_probabilities, top_k, targets)
-        return results
+    def _fill(self, texts: Sequence[_Text], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
+        reads = [(text, read) for text in texts for read in text.read]
+        rows: list[list[list[tuple[float, int]]]] = [[] for _ in reads]
+        for index, log_probabilities in self.model.log_probabilities([read for _, read in reads]):
+            rows[index] = _ranked(log_probabilities, top_k, targets)
+        found = iter(rows)
+        return [self._candidates(text, [row for _ in text.read for row in next(found)]) for text in texts]
 
-    def _candidates(
-        self, item: Masked, log_probabilities: Floats, top_k: int, targets: npt.NDArray[np.int64] | None
-    ) -> Filled:
-        if targets is not None:
-            log_probabilities = log_probabilities[:, targets]
-        best = top_indices(log_probabilities, top_k)
-        scores = np.exp(np.take_along_axis(log_probabilities, best, axis=1)).tolist()
-        tokens = (best if targets is None else targets[best]).tolist()
-        single = len(item.positions) == 1
+    def _candidates(self, text: _Text, ranked: list[list[tuple[float, int]]]) -> Filled:
+        """Candidates from score and token of each mask's best."""
+        single = len(text.positions) == 1
         pad = self.tokenizer.pad_token_id
         rows: list[list[Candidate]] = []
-        for position, row_scores, row_tokens in zip(item.positions, scores, tokens, strict=True):
+        for position, best in zip(text.positions, ranked, strict=True):
             row: list[Candidate] = []
-            for score, token in zip(row_scores, row_tokens, strict=True):
-                ids = [*item.ids[:position], token, *item.ids[position + 1 :]]
+            for score, token in best:
+                ids = [*text.ids[:position], token, *text.ids[position + 1 :]]
                 # As in transformers: padding is dropped, and with several masks
                 # special tokens stay, since the other masks are among them.
                 sequence = self.tokenizer.decode([i for i in ids if i != pad], skip_special_tokens=single)
@@ -193,7 +212,10 @@ class FillMask:
         return rows[0] if single else rows
 
     def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
-        words = [targets] if isinstance(targets, str) else list(targets)
+        words = (targets,) if isinstance(targets, str) else tuple(targets)
+        # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.
+        if self._last_targets is not None and self._last_targets[0] == words:
+            return self._last_targets[1]
         vocab = self.tokenizer.vocab
         found: dict[int, None] = {}
         for word in words:
@@ -218,7 +240,21 @@ class FillMask:
             found[number] = None
         if not found:
             raise TargetsError("At least one target must be provided when passed.")
-        return np.array(list(found), np.int64)
+        ids = np.array(list(found), np.int64)
+        self._last_targets = words, ids
+        return ids
+
+
+def _ranked(
+    log_probabilities: Floats, top_k: int, targets: npt.NDArray[np.int64] | None
+) -> list[list[tuple[float, int]]]:
+    """Probability and token of the `top_k` best of each row, among the targets if there are any."""
+    if targets is not None:
+        log_probabilities = log_probabilities[:, targets]
+    best = top_indices(log_probabilities, top_k)
+    scores = np.exp(np.take_along_axis(log_probabilities, best, axis=1)).tolist()
+    tokens = (best if targets is None else targets[best]).tolist()
+    return [list(zip(*row, strict=True)) for row in zip(scores, tokens, strict=True)]
 
 
 def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
@@ -250,6 +286,12 @@ def _checked_top_k(top_k: int) -> int:
     return int(top_k)
 
 
+def _checked_long_text(long_text: str) -> str:
+    if long_text not in LONG_TEXTS:
+        raise InputError(f"long_text is {long_text!r}; expected {' or '.join(map(repr, LONG_TEXTS))}")
+    return long_text
+
+
 def pipeline(
     task: str | None = None,
     model: str | Path | None = None,
@@ -262,6 +304,7 @@ def pipeline(
     top_k: int | None = None,
     targets: str | Sequence[str] | None = None,
     tokenizer_kwargs: Mapping[str, Any] | None = None,
+    long_text: str = "error",
 ) -> FillMask:
     """The entry point of transformers' tutorial: `pipeline("fill-mask")`.
 
@@ -283,4 +326,5 @@ def pipeline(
         top_k=top_k,
         targets=targets,
         tokenizer_kwargs=tokenizer_kwargs,
+        long_text=long_text,
     )

@@ -34,10 +34,19 @@ _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 
 @dataclass(frozen=True)
 class Encoding:
-    """Token ids of one text, and their token types (segments)."""
+    """Token ids of one text.
+
+    Attributes:
+        ids: token ids, special tokens included.
+        type_ids: the segment of each token.
+        leading: special tokens that the tokenizer put before the text.
+        trailing: and after it.
+    """
 
     ids: list[int]
     type_ids: list[int]
+    leading: int = 0
+    trailing: int = 0
 
 
 class Tokenizer:
@@ -93,13 +102,14 @@ class Tokenizer:
     def __len__(self) -> int:
         return self.backend.get_vocab_size(with_added_tokens=True)
 
-    def encode_text(self, text: str, options: Mapping[str, Any] | None = None) -> Encoding:
+    def encode_text(self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False) -> Encoding:
         """Ids with special tokens.
 
         Args:
             options: transformers' `tokenizer_kwargs`: `truncation`, `max_length`
                 and `add_special_tokens` act; padding and tensor options have no
                 effect on the answers and are accepted.
+            any_length: let a text be longer than the model.
 
         Raises:
             InputError: not a text, a lone surrogate, or an unknown option.
@@ -115,14 +125,18 @@ class Tokenizer:
         found = self.backend.encode(text, add_special_tokens=options.get("add_special_tokens", True))
         truncation = options.get("truncation", False)
         if truncation not in (False, None, "do_not_truncate"):
-            limit = options.get("max_length") or self.model_max_length
+            limit = min(options.get("max_length") or self.model_max_length, self.model_max_length)
             if len(found.ids) > limit:
                 return self._truncated(text, limit, bool(options.get("add_special_tokens", True)))
-        if len(found.ids) > self.model_max_length:
+        if len(found.ids) > self.model_max_length and not any_length:
             raise TextTooLongError(
-                f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it, or pass tokenizer_kwargs={{'truncation': True}}"
+                f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
+                " or ask for a window round each mask (long_text='window', --long-text window)"
             )
-        return Encoding(found.ids, found.type_ids)
+        added = found.special_tokens_mask
+        leading = next((n for n, special in enumerate(added) if not special), len(added))
+        trailing = next((n for n, special in enumerate(reversed(added)) if not special), 0)
+        return Encoding(found.ids, found.type_ids, leading, trailing)
 
     def _truncated(self, text: str, limit: int, add_special_tokens: bool) -> Encoding:
         self.backend.enable_truncation(limit)

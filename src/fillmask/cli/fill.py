@@ -25,6 +25,13 @@ _CHUNK = 64
 @click.option(
     "--targets", "-t", multiple=True, metavar="WORD,...", help="Choose among these words only; may be repeated."
 )
+@click.option(
+    "--long-text",
+    type=click.Choice(["error", "window"]),
+    default="error",
+    show_default=True,
+    help="For a text longer than the model: refuse it, or read each mask in the stretch round it.",
+)
 @model_options
 @click.option(
     "--json",
@@ -33,7 +40,13 @@ _CHUNK = 64
     help="One JSON object a text: {text, masks: [[{score, token, token_str, sequence}]]}.",
 )
 def command(
-    texts: tuple[str, ...], top_k: int, targets: tuple[str, ...], model: str | None, as_json: bool, **engine: Any
+    texts: tuple[str, ...],
+    top_k: int,
+    targets: tuple[str, ...],
+    long_text: str,
+    model: str | None,
+    as_json: bool,
+    **engine: Any,
 ) -> int:
     """Rank the words that fit each mask of TEXT.
 
@@ -54,7 +67,7 @@ def command(
     words = [word for group in targets for word in group.split(",") if word]
     if targets and not words:
         raise click.UsageError("--targets names no word")
-    fill = FillMask(model, top_k=top_k, **engine)
+    fill = FillMask(model, top_k=top_k, long_text=long_text, **engine)
     write = _json_line if as_json else _drawn if sys.stdout.isatty() else _plain
     count = failures = 0
     for chunk in _chunks(_read(texts)):

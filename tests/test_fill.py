@@ -1,0 +1,142 @@
+"""What FillMask does beyond transformers' call: windows in long texts, streams, lists of thousands of targets."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import LONGEST, SENTENCES
+
+from fillmask import FillMask
+from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TextTooLongError
+from fillmask.tokenizer import Encoding
+from fillmask.windows import window
+
+LONG = " ".join(SENTENCES[:12])
+
+
+@pytest.fixture(scope="module")
+def unmask(modernbert_folder: Path) -> FillMask:
+    return FillMask(modernbert_folder)
+
+
+def with_masks(*places: int) -> str:
+    """The long text with these words masked."""
+    words = LONG.split(" ")
+    return " ".join("<mask>" if place in places else word for place, word in enumerate(words))
+
+
+@given(
+    length=st.integers(1, 60),
+    head=st.integers(0, 2),
+    tail=st.integers(0, 2),
+    longest=st.integers(5, 30),
+    data=st.data(),
+)
+def test_a_window_is_a_centred_stretch(length: int, head: int, tail: int, longest: int, data: st.DataObject) -> None:
+    place = head + data.draw(st.integers(0, length - 1))
+    ids = list(range(head + length + tail))
+    found = window(Encoding(ids, [i % 7 for i in ids], head, tail), place, longest)
+    inner = found.ids[head : len(found.ids) - tail]
+    assert len(found.ids) == min(longest, len(ids))
+    assert list(found.ids[:head]) == ids[:head]
+    assert list(found.ids[len(found.ids) - tail :]) == ids[head + length :]
+    assert list(inner) == list(range(inner[0], inner[0] + len(inner)))
+    assert list(found.type_ids) == [i % 7 for i in found.ids]
+    (at,) = found.positions
+    assert found.ids[at] == place
+    before, after = place - inner[0], inner[-1] - place
+    reaches_an_end = inner[0] == head or inner[-1] == head + length - 1
+    assert abs(before - after) <= 1 or reaches_an_end
+
+
+def test_a_long_text_is_an_error_unless_windows_are_asked_for(unmask: FillMask) -> None:
+    with pytest.raises(TextTooLongError, match=f"the model takes {LONGEST}; .*long_text='window'"):
+        unmask(with_masks(50))
+    assert len(unmask(with_masks(50), long_text="window")) == 5
+    assert len(FillMask(unmask.model.checkpoint.folder, long_text="window")(with_masks(50))) == 5
+    with pytest.raises(InputError, match="long_text is 'cut'; expected 'error' or 'window'"):
+        unmask("a <mask>", long_text="cut")
+
+
+@pytest.mark.parametrize("place", [0, 1, 90, -1])
+def test_a_mask_in_a_long_text_is_read_in_its_window(unmask: FillMask, place: int) -> None:
+    """The same answer as for the window's own text, and the sequence is the whole text."""
+    place %= len(LONG.split(" "))
+    text = with_masks(place)
+    encoding = unmask.tokenizer.encode_text(text, any_length=True)
+    at = encoding.ids.index(unmask.mask_token_id)
+    part = window(encoding, at, LONGEST)
+    ((_, expected),) = unmask.model.log_probabilities([part])
+    found = unmask(text, long_text="window")
+    assert [c["token"] for c in found] == np.argsort(-expected[0], kind="stable")[:5].tolist()
+    words = LONG.split(" ")
+    assert (
+        found[0]["sequence"].split()
+        == " ".join([*words[:place], found[0]["token_str"].strip(), *words[place + 1 :]]).split()
+        or found[0]["token_str"].strip() == ""
+    )
+
+
+def test_several_masks_in_a_long_text(unmask: FillMask) -> None:
+    text = with_masks(3, 5, 170)
+    rows = unmask(text, long_text="window")
+    assert [len(row) for row in rows] == [5, 5, 5]
+    encoding = unmask.tokenizer.encode_text(text, any_length=True)
+    places = [n for n, token in enumerate(encoding.ids) if token == unmask.mask_token_id]
+    for row, place in zip(rows, places, strict=True):
+        ((_, expected),) = unmask.model.log_probabilities([window(encoding, place, LONGEST)])
+        assert row[0]["token"] == int(expected[0].argmax())
+        assert row[0]["sequence"].count("<mask>") == 2
+
+
+def test_short_texts_are_untouched_by_windows(unmask: FillMask) -> None:
+    texts = ["The <mask> dog", "A <mask> and a <mask>", with_masks(9)[:150]]
+    assert unmask(texts, long_text="window") == unmask(texts)
+    mixed = unmask([texts[0], with_masks(60, 90), texts[1]], long_text="window")
+    assert [len(found) for found in mixed] == [5, 2, 2]
+    # Another batch adds up in another order: equal to rounding.
+    assert [c["token"] for c in mixed[0]] == [c["token"] for c in unmask(texts[0])]
+
+
+def test_streams_are_read_as_they_are_answered(unmask: FillMask) -> None:
+    taken = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield f"The dog number {taken} went to the <mask>"
+
+    results = unmask(texts())
+    for _ in range(70):
+        next(results)
+    assert 70 <= taken <= 192
+
+
+def test_a_bad_text_in_a_stream_comes_after_the_answers_before_it(unmask: FillMask) -> None:
+    results = unmask(iter(["a <mask>", "the <mask>", "no blank", "an <mask>"]))
+    assert len(next(results)) == 5
+    assert len(next(results)) == 5
+    with pytest.raises(NoMaskError):
+        next(results)
+
+
+def test_many_targets_are_looked_up_once(unmask: FillMask, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = list(unmask.tokenizer.vocab)[10:300]
+    first = unmask("The <mask> dog", targets=targets)
+    monkeypatch.setitem(vars(unmask.tokenizer), "vocab", {})  # would find nothing any more
+    with warnings.catch_warnings(action="error"):
+        assert unmask("The <mask> dog", targets=list(targets)) == first
+    with pytest.warns(FillMaskWarning, match="does not exist"):
+        unmask("The <mask> dog", targets=targets[:-1])
+
+
+def test_a_limit_above_the_models_is_the_models(unmask: FillMask) -> None:
+    options = {"truncation": True, "max_length": 10 * LONGEST}
+    assert unmask(with_masks(2), tokenizer_kwargs=options) == unmask(
+        with_masks(2), tokenizer_kwargs={"truncation": True}
+    )

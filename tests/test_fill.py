@@ -131,8 +131,11 @@ def test_many_targets_are_looked_up_once(unmask: FillMask, monkeypatch: pytest.M
     monkeypatch.setitem(vars(unmask.tokenizer), "vocab", {})  # would find nothing any more
     with warnings.catch_warnings(action="error"):
         assert unmask("The <mask> dog", targets=list(targets)) == first
-    with pytest.warns(FillMaskWarning, match="does not exist"):
+    with pytest.warns(FillMaskWarning) as told:
         unmask("The <mask> dog", targets=targets[:-1])
+    assert len(told) == 21
+    assert "does not exist in the model vocabulary. Replacing with" in str(told[0].message)
+    assert str(told[20].message) == "269 more of the 289 targets do not exist in the model vocabulary."
 
 
 def test_a_limit_above_the_models_is_the_models(unmask: FillMask) -> None:

@@ -28,6 +28,7 @@ from fillmask.windows import window
 MASK_SPELLINGS = ("<mask>", "[MASK]")
 LONG_TEXTS = ("error", "window")
 _STREAM_CHUNK = 64
+_WARNINGS = 20  # targets of one list that are warned of by name
 
 
 class Candidate(TypedDict):
@@ -94,7 +95,7 @@ class FillMask:
         self.mask_token: str = self.tokenizer.mask_token
         self.mask_token_id: int = self.tokenizer.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
-        self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64]] | None = None
+        self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64], list[str]] | None = None
         self._targets = None if targets is None else self._target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
         self._long_text = _checked_long_text(long_text)
@@ -116,7 +117,8 @@ class FillMask:
                 texts (a generator, an open file), which is read as results are taken.
             top_k: answers a mask, 5 by default, at most as many as there are targets.
             targets: choose among these only. Each stands for one token: a word
-                that the vocabulary lacks is replaced by its first sub-word, with a warning.
+                that the vocabulary lacks is replaced by its first sub-word, with a
+                warning (for the first twenty such words; one more counts the rest).
             tokenizer_kwargs: `truncation`, `max_length`, `add_special_tokens`.
             long_text: for a text with more tokens than the model has positions,
                 "error" (the default), or "window": each mask is read in the
@@ -214,10 +216,23 @@ class FillMask:
     def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
         words = (targets,) if isinstance(targets, str) else tuple(targets)
         # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.
-        if self._last_targets is not None and self._last_targets[0] == words:
-            return self._last_targets[1]
+        if self._last_targets is None or self._last_targets[0] != words:
+            self._last_targets = words, *self._look_up(words)
+        _, ids, told = self._last_targets
+        for message in told[:_WARNINGS]:
+            warnings.warn(message, FillMaskWarning, stacklevel=3)
+        if len(told) > _WARNINGS:
+            more = f"{len(told) - _WARNINGS:,} more of the {len(words):,} targets do not exist in the model vocabulary."
+            warnings.warn(more, FillMaskWarning, stacklevel=3)
+        if not len(ids):
+            raise TargetsError("At least one target must be provided when passed.")
+        return ids
+
+    def _look_up(self, words: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Ids of the words, duplicates collapsed, and what is to be said of those that are no tokens."""
         vocab = self.tokenizer.vocab
         found: dict[int, None] = {}
+        told: list[str] = []
         for word in words:
             check_text(word)
             number = vocab.get(word)
@@ -225,24 +240,12 @@ class FillMask:
                 pieces = self.tokenizer.encode(word, add_special_tokens=False)
                 start = f"The specified target token `{word}` does not exist in the model vocabulary. "
                 if not pieces:
-                    warnings.warn(
-                        start + "We cannot replace it with anything meaningful, ignoring it",
-                        FillMaskWarning,
-                        stacklevel=3,
-                    )
+                    told.append(start + "We cannot replace it with anything meaningful, ignoring it")
                     continue
                 number = pieces[0]
-                warnings.warn(
-                    start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.",
-                    FillMaskWarning,
-                    stacklevel=3,
-                )
+                told.append(start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.")
             found[number] = None
-        if not found:
-            raise TargetsError("At least one target must be provided when passed.")
-        ids = np.array(list(found), np.int64)
-        self._last_targets = words, ids
-        return ids
+        return np.array(list(found), np.int64), told
 
 
 def _ranked(

@@ -34,7 +34,7 @@ FAMILIES = {
 }
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 2
+VERSION = 3
 
 
 def has_graph(config: Config) -> bool:

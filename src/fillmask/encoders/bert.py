@@ -17,13 +17,17 @@ from fillmask.encoders.graph import GraphBuilder
 
 @dataclass(frozen=True)
 class Names:
-    """Where a family keeps its tensors."""
+    """Where a family keeps its tensors.
+
+    `bias` has two names: the head's own and the decoder's. They are one tensor where embeddings are tied; where
+    they are not, the decoder's is the one that is used.
+    """
 
     base: str
     dense: str
     norm: str
     decoder: str
-    bias: tuple[str, ...]
+    bias: tuple[str, str]
 
 
 BERT = Names(
@@ -69,8 +73,10 @@ def encode_and_predict(
     x = g.op("Gather", x, inputs.chosen)
     x = bricks.activation(g, bricks.linear(g, x, names.dense, size, size), head_act)
     x = bricks.layer_norm(g, x, names.norm, size, eps)
-    decoder = words if config.flag("tie_word_embeddings", True) else g.weight(names.decoder, vocab_size, size)
-    bias_name = next((name for name in names.bias if g.has(name)), names.bias[0])
+    tied = config.flag("tie_word_embeddings", True)
+    decoder = words if tied else g.weight(names.decoder, vocab_size, size)
+    candidates = names.bias if tied else names.bias[::-1]
+    bias_name = next((name for name in candidates if g.has(name)), names.bias[0])
     logits = g.op("Gemm", x, decoder, g.weight(bias_name, vocab_size), transB=1)
     bricks.log_probabilities(g, logits, vocab_size)
 

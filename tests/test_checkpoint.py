@@ -69,7 +69,7 @@ FAULTS: list[tuple[str, Callable[[Path], object], type[Exception], str]] = [
         "unknown family",
         lambda f: _config(f, model_type="gpt2"),
         UnsupportedModelError,
-        "model_type='gpt2'; expected one of",
+        "model_type='gpt2', which has no graph here; expected one of",
     ),
     (
         "no weights",

@@ -47,7 +47,6 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
     Raises:
         CheckpointNotFoundError: no such model, or a file of it is missing.
         CorruptCheckpointError: a file cannot be read.
-        UnsupportedModelError: the model's family is not implemented.
         CheckpointError: the hub cannot be reached.
     """
     if model is None or model == BUNDLED:
@@ -78,7 +77,6 @@ def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkp
     if not isinstance(values, dict) or "model_type" not in values:
         raise CorruptCheckpointError(f"{path} names no model_type; expected a Hugging Face model config")
     config = Config(values)
-    encoders.check_family(config)
     if not any((folder / weights).exists() for weights in ("model.safetensors", "model.safetensors.index.json")):
         pickles = sorted(p.name for p in folder.glob("*.bin"))
         if pickles:

@@ -205,12 +205,12 @@ def _clean_up(text: str) -> str:
     return text
 
 
-def load_tokenizer(folder: Path, longest: int) -> Tokenizer:
+def load_tokenizer(folder: Path, longest: int | None) -> Tokenizer:
     """The tokenizer of a checkpoint folder.
 
     Args:
-        longest: tokens that the model has positions for; a smaller limit in the
-            tokenizer's own config wins.
+        longest: tokens that the model has positions for, where that is known; a
+            smaller limit in the tokenizer's own config wins.
 
     Raises:
         CheckpointNotFoundError: there are no tokenizer files.
@@ -226,7 +226,8 @@ def load_tokenizer(folder: Path, longest: int) -> Tokenizer:
             special[role] = next((g for g in guesses if backend.token_to_id(g) is not None), None)
     limit = config.get("model_max_length") or _NO_LIMIT
     clean_up = config.get("clean_up_tokenization_spaces")
-    return Tokenizer(backend, special, min(int(min(limit, _NO_LIMIT)), longest), clean_up=bool(clean_up))
+    limit = int(min(limit, longest or _NO_LIMIT, _NO_LIMIT))
+    return Tokenizer(backend, special, limit, clean_up=bool(clean_up))
 
 
 def _backend(folder: Path, config: Mapping[str, Any], special: dict[str, str | None]) -> Backend:

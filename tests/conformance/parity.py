@@ -77,12 +77,25 @@ def reference(model: PreTrainedModel, items: list[Masked], pad: int) -> list[np.
     return [found[row, item.positions].numpy() for row, item in enumerate(items)]
 
 
-def assert_same(folder: Path, model: PreTrainedModel, items: list[Masked], tolerance: float = 1e-4, **how: Any) -> None:
-    """fillmask's log-probabilities for the checkpoint in `folder` are the model's."""
+def assert_same(
+    folder: Path,
+    model: PreTrainedModel,
+    items: list[Masked],
+    tolerance: float = 1e-4,
+    *,
+    alone: bool = False,
+    **how: Any,
+) -> None:
+    """fillmask's log-probabilities for the checkpoint in `folder`, all items in one call, are the model's.
+
+    Args:
+        alone: the model is asked row by row, without padding.
+    """
     ours = MaskedLM(folder, **how)
     pad = ours.tokenizer.pad_token_id
     assert pad is not None
-    expected = reference(model, items, pad)
+    batches = [[item] for item in items] if alone else [items]
+    expected = [rows for batch in batches for rows in reference(model, batch, pad)]
     found = dict(ours.log_probabilities(items))
     assert sorted(found) == list(range(len(items)))
     spread = max(float(np.ptp(rows, axis=1).max()) for rows in expected)
@@ -98,7 +111,7 @@ def assert_parity(
 
     Args:
         pairs: with two segments.
-        how: engine and precision.
+        how: `alone`, engine and precision.
     """
     model = random_model(config, seed)
     save(model, folder)

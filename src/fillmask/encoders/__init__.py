@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import Literal
 
 from fillmask.encoders.config import Config
 from fillmask.errors import UnsupportedModelError
@@ -24,17 +25,40 @@ class Graph:
     references: tuple[str, ...]
 
 
-# model_type in config.json → module of this package.
+@dataclass(frozen=True)
+class Family:
+    """A family's module here, and how many tokens its models take.
+
+    Attributes:
+        module: of this package.
+        positions: where the config does not say.
+        first: number of the first token's position: the tokens have so many fewer positions. "pad" stands for the
+            one after the padding id.
+    """
+
+    module: str
+    positions: int = 512
+    first: int | Literal["pad"] = 0
+
+
+# By model_type in config.json.
 FAMILIES = {
-    "bert": "bert",
-    "roberta": "roberta",
-    "xlm-roberta": "roberta",
-    "camembert": "roberta",
-    "modernbert": "modernbert",
+    "bert": Family("bert"),
+    "roberta": Family("roberta", first="pad"),
+    "xlm-roberta": Family("roberta", first="pad"),
+    "camembert": Family("roberta", first="pad"),
+    "distilbert": Family("distilbert"),
+    "albert": Family("albert"),
+    "electra": Family("electra"),
+    "mpnet": Family("mpnet", first=2),
+    "convbert": Family("convbert"),
+    "deberta-v2": Family("deberta_v2"),
+    "nomic_bert": Family("nomic_bert", positions=2048),
+    "modernbert": Family("modernbert", positions=8192),
 }
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 3
+VERSION = 5
 
 
 def has_graph(config: Config) -> bool:
@@ -42,24 +66,13 @@ def has_graph(config: Config) -> bool:
     return config.family in FAMILIES
 
 
-def check_family(config: Config) -> str:
-    """The module for the config's family.
-
-    Raises:
-        UnsupportedModelError: the family is not implemented.
-    """
-    if config.family not in FAMILIES:
-        raise UnsupportedModelError(
-            f"config.json has model_type={config.family!r}; expected one of {', '.join(FAMILIES)}"
-        )
-    return FAMILIES[config.family]
-
-
-def longest(config: Config) -> int:
-    """Most tokens, special ones included, that the model has positions for."""
-    if check_family(config) == "roberta":  # positions start after the padding id
-        return config.integer("max_position_embeddings", 512) - config.integer("pad_token_id", 1) - 1
-    return config.integer("max_position_embeddings", 8192 if config.family == "modernbert" else 512)
+def longest(config: Config) -> int | None:
+    """Most tokens, special ones included, that the model has positions for; None where nothing says."""
+    family = FAMILIES.get(config.family)
+    if family is None:
+        return config.integer("max_position_embeddings", 0) or None
+    first = config.integer("pad_token_id", 1) + 1 if family.first == "pad" else family.first
+    return config.integer("max_position_embeddings", family.positions) - first
 
 
 def build(config: Config, weights: Weights) -> Graph:
@@ -69,7 +82,12 @@ def build(config: Config, weights: Weights) -> Graph:
         UnsupportedModelError: the family or a config value is not implemented.
         CorruptCheckpointError: the weights do not fit the config.
     """
-    module = importlib.import_module(f"fillmask.encoders.{check_family(config)}")
+    if not has_graph(config):
+        raise UnsupportedModelError(
+            f"config.json has model_type={config.family!r}, which has no graph here; expected one of"
+            f" {', '.join(FAMILIES)}, or engine='torch', which runs what transformers runs"
+        )
+    module = importlib.import_module(f"fillmask.encoders.{FAMILIES[config.family].module}")
     builder = importlib.import_module("fillmask.encoders.graph").GraphBuilder(weights)
     module.build(builder, config)
     return Graph(builder.serialize(config.family), builder.references())

@@ -67,6 +67,24 @@ def linear(
     return g.op("Gemm", *parts, transB=1)
 
 
+def grouped_linear(g: GraphBuilder, x: str, prefix: str, out_size: int, in_size: int, groups: int) -> str:
+    """A linear layer whose matrix is block-diagonal, stored as (groups, in, out) of each block, on flat x (N, in_size).
+
+    Raises:
+        UnsupportedModelError: the sizes do not fall into so many groups.
+    """
+    if groups == 1:
+        return linear(g, x, prefix, out_size, in_size)
+    if groups == 0 or in_size % groups or out_size % groups:
+        raise UnsupportedModelError(
+            f"config.json has num_groups={groups}; expected a divisor of {in_size} and {out_size}"
+        )
+    blocks = g.weight(f"{prefix}.weight", groups, in_size // groups, out_size // groups)
+    x = g.op("Transpose", g.op("Reshape", x, g.wholes(-1, groups, in_size // groups)), perm=[1, 0, 2])
+    y = g.op("Transpose", g.op("MatMul", x, blocks), perm=[1, 0, 2])
+    return g.op("Add", g.op("Reshape", y, g.wholes(-1, out_size)), g.weight(f"{prefix}.bias", out_size))
+
+
 def layer_norm(g: GraphBuilder, x: str, prefix: str, size: int, eps: float, *, bias: bool = True) -> str:
     parts = [x, g.weight(f"{prefix}.weight", size)]
     if bias:

@@ -11,6 +11,14 @@ from typing import Any
 
 from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 
+# What some families call these, where only a number is wanted whatever the family.
+_ALIASES = {
+    "hidden_size": ("dim", "d_model", "emb_dim"),
+    "num_hidden_layers": ("n_layers", "num_layers"),
+    "max_position_embeddings": ("n_positions",),
+    "vocab_size": ("n_words",),
+}
+
 
 class Config:
     """A config.json with typed access."""
@@ -31,6 +39,8 @@ class Config:
 
     def raw(self, key: str, default: Any = None) -> Any:
         value = self._values.get(key)
+        for alias in _ALIASES.get(key, ()):
+            value = self._values.get(alias) if value is None else value
         return default if value is None else value
 
     def integer(self, key: str, default: int | None = None) -> int:

@@ -69,6 +69,10 @@ class GraphBuilder:
         """A constant float32 array."""
         return self._constant(name, values)
 
+    def integers(self, name: str, values: npt.NDArray[np.int64]) -> str:
+        """A constant int64 array."""
+        return self._constant(name, values)
+
     def _constant(self, name: str, value: npt.NDArray[Any]) -> str:
         name = f"const/{name}"
         if name not in self._initializers:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from fillmask.encoders import bricks
+from fillmask.encoders import bricks, rotary
 from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
+from fillmask.encoders.rotary import Angles
 from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 
 _DEFAULT_THETA = {"full_attention": 160_000.0, "sliding_attention": 10_000.0}
@@ -26,8 +25,8 @@ _OLD_THETA = {"full_attention": "global_rope_theta", "sliding_attention": "local
 class _Kind:
     """What a kind of layer (global or local) shares: rotations at all positions and at the slots, and score biases for both."""
 
-    everywhere: tuple[str, str]
-    slots: tuple[str, str]
+    everywhere: Angles
+    slots: Angles
     bias: str
     slots_bias: str
 
@@ -88,55 +87,23 @@ def build(g: GraphBuilder, config: Config) -> None:
 
 
 def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size: int) -> _Kind:
-    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
-    places = g.op("Range", g.whole(0), length, g.whole(1))
-    tables = _rotations(g, config, kind, head_size)
+    positions = config.integer("max_position_embeddings", 8192)
+    everywhere, slots = rotary.angles(g, inputs, kind, _theta(config, kind), positions, head_size)
     bias = slots_bias = bricks.padding_bias(g, inputs)
     if kind == "sliding_attention":
+        length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
+        places = g.op("Range", g.whole(0), length, g.whole(1))
         reach = g.whole(config.integer("local_attention", 128) // 2)
         bias = g.op("Add", bias, _beyond(g, g.op("Unsqueeze", places, g.wholes(1)), places, reach))
         own = g.op("Unsqueeze", inputs.slots, g.wholes(1, 3))
         slots_bias = g.op("Add", slots_bias, _beyond(g, own, places, reach))
-    return _Kind(
-        _angles(g, g.op("Unsqueeze", places, g.wholes(0, 1)), tables),
-        _angles(g, g.op("Unsqueeze", inputs.slots, g.wholes(1)), tables),
-        bias,
-        slots_bias,
-    )
+    return _Kind(everywhere, slots, bias, slots_bias)
 
 
 def _beyond(g: GraphBuilder, queries: str, keys: str, reach: str) -> str:
     """`BLOCKED` where a key is further from the query than `reach`, else 0; positions broadcast."""
     far = g.op("Greater", g.op("Abs", g.op("Sub", queries, keys)), reach)
     return g.op("Mul", g.op("Cast", far, to=1), g.number(bricks.BLOCKED))
-
-
-def _rotations(g: GraphBuilder, config: Config, kind: str, head_size: int) -> tuple[str, str]:
-    """Cosines and sines of every position, (positions, D/2) each.
-
-    Tables, and not computed in the graph: an engine that runs in bfloat16 would round the angles themselves,
-    which are as large as the positions, where rounding their cosines does no harm.
-    """
-    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
-    frequencies = (1.0 / np.power(np.float32(_theta(config, kind)), exponents)).astype(np.float32)
-    places = np.arange(config.integer("max_position_embeddings", 8192), dtype=np.float32)
-    angles = places[:, None] * frequencies
-    return g.numbers(f"{kind}/cos", np.cos(angles)), g.numbers(f"{kind}/sin", np.sin(angles))
-
-
-def _angles(g: GraphBuilder, places: str, tables: tuple[str, str]) -> tuple[str, str]:
-    """Cosines and sines, (…, L, D/2), at places (…, L)."""
-    cos, sin = (g.op("Gather", table, places) for table in tables)
-    return cos, sin
-
-
-def _rotate(g: GraphBuilder, x: str, angles: tuple[str, str]) -> str:
-    """Rotary positions (Su et al. 2021) on x (B, H, L, D): the two halves of D are the two coordinates."""
-    cos, sin = angles
-    a, b = g.split("Split", x, outputs=2, axis=-1, num_outputs=2)
-    left = g.op("Sub", g.op("Mul", a, cos), g.op("Mul", b, sin))
-    right = g.op("Add", g.op("Mul", b, cos), g.op("Mul", a, sin))
-    return g.op("Concat", left, right, axis=-1)
 
 
 def _layer(
@@ -162,8 +129,8 @@ def _layer(
     if last:
         x, normed = bricks.at_slots(g, x, inputs), bricks.at_slots(g, normed, inputs)
         like, angles, bias = inputs.slots, kind.slots, kind.slots_bias
-    q = _rotate(g, bricks.split_heads(g, project(normed, 0), like, heads, head_size), angles)
-    mixed = bricks.attend(g, q, _rotate(g, k, kind.everywhere), v, bias, heads, head_size)
+    q = rotary.rotate(g, bricks.split_heads(g, project(normed, 0), like, heads, head_size), angles)
+    mixed = bricks.attend(g, q, rotary.rotate(g, k, kind.everywhere), v, bias, heads, head_size)
     x = g.op("Add", x, bricks.linear(g, mixed, f"{prefix}.attn.Wo", size, width, bias=attention_bias))
 
     y = bricks.layer_norm(g, x, f"{prefix}.mlp_norm", size, eps, bias=norm_bias)

@@ -6,12 +6,12 @@ that are not padding, and a head that always uses gelu.
 
 from __future__ import annotations
 
-from fillmask.encoders import bert, bricks
+from fillmask.encoders import bert, bricks, postnorm
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
+from fillmask.encoders.postnorm import HeadNames
 
-ROBERTA = bert.Names(
-    base="roberta",
+HEAD = HeadNames(
     dense="lm_head.dense",
     norm="lm_head.layer_norm",
     decoder="lm_head.decoder.weight",
@@ -22,7 +22,5 @@ ROBERTA = bert.Names(
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of RobertaForMaskedLM."""
     inputs = bricks.inputs(g)
-    pad = g.whole(config.integer("pad_token_id", 1))
-    real = g.op("Cast", g.op("Not", g.op("Equal", inputs.ids, pad)), to=7)
-    positions = g.op("Add", g.op("Mul", g.op("CumSum", real, g.whole(1)), real), pad)
-    bert.encode_and_predict(g, config, inputs, ROBERTA, positions, head_act="gelu")
+    positions = postnorm.positions_after_padding(g, inputs, config.integer("pad_token_id", 1))
+    bert.encode_and_predict(g, config, inputs, "roberta", HEAD, positions, head_act="gelu")

@@ -1,0 +1,54 @@
+"""ALBERT (Lan et al. 2019): narrow embeddings, and layers that share their weights in groups."""
+
+from __future__ import annotations
+
+from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.config import Config
+from fillmask.encoders.graph import GraphBuilder
+from fillmask.encoders.postnorm import HeadNames, LayerNames, Sizes
+
+LAYER = LayerNames(
+    query="attention.query",
+    key="attention.key",
+    value="attention.value",
+    out="attention.dense",
+    attention_norm="attention.LayerNorm",
+    up="ffn",
+    down="ffn_output",
+    norm="full_layer_layer_norm",
+)
+HEAD = HeadNames(
+    dense="predictions.dense",
+    norm="predictions.LayerNorm",
+    decoder="predictions.decoder.weight",
+    bias=("predictions.bias", "predictions.decoder.bias"),
+)
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of AlbertForMaskedLM."""
+    postnorm.refuse_decoders(config)
+    inputs = bricks.inputs(g)
+    sizes = Sizes.of(config, default_activation="gelu_new")
+    width = config.integer("embedding_size", 128)
+    places = (postnorm.positions_from_zero(g, inputs), config.integer("max_position_embeddings", 512))
+    base = "albert.embeddings"
+    words = g.weight(f"{base}.word_embeddings.weight", config.integer("vocab_size"), width)
+    kinds = config.integer("type_vocab_size", 2)
+    x = postnorm.embeddings(g, inputs, base, words, width, position=places, kinds=kinds)
+    x = bricks.layer_norm(g, x, f"{base}.LayerNorm", width, sizes.eps)
+    x = bricks.linear(g, x, "albert.encoder.embedding_hidden_mapping_in", sizes.hidden, width)
+    x = postnorm.encode(g, inputs, x, _layers(config), LAYER, sizes, postnorm.padding(g, inputs))
+    postnorm.head(
+        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=width, activation=sizes.activation, eps=sizes.eps
+    )
+
+
+def _layers(config: Config) -> list[str]:
+    """The prefix of each layer in turn: every step takes all inner layers of its group."""
+    steps, groups = config.integer("num_hidden_layers", 12), config.integer("num_hidden_groups", 1)
+    return [
+        f"albert.encoder.albert_layer_groups.{int(step / (steps / groups))}.albert_layers.{inner}"
+        for step in range(steps)
+        for inner in range(config.integer("inner_group_num", 1))
+    ]

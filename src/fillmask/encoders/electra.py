@@ -1,0 +1,42 @@
+"""ELECTRA's generator (Clark et al. 2020): BERT with embeddings that may be narrower than its layers."""
+
+from __future__ import annotations
+
+from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.config import Config
+from fillmask.encoders.graph import GraphBuilder
+from fillmask.encoders.postnorm import BERT_LAYER, HeadNames, Sizes
+
+HEAD = HeadNames(
+    dense="generator_predictions.dense",
+    norm="generator_predictions.LayerNorm",
+    decoder="generator_lm_head.weight",
+    bias=("generator_lm_head.bias",),
+)
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of ElectraForMaskedLM."""
+    postnorm.refuse_decoders(config)
+    inputs = bricks.inputs(g)
+    sizes = Sizes.of(config)
+    width = config.integer("embedding_size", 128)
+    x, words = embed(g, config, inputs, "electra", sizes, width)
+    layers = [f"electra.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
+    x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
+    postnorm.head(g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=width, activation="gelu", eps=sizes.eps)
+
+
+def embed(
+    g: GraphBuilder, config: Config, inputs: bricks.Inputs, base: str, sizes: Sizes, width: int
+) -> tuple[str, str]:
+    """Embedded tokens widened to (B·T, hidden), and the word embeddings (vocabulary, width)."""
+    prefix = f"{base}.embeddings"
+    places = (postnorm.positions_from_zero(g, inputs), config.integer("max_position_embeddings", 512))
+    words = g.weight(f"{prefix}.word_embeddings.weight", config.integer("vocab_size"), width)
+    kinds = config.integer("type_vocab_size", 2)
+    x = postnorm.embeddings(g, inputs, prefix, words, width, position=places, kinds=kinds)
+    x = bricks.layer_norm(g, x, f"{prefix}.LayerNorm", width, sizes.eps)
+    if width != sizes.hidden:
+        x = bricks.linear(g, x, f"{prefix}_project", sizes.hidden, width)
+    return x, words

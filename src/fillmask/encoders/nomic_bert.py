@@ -1,0 +1,84 @@
+"""NomicBERT (Nussbaum et al. 2024): post-norm layers with rotary positions, a gated feed-forward, and few biases.
+
+Tensors have the names of published checkpoints, which transformers renames when it reads them.
+"""
+
+from __future__ import annotations
+
+from fillmask.encoders import bert, bricks, postnorm, rotary
+from fillmask.encoders.bricks import Inputs
+from fillmask.encoders.config import Config
+from fillmask.encoders.graph import GraphBuilder
+from fillmask.encoders.postnorm import HeadNames, Sizes
+from fillmask.encoders.rotary import Angles
+from fillmask.errors import UnsupportedModelError
+
+HEAD = HeadNames(
+    dense=bert.HEAD.dense,
+    norm="cls.predictions.transform.layer_norm",
+    decoder=bert.HEAD.decoder,
+    bias=bert.HEAD.bias,
+)
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of NomicBertForMaskedLM."""
+    if "n_embd" in config:
+        raise UnsupportedModelError(
+            "config.json is in the form of nomic_bert's own code (n_embd, n_head …), which is never run here; expected"
+            " that of transformers (hidden_size, num_attention_heads …)"
+        )
+    inputs = bricks.inputs(g)
+    sizes = Sizes.of(config, default_activation="silu")
+    head_size = config.integer("head_dim", sizes.head)
+    words = g.weight("nomic_bert.embeddings.word_embeddings.weight", config.integer("vocab_size"), sizes.hidden)
+    kinds = config.integer("type_vocab_size", 2)
+    x = postnorm.embeddings(g, inputs, "nomic_bert.embeddings", words, sizes.hidden, position=None, kinds=kinds)
+    x = bricks.layer_norm(g, x, "nomic_bert.emb_ln", sizes.hidden, sizes.eps)
+    positions = config.integer("max_position_embeddings", 2048)
+    angles = rotary.angles(g, inputs, "rotary", _theta(config), positions, head_size)
+    bias = bricks.padding_bias(g, inputs)
+    layers = config.integer("num_hidden_layers", 12)
+    for number in range(layers):
+        last = number == layers - 1
+        x = _layer(g, inputs, x, f"nomic_bert.encoder.layers.{number}", sizes, head_size, angles, bias, last=last)
+    if not layers:
+        x = bricks.at_slots(g, x, inputs)
+    postnorm.head(
+        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=sizes.hidden, activation=sizes.activation,
+        eps=sizes.eps,
+    )  # fmt: skip
+
+
+def _theta(config: Config) -> float:
+    parameters = config.raw("rope_parameters", {})
+    scaling = parameters.get("rope_type", "default")
+    if scaling != "default" or "rope_scaling" in config:
+        raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r}; expected none")
+    return float(parameters.get("rope_theta", config.number("rope_theta", 1000.0)))
+
+
+def _layer(
+    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, sizes: Sizes, head_size: int, angles: tuple[Angles, Angles],
+    bias: str, *, last: bool,
+) -> str:  # fmt: skip
+    size, width = sizes.hidden, sizes.heads * head_size
+
+    def project(y: str, part: int, like: str) -> str:
+        rows = (part * width, (part + 1) * width)
+        y = bricks.linear(g, y, f"{prefix}.attn.Wqkv", 3 * width, size, bias=False, rows=rows)
+        return bricks.split_heads(g, y, like, sizes.heads, head_size)
+
+    k, v = project(x, 1, inputs.ids), project(x, 2, inputs.ids)
+    like, own = inputs.ids, angles[0]
+    if last:
+        x, like, own = bricks.at_slots(g, x, inputs), inputs.slots, angles[1]
+    q = rotary.rotate(g, project(x, 0, like), own)
+    mixed = bricks.attend(g, q, rotary.rotate(g, k, angles[0]), v, bias, sizes.heads, head_size)
+    y = bricks.linear(g, mixed, f"{prefix}.attn.out_proj", size, width, bias=False)
+    x = bricks.layer_norm(g, g.op("Add", x, y), f"{prefix}.norm1", size, sizes.eps)
+
+    gate, up = (bricks.linear(g, x, f"{prefix}.mlp.{name}", sizes.inner, size, bias=False) for name in ("fc12", "fc11"))
+    y = g.op("Mul", bricks.activation(g, gate, sizes.activation), up)
+    y = bricks.linear(g, y, f"{prefix}.mlp.fc2", size, sizes.inner, bias=False)
+    return bricks.layer_norm(g, g.op("Add", x, y), f"{prefix}.norm2", size, sizes.eps)

@@ -1,0 +1,198 @@
+"""The families beyond BERT, RoBERTa and ModernBERT: configs drawn at random from what each config class allows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="parity is held against transformers, which the train extra brings")
+
+from parity import assert_parity, assert_same, random_items, random_model, save
+from test_parity import ACTIVATIONS, SPECIAL, bert_values
+from transformers import (
+    AlbertConfig,
+    ConvBertConfig,
+    DebertaV2Config,
+    DistilBertConfig,
+    ElectraConfig,
+    MPNetConfig,
+    NomicBertConfig,
+)
+from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+from fillmask.encoders import deberta_v2, mpnet
+from fillmask.errors import UnsupportedModelError
+from fillmask.masked_lm import MaskedLM
+
+SEEDS = pytest.mark.parametrize("seed", range(6))
+
+
+def drawn(seed: int, **choices: Any) -> dict[str, Any]:
+    """BERT's values with, of each further key's choices, one."""
+    rng = np.random.default_rng([seed, 1])
+    picked = {key: values[int(rng.integers(len(values)))] for key, values in choices.items()}
+    return bert_values(seed) | picked
+
+
+@SEEDS
+def test_distilbert(seed: int, tmp_path: Path) -> None:
+    values = bert_values(seed)
+    config = DistilBertConfig(
+        vocab_size=values["vocab_size"],
+        dim=values["hidden_size"],
+        n_heads=values["num_attention_heads"],
+        n_layers=values["num_hidden_layers"],
+        hidden_dim=values["intermediate_size"],
+        max_position_embeddings=values["max_position_embeddings"],
+        activation=["gelu", "relu"][seed % 2],
+        sinusoidal_pos_embds=bool(seed % 3 == 0),
+        tie_word_embeddings=values["tie_word_embeddings"],
+        pad_token_id=1,
+    )
+    assert_parity(config, tmp_path, seed=seed)
+
+
+@SEEDS
+def test_albert(seed: int, tmp_path: Path) -> None:
+    layers = int(np.random.default_rng(seed).integers(1, 5))
+    groups = [n for n in range(1, layers + 1) if layers % n == 0]
+    values = drawn(
+        seed, num_hidden_layers=[layers], num_hidden_groups=groups, inner_group_num=[1, 2], embedding_size=[6, 16]
+    )
+    assert_parity(AlbertConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@SEEDS
+def test_electra(seed: int, tmp_path: Path) -> None:
+    values = drawn(seed, embedding_size=[6, 16, bert_values(seed)["hidden_size"]])
+    assert_parity(ElectraConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@SEEDS
+def test_mpnet(seed: int, tmp_path: Path) -> None:
+    values = drawn(seed, relative_attention_num_buckets=[32, 40])
+    assert_parity(MPNetConfig(**values), tmp_path, seed=seed)
+
+
+def test_mpnet_far_apart(tmp_path: Path) -> None:
+    """Long enough for the buckets that distances share."""
+    config = MPNetConfig(**bert_values(1) | {"max_position_embeddings": 300})
+    model = random_model(config)
+    assert_same(save(model, tmp_path), model, random_items(config, rows=3, longest=290))
+
+
+def test_mpnets_buckets() -> None:
+    differences = np.arange(-600, 601)
+    expected = MPNetEncoder.relative_position_bucket(torch.from_numpy(differences), num_buckets=32)
+    np.testing.assert_array_equal(mpnet.buckets(differences), expected.numpy())
+
+
+@SEEDS
+def test_convbert(seed: int, tmp_path: Path) -> None:
+    """Row by row: in a batch, transformers lets padding into the convolutions of the last tokens."""
+    heads = [2, 4, 8][seed % 3]
+    values = drawn(
+        seed, num_attention_heads=[heads], hidden_size=[heads * 4, heads * 8], embedding_size=[6, 16],
+        head_ratio=[1, 2, 4, 16], conv_kernel_size=[1, 3, 9], num_groups=[1, 2], intermediate_size=[24, 40],
+        type_vocab_size=[2],
+    )  # fmt: skip
+    assert_parity(ConvBertConfig(**values), tmp_path, seed=seed, pairs=True, alone=True)
+
+
+@SEEDS
+def test_deberta_v2(seed: int, tmp_path: Path) -> None:
+    values = drawn(
+        seed, relative_attention=[True, True, False], pos_att_type=[["c2p"], ["p2c"], "p2c|c2p", ["c2p", "p2c"]],
+        position_biased_input=[True, False], max_relative_positions=[-1, 5, 40], position_buckets=[-1, 4, 16],
+        share_att_key=[True, False], norm_rel_ebd=["none", "layer_norm"], type_vocab_size=[0, 2],
+        conv_kernel_size=[0, 3, 5], conv_act=["gelu", "tanh"], legacy=[True, False], tie_word_embeddings=[True],
+    )  # fmt: skip
+    if values["legacy"]:
+        values["embedding_size"] = [8, values["hidden_size"]][seed % 2]
+    else:
+        values["conv_groups"] = 2 if values["hidden_size"] % 2 == 0 else 1
+    assert_parity(DebertaV2Config(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 0)
+
+
+@pytest.mark.parametrize("kinds", [["c2p"], ["p2c"], ["c2p", "p2c"]])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_each_kind_of_distance_in_a_last_layer_and_before_it(kinds: list[str], layers: int, tmp_path: Path) -> None:
+    values = bert_values(3) | {"type_vocab_size": 0, "num_hidden_layers": layers, "max_position_embeddings": 60}
+    config = DebertaV2Config(
+        **values, relative_attention=True, pos_att_type=kinds, position_buckets=8, norm_rel_ebd="layer_norm",
+        position_biased_input=False,
+    )  # fmt: skip
+    assert_parity(config, tmp_path)
+
+
+def test_deberta_v3_without_the_word_legacy(tmp_path: Path) -> None:
+    """Published configs are older than that key; the checkpoint says which head it was trained with."""
+    config = DebertaV2Config(**bert_values(0) | {"tie_word_embeddings": True}, legacy=False)
+    model = random_model(config)
+    save(model, tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"legacy": false,', ""))
+    assert "legacy" not in path.read_text()
+    assert_same(tmp_path, model, random_items(config))
+
+
+@pytest.mark.parametrize(("count", "furthest"), [(256, 512), (64, 512), (32, 128), (16, 40)])
+def test_debertas_buckets(count: int, furthest: int) -> None:
+    differences = np.arange(-furthest, furthest + 1)
+    expected = make_log_bucket_position(torch.from_numpy(differences), count, furthest)
+    np.testing.assert_array_equal(deberta_v2.buckets(differences, count, furthest), expected.numpy())
+
+
+@SEEDS
+def test_nomic_bert(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    values = bert_values(seed) | {
+        "rope_parameters": {"rope_type": "default", "rope_theta": float(rng.choice([100.0, 1000.0, 10_000.0]))},
+        "head_dim": [None, 6][seed % 2],
+        "hidden_act": str(rng.choice(ACTIVATIONS)),
+    }
+    assert_parity(NomicBertConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (ConvBertConfig(**bert_values(0) | {"conv_kernel_size": 4}), "conv_kernel_size"),
+        (DebertaV2Config(**bert_values(0), pos_att_type=["p2p"]), "pos_att_type"),
+        (DebertaV2Config(**bert_values(0), conv_kernel_size=4), "conv_kernel_size"),
+        (NomicBertConfig(**bert_values(0), rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e3}), "scaling"),
+        (MPNetConfig(**bert_values(0), relative_attention_num_buckets=8), "relative_attention_num_buckets"),
+        (ElectraConfig(**bert_values(0), is_decoder=True), "is_decoder"),
+    ],
+)  # fmt: skip
+def test_what_is_not_implemented_is_refused_by_name(config: Any, named: str, tmp_path: Path) -> None:
+    save(random_model(config), tmp_path)
+    with pytest.raises(UnsupportedModelError, match=named):
+        MaskedLM(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ConvBertConfig(**bert_values(2) | {"hidden_size": 16, "num_attention_heads": 4, "embedding_size": 8}),
+        DebertaV2Config(
+            **bert_values(2) | {"num_hidden_layers": 2}, relative_attention=True, pos_att_type="c2p|p2c",
+            position_buckets=8, conv_kernel_size=3,
+        ),
+    ],
+)  # fmt: skip
+def test_a_row_does_not_depend_on_its_company(config: Any, tmp_path: Path) -> None:
+    """Where convolutions could let padding in."""
+    ours = MaskedLM(save(random_model(config), tmp_path))
+    items = random_items(config, rows=12)
+    together = dict(ours.log_probabilities(items))
+    for index, item in enumerate(items):
+        ((_, alone),) = ours.log_probabilities([item])
+        np.testing.assert_allclose(together[index], alone, atol=1e-5)
+
+
+def test_special_ids_are_those_of_the_draws() -> None:
+    """`bert_values` gives every family the padding id that the stand-in tokenizer has."""
+    assert bert_values(0)["pad_token_id"] == SPECIAL["pad_token_id"] == 1

@@ -1,5 +1,7 @@
 """The default engine: int8 beside float32, what "auto" means, and the errors for wrong wishes."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from fillmask.engines import Batch, choice, int8
 from fillmask.engines.choice import Measured
 from fillmask.engines.graphs import cached_graph
 from fillmask.engines.rescoring import Head, with_hidden
-from fillmask.errors import InputError
+from fillmask.errors import InputError, MissingExtraError
 from fillmask.masked_lm import MaskedLM
 
 
@@ -175,3 +177,32 @@ def test_measuring(folder: Path) -> None:
 def test_wrong_wishes_are_refused(wish: dict[str, object], message: str, roberta_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
         MaskedLM(roberta_folder, **wish)  # type: ignore[arg-type]
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str, module: str) -> None:
+    """As where the extra that brings `package` is not installed."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+@pytest.mark.parametrize(("engine", "package"), [("torch", "torch"), ("openvino", "openvino")])
+def test_an_engine_whose_extra_is_missing(
+    engine: str, package: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, package, f"fillmask.engines.{engine}")
+    with pytest.raises(MissingExtraError, match=rf"the \w+ engine needs an extra .* 'fillmask\[{engine}\]'"):
+        MaskedLM(folder, engine=engine)
+
+
+def test_auto_is_torch_for_a_family_without_a_graph(
+    roberta_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(roberta_folder, tmp_path / "model"))
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"model_type": "roberta"', '"model_type": "roformer"'))
+    assert engines.default_engine(open_checkpoint(folder)) == "torch"
+    assert engines.default_engine(open_checkpoint(roberta_folder)) == "onnxruntime"
+    assert engines.default_engine(open_checkpoint(roberta_folder), "cuda:0") == "torch"
+    without(monkeypatch, "torch", "fillmask.engines.torch")
+    with pytest.raises(MissingExtraError, match="'roformer' has no graph here; the torch engine runs it"):
+        MaskedLM(folder)

@@ -58,7 +58,8 @@ class FillMask:
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         revision: branch, tag or commit of a hub id.
-        engine: "onnxruntime", or "openvino" or "torch" where those extras are installed.
+        engine: "onnxruntime", or "openvino" or "torch" where those extras are installed; "auto" is onnxruntime, or
+            torch for the families that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
         device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
@@ -76,7 +77,7 @@ class FillMask:
         self,
         model: str | Path | None = None,
         *,
-        engine: str = "onnxruntime",
+        engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
         device: str | None = None,
@@ -299,7 +300,7 @@ def pipeline(
     task: str | None = None,
     model: str | Path | None = None,
     *,
-    engine: str = "onnxruntime",
+    engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
     device: str | None = None,

@@ -23,7 +23,8 @@ class MaskedLM:
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         revision: branch, tag or commit of a hub id.
-        engine: name of the engine, see `fillmask.engines.ENGINES`.
+        engine: name of the engine, see `fillmask.engines.ENGINES`; "auto" is onnxruntime, or torch for the families
+            that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
         device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
@@ -37,7 +38,7 @@ class MaskedLM:
         self,
         model: str | Path | None = None,
         *,
-        engine: str = "onnxruntime",
+        engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
         device: str | None = None,

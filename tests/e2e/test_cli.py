@@ -127,7 +127,9 @@ def test_engine_and_precision() -> None:
     assert exact != rounded
     assert abs(exact["masks"][0][0]["score"] - rounded["masks"][0][0]["score"]) < 0.05
     assert run("fill", "--precision", "float16", PHRASE).returncode == 2
-    assert one_line(run("fill", "--device", "cuda", PHRASE).stderr).startswith("fillmask: onnxruntime runs on the cpu")
+    assert one_line(run("fill", "--engine", "onnxruntime", "--device", "cuda", PHRASE).stderr).startswith(
+        "fillmask: onnxruntime runs on the cpu"
+    )
 
 
 def test_help_and_version() -> None:

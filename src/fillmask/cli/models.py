@@ -21,15 +21,18 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a model.")
 def list_models(as_json: bool) -> None:
     """List the models that need no download: the bundled one, and the hub's cache."""
-    from fillmask import hub
+    from fillmask import encoders, hub
     from fillmask.checkpoint import open_checkpoint
     from fillmask.errors import CheckpointError
 
     rows = [describe(open_checkpoint())]
     for name, folder in hub.cached():
         try:
-            rows.append(describe(open_checkpoint(folder)) | {"name": name.repository, "revision": name.revision})
-        except CheckpointError:  # of another kind or family: not for fillmask
+            checkpoint = open_checkpoint(folder)
+            if not encoders.is_masked_lm(checkpoint.config):
+                continue
+            rows.append(describe(checkpoint) | {"name": name.repository, "revision": name.revision})
+        except CheckpointError:  # of another kind: not for fillmask
             continue
     if as_json:
         for row in rows:

@@ -9,8 +9,8 @@ import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# Also in `fillmask.engines.ENGINES`, which is not imported for --help.
-ENGINES = ("onnxruntime", "openvino", "torch")
+# Also in `fillmask.engines`, which is not imported for --help.
+ENGINES = ("auto", "onnxruntime", "openvino", "torch")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 _OPTIONS = (
@@ -25,9 +25,9 @@ _OPTIONS = (
         "--engine",
         type=click.Choice(ENGINES),
         envvar="FILLMASK_ENGINE",
-        default="onnxruntime",
+        default="auto",
         show_default=True,
-        help="What runs the model.",
+        help="What runs the model; auto is onnxruntime, or torch where that cannot.",
     ),
     click.option(
         "--precision",

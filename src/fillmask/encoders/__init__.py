@@ -66,6 +66,11 @@ def has_graph(config: Config) -> bool:
     return config.family in FAMILIES
 
 
+def is_masked_lm(config: Config) -> bool:
+    """Whether the config is of a masked language model, by its family or by the class that it was saved from."""
+    return has_graph(config) or any("ForMaskedLM" in str(name) for name in config.raw("architectures", []) or [])
+
+
 def longest(config: Config) -> int | None:
     """Most tokens, special ones included, that the model has positions for; None where nothing says."""
     family = FAMILIES.get(config.family)

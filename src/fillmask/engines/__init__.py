@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fillmask import encoders
 from fillmask.checkpoint import Checkpoint
-from fillmask.errors import InputError
+from fillmask.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from fillmask.engines.choice import Choice
@@ -61,7 +62,7 @@ class Engine(Protocol):
 def load(
     checkpoint: Checkpoint,
     *,
-    engine: str = "onnxruntime",
+    engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
     device: str | None = None,
@@ -69,7 +70,7 @@ def load(
     """The named engine, ready to run the checkpoint.
 
     Args:
-        engine: one of `ENGINES`.
+        engine: one of `ENGINES`, or "auto": see `default_engine`.
         precision: one of the engine's, or "auto".
         threads: threads for one batch; all cores by default.
         device: for torch, "cpu", "cuda" or "cuda:1"; a GPU where there is one by default.
@@ -79,8 +80,9 @@ def load(
         MissingExtraError: the engine is not installed.
         UnsupportedModelError: the engine cannot run the model's family.
     """
+    asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine
     if engine not in ENGINES:
-        raise InputError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
+        raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINES)}")
     if precision not in ("auto", *ENGINES[engine]):
         raise InputError(
             f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINES[engine])}"
@@ -89,6 +91,16 @@ def load(
         raise InputError(f"threads is {threads}; expected 1 or more")
     if device not in (None, "cpu") and engine != "torch":
         raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
+    try:
+        return _load(checkpoint, engine, precision, threads, device)
+    except MissingExtraError as missing:
+        if asked != "auto" or encoders.has_graph(checkpoint.config):
+            raise
+        what = f"model_type {checkpoint.config.family!r} has no graph here; the torch engine runs it, and"
+        raise MissingExtraError(what, "torch") from missing
+
+
+def _load(checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None) -> Engine:
     precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
     match engine:
         case "openvino":
@@ -103,6 +115,11 @@ def load(
             from fillmask.engines.onnxruntime import OnnxRuntime
 
             return OnnxRuntime(checkpoint, precision=precision, threads=threads)
+
+
+def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:
+    """onnxruntime; or torch for a family that has no graph here, or for a device that is not the cpu."""
+    return "onnxruntime" if encoders.has_graph(checkpoint.config) and device in (None, "cpu") else "torch"
 
 
 def select(checkpoint: Checkpoint, *, engine: str, precision: str, device: str | None = None) -> Choice:

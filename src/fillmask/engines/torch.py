@@ -13,7 +13,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from fillmask.engines import Batch
 from fillmask.engines.rescoring import Head
 from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
 
@@ -26,8 +28,10 @@ except ImportError as missing:
 
 if TYPE_CHECKING:
     from fillmask.checkpoint import Checkpoint
-    from fillmask.engines import Batch, Floats
+    from fillmask.engines import Floats
 
+# Classes in which padding changes the answers for the other tokens: rows of different lengths are run apart.
+_PADDING_LEAKS = {"convbert", "fnet", "funnel", "nystromformer", "yoso"}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -62,31 +66,72 @@ class Torch:
         # The hook and `run` hand each other tensors: one batch at a time.
         self._one_at_a_time = threading.Lock()
         self._asked = self._hidden = torch.zeros(0, dtype=torch.int64)
-        self._head = _head(decoder) if precision == "bfloat16" else None
-        accepted = model.forward.__code__.co_varnames
-        self._takes_types = "token_type_ids" in accepted and checkpoint.config.raw("type_vocab_size", 0) > 0
+        self._head = _head(decoder, model.config.vocab_size) if precision == "bfloat16" else None
+        self._takes_types = "token_type_ids" in model.forward.__code__.co_varnames
+        self._padding_leaks = checkpoint.config.family in _PADDING_LEAKS
 
     def _keep_asked(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         hidden = inputs[0]
         self._hidden = hidden.reshape(-1, hidden.shape[-1]).index_select(0, self._asked)
         return (self._hidden, *inputs[1:])
 
-    @torch.inference_mode()
     def run(self, batch: Batch) -> Floats:
-        """Log-probabilities at the places asked for, (masks, vocabulary)."""
+        """Log-probabilities at the places asked for, (masks, vocabulary).
+
+        Raises:
+            UnsupportedModelError: the model class does not run in this precision.
+        """
+        if not self._padding_leaks:
+            return self._run(batch)
+        parts = [(chosen, self._run(part)) for chosen, part in split_by_length(batch)]
+        result = np.empty((len(batch.mask_chosen), parts[0][1].shape[1]), np.float32)
+        for chosen, found in parts:
+            result[chosen] = found
+        return result
+
+    @torch.inference_mode()
+    def _run(self, batch: Batch) -> Floats:
         rows, length = batch.input_ids.shape
         flat = (batch.mask_slots + length * np.arange(rows)[:, None]).reshape(-1)[batch.mask_chosen]
         feeds: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        if self._takes_types:
+        if self._takes_types and batch.token_type_ids.any():
             feeds["token_type_ids"] = batch.token_type_ids
         tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
         with self._one_at_a_time:
             self._asked = torch.from_numpy(flat).to(self.device)
-            logits, hidden = self._model(**tensors).logits, self._hidden
+            try:
+                logits, hidden = self._model(**tensors).logits, self._hidden
+            except RuntimeError as error:
+                if self.precision == "float32" or "type" not in str(error):
+                    raise
+                raise UnsupportedModelError(
+                    f"{type(self._model).__name__} does not run in {self.precision} ({str(error).splitlines()[0]});"
+                    " choose precision='float32'"
+                ) from error
+            if logits.ndim == 3:  # a class that never calls its output embedding, but multiplies by its matrix
+                logits = logits.reshape(-1, logits.shape[-1]).index_select(0, self._asked)
         result: Floats = logits.float().log_softmax(-1).cpu().numpy()
-        if self._head is not None:
+        if self._head is not None and len(hidden) == len(result):
             self._head.rescore(result, hidden.float().cpu().numpy())
         return result
+
+
+def split_by_length(batch: Batch) -> list[tuple[npt.NDArray[np.int64], Batch]]:
+    """Batches without padding, each with the indices of its masks among the whole batch's."""
+    slots = batch.mask_slots.shape[1]
+    lengths = batch.attention_mask.sum(axis=1)
+    parts = []
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        place = np.full(len(lengths), -1)
+        place[rows] = np.arange(len(rows))
+        chosen = np.flatnonzero(place[batch.mask_chosen // slots] >= 0)
+        own = batch.mask_chosen[chosen]
+        parts.append((chosen, Batch(
+            batch.input_ids[rows, :length], batch.attention_mask[rows, :length], batch.token_type_ids[rows, :length],
+            batch.mask_slots[rows], place[own // slots] * slots + own % slots,
+        )))  # fmt: skip
+    return parts
 
 
 def find_device(name: str | None) -> torch.device:
@@ -103,9 +148,9 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
-def _head(decoder: torch.nn.Module) -> Head | None:
-    """The output embedding in float32, where it is a plain linear layer."""
-    if not isinstance(decoder, torch.nn.Linear):
+def _head(decoder: torch.nn.Module, vocab_size: int) -> Head | None:
+    """The output embedding in float32, where it is a plain linear layer to the whole vocabulary."""
+    if not isinstance(decoder, torch.nn.Linear) or decoder.out_features != vocab_size:
         return None
     bias = None if decoder.bias is None else decoder.bias.detach().float().cpu().numpy()
     return Head(decoder.weight.detach().float().cpu().numpy(), bias)

@@ -1,0 +1,107 @@
+"""Families without a graph here run through torch, and those with one give there what they give everywhere."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the torch engine needs the torch extra")
+pytest.importorskip("openvino", reason="the openvino engine needs the openvino extra")
+
+from parity import assert_same, random_items, random_model, save
+from test_parity import bert_values
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+from fillmask.errors import UnsupportedModelError
+from fillmask.masked_lm import MaskedLM
+
+SMALL = {
+    "vocab_size": 60, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 48,
+    "max_position_embeddings": 64, "type_vocab_size": 2, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
+}  # fmt: skip
+# Without a graph: plain; no call of the output embedding; padding that leaks; a narrower head; old names in the config.
+NO_GRAPH: dict[str, dict[str, Any]] = {
+    "megatron-bert": {},
+    "roformer": {},
+    "squeezebert": {"embedding_size": 32},
+    "mobilebert": {"intra_bottleneck_size": 16, "true_hidden_size": 16, "embedding_size": 16},
+    "fnet": {},
+    "nystromformer": {},
+    "rembert": {"input_embedding_size": 16, "output_embedding_size": 24},
+    "xlm": {"emb_dim": 32, "n_heads": 4, "n_layers": 2},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+}
+
+
+def config_of(family: str) -> Any:
+    return AutoConfig.for_model(family, **SMALL | NO_GRAPH[family])
+
+
+@pytest.mark.parametrize("family", list(NO_GRAPH))
+def test_a_family_without_a_graph(family: str, tmp_path: Path) -> None:
+    config = config_of(family)
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_config(config).eval()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(20)  # far from uniform
+    save(model, tmp_path)
+    assert_same(tmp_path, model, random_items(config), alone=True)
+    assert MaskedLM(tmp_path).engine.name == "torch"
+
+
+def test_the_other_engines_name_the_torch_engine(tmp_path: Path) -> None:
+    save(AutoModelForMaskedLM.from_config(config_of("roformer")), tmp_path)
+    for engine in ("onnxruntime", "openvino"):
+        with pytest.raises(UnsupportedModelError, match=r"'roformer', which has no graph here.*engine='torch'"):
+            MaskedLM(tmp_path, engine=engine)
+
+
+def test_a_class_that_does_not_run_in_bfloat16(tmp_path: Path) -> None:
+    save(AutoModelForMaskedLM.from_config(config_of("fnet")), tmp_path)
+    lm = MaskedLM(tmp_path, engine="torch", precision="bfloat16")
+    with pytest.raises(UnsupportedModelError, match=r"FNetForMaskedLM does not run in bfloat16.*precision='float32'"):
+        list(lm.log_probabilities(random_items(config_of("fnet"))))
+
+
+def test_models_info_of_a_family_without_a_graph(tmp_path: Path) -> None:
+    save(AutoModelForMaskedLM.from_config(config_of("xlm")), tmp_path)
+    shown = subprocess.run(["fillmask", "models", "info", tmp_path], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "xlm" in shown.stdout
+    assert "torch" in shown.stdout
+
+
+def test_a_model_that_is_none(tmp_path: Path) -> None:
+    save(random_model(AutoConfig.for_model("bert", **bert_values(0))), tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"bert"', '"gpt2"'))
+    with pytest.raises(UnsupportedModelError, match="transformers has no masked language model"):
+        MaskedLM(tmp_path, engine="torch")
+
+
+GRAPHS = {
+    "albert": {"embedding_size": 16},
+    "convbert": {"embedding_size": 16, "head_ratio": 2, "conv_kernel_size": 3, "num_groups": 2},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 8, "conv_kernel_size": 3},
+    "distilbert": {"dim": 32, "n_heads": 4, "n_layers": 2, "hidden_dim": 48},
+    "electra": {"embedding_size": 16},
+    "mpnet": {},
+    "nomic_bert": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", list(GRAPHS))
+def test_every_engine_and_precision(family: str, tmp_path: Path) -> None:
+    config = AutoConfig.for_model(family, **SMALL | GRAPHS[family])
+    model = random_model(config)
+    save(model, tmp_path)
+    items = random_items(config)
+    assert_same(tmp_path, model, items, alone=True, engine="openvino", precision="float32")
+    assert_same(tmp_path, model, items, alone=True, engine="torch", precision="float32")
+    exact = dict(MaskedLM(tmp_path).log_probabilities(items))
+    for engine in ("onnxruntime", "openvino"):
+        found = dict(MaskedLM(tmp_path, engine=engine, precision="int8").log_probabilities(items))
+        divergence = [(np.exp(exact[i]) * (exact[i] - found[i])).sum(axis=1).mean() for i in exact]
+        assert 0 < np.mean(divergence) < 0.1

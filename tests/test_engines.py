@@ -167,11 +167,11 @@ def test_measuring(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        ({"engine": "abacus"}, "there is no engine 'abacus'; expected one of onnxruntime, openvino, torch"),
+        ({"engine": "abacus"}, "there is no engine 'abacus'; expected auto or one of onnxruntime, openvino, torch"),
         ({"precision": "int4"}, "onnxruntime has no precision 'int4'; expected auto or one of float32, int8"),
         ({"precision": "bfloat16"}, "onnxruntime has no precision 'bfloat16'"),
         ({"threads": 0}, "threads is 0; expected 1 or more"),
-        ({"device": "cuda"}, "onnxruntime runs on the cpu, not on 'cuda'; use engine='torch'"),
+        ({"engine": "onnxruntime", "device": "cuda"}, "onnxruntime runs on the cpu, not on 'cuda'; use engine='torch'"),
     ],
 )
 def test_wrong_wishes_are_refused(wish: dict[str, object], message: str, roberta_folder: Path) -> None:

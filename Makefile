@@ -8,6 +8,8 @@
 PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
+# Peers that tests and benchmarks compare with, and what draws the plots.
+PEERS = minicons matplotlib
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-base test-train lint bench clean
@@ -52,5 +54,5 @@ clean:
 .venv-train/.done: pyproject.toml
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/python $(PIP) '$(TORCH)'
-	.venv-train/bin/python $(PIP) --editable '.[train,openvino,dev]'
+	.venv-train/bin/python $(PIP) --editable '.[train,openvino,dev]' $(PEERS)
 	touch $@

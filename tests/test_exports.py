@@ -18,9 +18,11 @@ def test_public_names() -> None:
         "InputError",
         "MissingExtraError",
         "NoMaskError",
+        "Score",
         "TargetsError",
         "TextTooLongError",
         "UnsupportedModelError",
+        "WordScore",
         "__version__",
         "pipeline",
     ]

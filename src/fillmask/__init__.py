@@ -20,6 +20,7 @@ from fillmask.errors import (
     UnsupportedModelError,
 )
 from fillmask.fill import FillMask, pipeline
+from fillmask.score import Score, WordScore
 
 __version__ = "0.1.0"
 
@@ -34,9 +35,11 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "NoMaskError",
+    "Score",
     "TargetsError",
     "TextTooLongError",
     "UnsupportedModelError",
+    "WordScore",
     "__version__",
     "pipeline",
 ]

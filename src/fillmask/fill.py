@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from fillmask.batching import Masked
 from fillmask.engines import Floats
 from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TargetsError
 from fillmask.masked_lm import MaskedLM
+from fillmask.score import Score, score_texts
 from fillmask.tokenizer import Tokenizer, check_text
 from fillmask.windows import window
 
@@ -155,6 +156,46 @@ class FillMask:
             return self._stream(texts, count, chosen)
         check_text(inputs)
         raise AssertionError("unreachable: not a text, and check_text passed it")
+
+    @overload
+    def score(self, inputs: str, *, method: str = ..., long_text: str | None = ...) -> Score: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def score(  # type: ignore[overload-overlap]
+        self, inputs: list[str] | tuple[str, ...], *, method: str = ..., long_text: str | None = ...
+    ) -> list[Score]: ...
+
+    @overload
+    def score(self, inputs: Iterable[str], *, method: str = ..., long_text: str | None = ...) -> Iterator[Score]: ...
+
+    def score(
+        self, inputs: str | Iterable[str], *, method: str = "word-l2r", long_text: str | None = None
+    ) -> Score | list[Score] | Iterator[Score]:
+        """Pseudo-log-likelihood: how likely each word of a text is, given the others, and the text as a whole.
+
+        Args:
+            inputs: a text, a list or tuple of texts, or any other iterable of
+                texts, which is read as results are taken.
+            method: which tokens are hidden with the one that is asked for:
+                "word-l2r" (the later ones of its word), "original" (none) or
+                "whole-word" (all of its word); see `fillmask.score`.
+            long_text: as for fillings.
+
+        Returns:
+            A `Score` for a text, a list of them for a list, an iterator for another iterable.
+
+        Raises:
+            InputError: no such method; an input is no text, is empty, or has a mask in it.
+            TextTooLongError: a text has more tokens than the model has positions.
+        """
+        windows = (self._long_text if long_text is None else _checked_long_text(long_text)) == "window"
+        many: Iterable[str] = [inputs] if isinstance(inputs, str) else inputs
+        if isinstance(many, (bytes, Mapping)) or not isinstance(many, Iterable):
+            check_text(inputs)
+        scores = score_texts(self.model, many, method=method, windows=windows)
+        if isinstance(inputs, str):
+            return next(scores)
+        return list(scores) if isinstance(inputs, (list, tuple)) else scores
 
     def _stream(self, texts: Iterator[_Text], top_k: int, targets: npt.NDArray[np.int64] | None) -> Iterator[Filled]:
         failure: InputError | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,36 @@ class Encoding:
     type_ids: list[int]
     leading: int = 0
     trailing: int = 0
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a text: its characters, `start` to `end`, and the places of its tokens."""
+
+    start: int
+    end: int
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WordEncoding:
+    """Token ids of a text of any length, special ones included, and which of them make up its words."""
+
+    text: str
+    encoding: Encoding
+    words: tuple[Word, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        return self.encoding.ids
+
+    @property
+    def type_ids(self) -> list[int]:
+        return self.encoding.type_ids
+
+    def with_ids(self, ids: list[int]) -> Encoding:
+        """The encoding with other ids in the same places."""
+        return replace(self.encoding, ids=ids)
 
 
 class Tokenizer:
@@ -133,10 +163,28 @@ class Tokenizer:
                 f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
                 " or ask for a window round each mask (long_text='window', --long-text window)"
             )
-        added = found.special_tokens_mask
-        leading = next((n for n, special in enumerate(added) if not special), len(added))
-        trailing = next((n for n, special in enumerate(reversed(added)) if not special), 0)
-        return Encoding(found.ids, found.type_ids, leading, trailing)
+        return _encoding(found)
+
+    def encode_words(self, text: str) -> WordEncoding:
+        """Ids with special tokens and the words that they make up, as the tokenizer cuts a text before its model does.
+
+        Raises:
+            InputError: not a text, or a lone surrogate.
+        """
+        check_text(text)
+        found = self.backend.encode(text)
+        places: dict[tuple[int | None, int], list[int]] = {}
+        for place, (word, added) in enumerate(zip(found.word_ids, found.special_tokens_mask, strict=True)):
+            if not added:
+                # A token that belongs to no word, as those added to a vocabulary, is one.
+                places.setdefault((word, -1 if word is not None else place), []).append(place)
+        words = []
+        for of_word in places.values():
+            start, end = found.offsets[of_word[0]][0], found.offsets[of_word[-1]][1]
+            written = text[start:end]
+            start += len(written) - len(written.lstrip())
+            words.append(Word(start, max(start, start + len(written.strip())), tuple(of_word)))
+        return WordEncoding(text, _encoding(found), tuple(words))
 
     def _truncated(self, text: str, limit: int, add_special_tokens: bool) -> Encoding:
         self.backend.enable_truncation(limit)
@@ -168,6 +216,13 @@ class Tokenizer:
     def convert_tokens_to_ids(self, token: str) -> int | None:
         """The id of this token."""
         return self.backend.token_to_id(token)
+
+
+def _encoding(found: Any) -> Encoding:
+    added = found.special_tokens_mask
+    leading = next((n for n, special in enumerate(added) if not special), len(added))
+    trailing = next((n for n, special in enumerate(reversed(added)) if not special), 0)
+    return Encoding(found.ids, found.type_ids, leading, trailing)
 
 
 def check_text(text: object) -> None:

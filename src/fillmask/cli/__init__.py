@@ -18,6 +18,7 @@ import click
 
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
+    "score": "Say how likely texts are, whole and word by word.",
     "models": "List and describe models.",
 }
 

@@ -1,7 +1,8 @@
-"""What the terminal shows: filled sentences with bars for their probabilities."""
+"""What the terminal shows: filled sentences and scored words with bars for their probabilities."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from fillmask.fill import Candidate
+    from fillmask.score import Score
 
 _BAR = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -49,6 +51,23 @@ def draw(text: str, masks: list[list[Candidate]], mask_token: str) -> None:
                 room = max(20, console.width - len(line.plain) - 1)
                 line.append_text(_sentence(candidate, text, mask_token, room))
             console.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def draw_score(score: Score) -> None:
+    """Print one text with its score, and each word with how likely it was."""
+    console = Console(highlight=False, soft_wrap=False)
+    console.print()
+    console.print(Text("  " + " ".join(score.text.split()), style="bold"))
+    total = f"  {score.score:.2f} nats over {score.tokens} tokens · pseudo-perplexity {score.pseudo_perplexity:,.1f}"
+    console.print(Text(total, style="bright_black"))
+    widest = max(len(word.word) for word in score.words)
+    for word in score.words:
+        # The geometric mean over its tokens, so that a long word is not shown as unlikely for its length.
+        share = math.exp(word.score / word.tokens)
+        line = (
+            Text(f"  {percent(share)} ").append_text(bar(share)).append("  ").append(word.word.ljust(widest), "green")
+        )
+        console.print(line.append(f"  {word.score:8.2f}", "bright_black"), no_wrap=True, overflow="ellipsis")
 
 
 def _question(text: str, mask_token: str, *, numbered: bool) -> Text:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
+from fillmask.cli.reading import chunks, lines
 
 if TYPE_CHECKING:
     from fillmask.fill import Candidate, FillMask
-
-_CHUNK = 64
 
 
 @click.command("fill")
@@ -70,7 +68,7 @@ def command(
     fill = FillMask(model, top_k=top_k, long_text=long_text, **engine)
     write = _json_line if as_json else _drawn if sys.stdout.isatty() else _plain
     count = failures = 0
-    for chunk in _chunks(_read(texts)):
+    for chunk in chunks(_read(texts)):
         for number, text, answer in _answers(fill, chunk, count + 1, words):
             if isinstance(answer, str):
                 failures += 1
@@ -86,21 +84,10 @@ def command(
 
 def _read(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        if text != "-":
+        if text == "-":
+            yield from lines(sys.stdin.buffer)
+        else:
             yield text
-            continue
-        # Bytes that are not UTF-8 become replacement characters: a damaged line is no reason to stop.
-        for line in sys.stdin.buffer:
-            decoded = line.decode("utf-8", errors="replace").rstrip("\r\n")
-            if decoded.strip():
-                yield decoded
-
-
-def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
-    # Someone typing wants each answer at once; a pipe wants full batches.
-    size = 1 if sys.stdin.isatty() else _CHUNK
-    while chunk := list(islice(texts, size)):
-        yield chunk
 
 
 def _answers(

@@ -1,0 +1,158 @@
+"""How likely is a text? Pseudo-log-likelihood: hide each token in turn and add up the log-probabilities of what was there.
+
+Three ways of hiding, which differ only in words of several tokens:
+
+- `original` (Salazar et al. 2020, "Masked Language Model Scoring") hides the one token, so that the rest of its word
+  gives it away;
+- `word-l2r` (Kauf & Ivanova 2023, "A Better Way to Do Masked Language Model Scoring") hides with it the later tokens
+  of its word, as if the word were read from left to right;
+- `whole-word` (also theirs) hides all of the word at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from fillmask.batching import Masked
+from fillmask.errors import InputError, TextTooLongError
+from fillmask.masked_lm import MaskedLM
+from fillmask.tokenizer import WordEncoding
+from fillmask.windows import window
+
+METHODS = ("word-l2r", "original", "whole-word")
+_CHUNK = 64  # texts
+_ROWS = 20_000  # hidden tokens in work at once
+
+
+@dataclass(frozen=True)
+class WordScore:
+    """One word of a text.
+
+    Attributes:
+        word: as written.
+        start, end: its characters in the text.
+        score: log-probability, in nats.
+        tokens: how many tokens it has.
+    """
+
+    word: str
+    start: int
+    end: int
+    score: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """Pseudo-log-likelihood of a text, in nats, whole and by word (punctuation marks are words of their own)."""
+
+    text: str
+    score: float
+    tokens: int
+    words: tuple[WordScore, ...]
+
+    @property
+    def pseudo_perplexity(self) -> float:
+        """exp of the mean negative score of a token."""
+        return math.exp(-self.score / self.tokens)
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """A row for the model: which of its text's tokens it asks for."""
+
+    read: Masked
+    asked: tuple[int, ...]
+
+
+def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r", windows: bool = False) -> Iterator[Score]:  # fmt: skip
+    """Scores in the order of the texts, which are read as results are taken.
+
+    Args:
+        method: one of `METHODS`.
+        windows: read a token of a text that is longer than the model in the stretch round it; otherwise such a text is
+            an error.
+
+    Raises:
+        InputError: no such method; a text is no text, is empty, or has a mask in it.
+        TextTooLongError: a text has more tokens than the model has positions.
+    """
+    if method not in METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    encoded = (_encode(model, text, windows) for text in texts)
+    failure: InputError | None = None
+    while failure is None:
+        ready: list[WordEncoding] = []
+        try:
+            ready.extend(_up_to_a_chunk(encoded))
+        except InputError as error:
+            failure = error
+        if not ready:
+            break
+        # Those before a bad text are scored before it is reported.
+        yield from _scored(model, ready, method)
+    if failure is not None:
+        raise failure
+
+
+def _up_to_a_chunk(encoded: Iterator[WordEncoding]) -> Iterator[WordEncoding]:
+    rows = 0
+    for text in islice(encoded, _CHUNK):
+        yield text
+        rows += len(text.ids)
+        if rows > _ROWS:
+            return
+
+
+def _encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
+    found = model.tokenizer.encode_words(text)
+    if model.tokenizer.mask_token_id in found.ids:
+        raise InputError(f"the text has a {model.tokenizer.mask_token} in it; only a whole text can be scored")
+    if not found.words:
+        raise InputError(f"the text {text!r:.40} has no tokens; there is nothing to score")
+    longest = model.tokenizer.model_max_length
+    if len(found.ids) > longest and not windows:
+        raise TextTooLongError(
+            f"the text has {len(found.ids)} tokens and the model takes {longest}; score it in parts,"
+            " or ask for a window round each token (long_text='window', --long-text window)"
+        )
+    return found
+
+
+def _scored(model: MaskedLM, texts: list[WordEncoding], method: str) -> Iterator[Score]:
+    hidden = [list(_hide(model, text, method)) for text in texts]
+    rows = [(number, row) for number, of_text in enumerate(hidden) for row in of_text]
+    scores = [[0.0] * len(text.ids) for text in texts]
+    for index, log_probabilities in model.log_probabilities([row.read for _, row in rows]):
+        number, row = rows[index]
+        for place, found in zip(row.asked, log_probabilities, strict=True):
+            scores[number][place] = float(found[texts[number].ids[place]])
+    for text, found in zip(texts, scores, strict=True):
+        words = tuple(
+            WordScore(text.text[w.start : w.end], w.start, w.end, math.fsum(found[p] for p in w.places), len(w.places))
+            for w in text.words
+        )
+        yield Score(text.text, math.fsum(w.score for w in words), sum(w.tokens for w in words), words)
+
+
+def _hide(model: MaskedLM, text: WordEncoding, method: str) -> Iterator[_Hidden]:
+    mask = model.tokenizer.mask_token_id
+    assert mask is not None
+    longest = model.tokenizer.model_max_length
+    for word in text.words:
+        asked = [word.places] if method == "whole-word" else [(place,) for place in word.places]
+        for places in asked:
+            gone = {"original": places, "whole-word": places}.get(
+                method, tuple(p for p in word.places if p >= places[0])
+            )
+            ids = list(text.ids)
+            for place in gone:
+                ids[place] = mask
+            if len(ids) <= longest:
+                yield _Hidden(Masked(ids, text.type_ids, places), places)
+            else:  # one window for each place, centred on it
+                for place in places:
+                    yield _Hidden(window(text.with_ids(ids), place, longest), (place,))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillmask.batching import Masked, collate, plan
+from fillmask.engines import Budget
 
 texts = st.lists(
     st.integers(1, 60).flatmap(
@@ -21,7 +22,7 @@ texts = st.lists(
 
 @given(texts, st.integers(1, 200), st.integers(1, 20))
 def test_plan_takes_each_text_once_within_the_budgets(items: list[Masked], tokens: int, masks: int) -> None:
-    batches = list(plan(items, tokens, masks))
+    batches = list(plan(items, Budget(tokens, masks)))
     assert sorted(i for batch in batches for i in batch) == list(range(len(items)))
     for batch in batches:
         longest = max(len(items[i].ids) for i in batch)

@@ -65,7 +65,7 @@ def compare(
     items = list(_items(checkpoint, documents, masks))
     pad = checkpoint.tokenizer.pad_token_id or 0
     # Few masks a batch: their rows of log-probabilities are compared, then dropped.
-    batches = [collate([items[i] for i in part], pad) for part in plan(items, token_budget=1024)]
+    batches = [collate([items[i] for i in part], pad) for part in plan(items)]
     reference = _load(checkpoint, pairs[0], threads)
     for pair in pairs:
         try:

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fillmask.engines import Batch
-
-TOKEN_BUDGET = 4096
-MASK_BUDGET = 256
+from fillmask.engines import ON_A_CPU, Batch, Budget
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,10 @@ class Masked:
     positions: Sequence[int]
 
 
-def plan(
-    items: Sequence[Masked], token_budget: int = TOKEN_BUDGET, mask_budget: int = MASK_BUDGET
-) -> Iterator[list[int]]:
+def plan(items: Sequence[Masked], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
     """Indices of `items` in batches, longest texts first.
 
-    A batch holds one text at least, whatever the budgets.
+    A batch holds one text at least, whatever the budget.
     """
     order = sorted(range(len(items)), key=lambda i: (-len(items[i].ids), i))
     batch: list[int] = []
@@ -46,7 +41,7 @@ def plan(
     for index in order:
         longest = len(items[batch[0]].ids) if batch else 0
         more = len(items[index].positions)
-        if batch and ((len(batch) + 1) * longest > token_budget or masks + more > mask_budget):
+        if batch and ((len(batch) + 1) * longest > budget.tokens or masks + more > budget.masks):
             yield batch
             batch, masks = [], 0
         batch.append(index)

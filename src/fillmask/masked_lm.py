@@ -61,7 +61,7 @@ class MaskedLM:
             InputError: a token id is outside the model's vocabulary.
         """
         pad = self.tokenizer.pad_token_id or 0
-        for indices in plan(items):
+        for indices in plan(items, self.engine.budget):
             batch = collate([items[i] for i in indices], pad)
             if batch.input_ids.max() >= self.vocab_size:
                 raise InputError(

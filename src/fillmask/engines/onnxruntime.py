@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime as ort
 
-from fillmask.engines import int8
+from fillmask.engines import ON_A_CPU, int8
 from fillmask.engines.graphs import cached_graph
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class OnnxRuntime:
     """A session over the checkpoint's graph, with the weights handed over from the mapped file."""
 
     name = "onnxruntime"
+    budget = ON_A_CPU
 
     def __init__(self, checkpoint: Checkpoint, *, precision: str = "float32", threads: int | None = None) -> None:
         self.precision = precision

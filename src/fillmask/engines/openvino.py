@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fillmask.engines import int8
+from fillmask.engines import ON_A_CPU, int8
 from fillmask.engines.graphs import cached_graph
 from fillmask.engines.rescoring import Head, with_hidden
 from fillmask.errors import InputError, MissingExtraError
@@ -46,6 +46,7 @@ class OpenVino:
     """
 
     name = "openvino"
+    budget = ON_A_CPU
 
     def __init__(self, checkpoint: Checkpoint, *, precision: str = "float32", threads: int | None = None) -> None:
         if precision == "bfloat16" and not has_bfloat16():

@@ -4,7 +4,7 @@ A bfloat16 number has eight significant bits: logits near 10 are 0.06 apart,
 so the best words of a mask tie or change places. The hidden state that the
 head was given is good to more than that; the words that matter, those at
 least a thousandth as likely as the best, are therefore scored once more in
-float32. That is a few dozen dot products a mask.
+float32. That is a few dozen dot products a mask, 256 at most.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fillmask.engines import Floats
 from fillmask.errors import UnsupportedModelError
 
 _NATS = 7.0  # exp(-7) is a thousandth
+_MOST = 256  # words of one mask
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Head:
         """Make the log-probabilities (masks, vocabulary) of the likeliest words exact for hidden (masks, size), in place."""
         for row, x in zip(log_probabilities, hidden, strict=True):
             near = np.flatnonzero(row > row.max() - _NATS)
+            if (
+                len(near) > _MOST
+            ):  # a model that does not know: fifty thousand dot products would take longer than its layers
+                near = near[np.argpartition(row[near], -_MOST)[-_MOST:]]
             exact = self.matrix[near] @ x
             if self.bias is not None:
                 exact += self.bias[near]

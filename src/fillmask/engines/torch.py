@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.engines import Batch
+from fillmask.engines import ON_A_CPU, ON_A_GPU, Batch
 from fillmask.engines.rescoring import Head
 from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
 
@@ -45,6 +45,7 @@ class Torch:
     ) -> None:
         self.device = find_device(device)
         self.precision = precision
+        self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
         if threads is not None:
             torch.set_num_threads(threads)
         disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr

@@ -21,7 +21,7 @@ from transformers import logging, pipeline
 import fillmask
 
 PHRASE = "Read the rest of this <mask> to understand things in more detail"
-RUNS = 50
+RUNS = 5
 
 
 def main() -> None:
@@ -44,7 +44,8 @@ def main() -> None:
                 "floor: reading the weights once": buffer.sum,
             },
             RUNS,
-            warm_ups=5,
+            calls=10,
+            settle=5,
         )
     base = seconds["transformers pipeline, fp32"]
     rows = [
@@ -53,7 +54,7 @@ def main() -> None:
     ]
     report(
         "one_phrase",
-        f"One phrase, DistilRoBERTa's shape, medians of {RUNS}; scores differ by {worst:.1e} at most",
+        f"One phrase, DistilRoBERTa's shape, medians of {10 * RUNS}; scores differ by {worst:.1e} at most",
         rows,
     )
 

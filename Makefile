@@ -9,7 +9,7 @@ PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
-PEERS = minicons matplotlib
+PEERS = minicons datasets
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-base test-train lint bench clean
@@ -24,11 +24,14 @@ run: .venv/.run
 test: lint test-base test-train
 
 # What pip installs for a user, and the test runner: no torch.
+# Tests of what needs an extra live in folders of their own.
+EXTRAS = tests/conformance tests/training tests/serving tests/web tests/scale
+
 test-base: .venv/.dev
-	.venv/bin/python -m pytest tests --ignore tests/conformance --ignore tests/training
+	.venv/bin/python -m pytest tests $(addprefix --ignore=,$(EXTRAS))
 
 test-train: .venv-train/.done
-	.venv-train/bin/python -m pytest tests/conformance tests/training
+	.venv-train/bin/python -m pytest $(wildcard $(EXTRAS))
 
 lint: .venv-train/.done
 	.venv-train/bin/ruff check .
@@ -54,5 +57,5 @@ clean:
 .venv-train/.done: pyproject.toml
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/python $(PIP) '$(TORCH)'
-	.venv-train/bin/python $(PIP) --editable '.[train,openvino,dev]' $(PEERS)
+	.venv-train/bin/python $(PIP) --editable '.[train,openvino,serve,ray,dev]' httpx playwright schemathesis $(PEERS)
 	touch $@

@@ -1,0 +1,1 @@
+"""Restore damaged documents: notation, constraints, joint decoding, confidence, editions."""

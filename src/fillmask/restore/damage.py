@@ -1,0 +1,128 @@
+"""One model of damage behind every notation: a text with holes, each hole a constraint on characters.
+
+A hole covers whole words: where a word has lost some of its letters, the
+letters that survive are part of the hole. So a hole begins and ends at a word
+boundary, and what may stand in it is a small regular expression: known letters
+and lost stretches in a row. This module knows nothing of notations or models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from fillmask.errors import InputError
+
+
+@dataclass(frozen=True)
+class Known:
+    """Characters that survive.
+
+    Attributes:
+        text: the characters.
+        certain: False where they are hard to read (an underdot, `<unclear>`): likely, but another character may stand
+            in the place of each.
+    """
+
+    text: str
+    certain: bool = True
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A stretch of characters that are gone.
+
+    Attributes:
+        least: fewest characters.
+        most: most characters; None where nobody knows.
+        spaces: whether word boundaries may be among them. Without, the lost characters are of one word: no spaces.
+        about: the estimate of the writer, where there is one ("c. 4"): the length is likely near it.
+    """
+
+    least: int = 1
+    most: int | None = None
+    spaces: bool = False
+    about: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.least < 0 or (self.most is not None and self.most < max(1, self.least)):
+            raise InputError(
+                f"a hole of {self.least} to {self.most} characters; expected 0 ≤ least ≤ most, and most ≥ 1"
+            )
+
+
+Element = Known | Lost
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What may stand in one place: known and lost stretches in a row, at least one of them not certain.
+
+    Attributes:
+        elements: in the order of the text.
+        targets: where given, nothing but one of these may stand in the hole.
+    """
+
+    elements: tuple[Element, ...]
+    targets: tuple[str, ...] | None = None
+
+    @property
+    def least(self) -> int:
+        """Fewest characters."""
+        return sum(len(e.text) if isinstance(e, Known) else e.least for e in self.elements)
+
+    @property
+    def most(self) -> int | None:
+        """Most characters; None where nobody knows."""
+        total = 0
+        for element in self.elements:
+            if isinstance(element, Known):
+                total += len(element.text)
+            elif element.most is None:
+                return None
+            else:
+                total += element.most
+        return total
+
+    def admits(self, text: str) -> bool:
+        """Whether `text` may stand in the hole: the definition that decoders are tested against."""
+        if self.targets is not None and text not in self.targets:
+            return False
+        return re.fullmatch("".join(map(_pattern, self.elements)), text, re.DOTALL) is not None and not _ragged(text)
+
+
+def _pattern(element: Element) -> str:
+    if isinstance(element, Known):
+        # An unclear character may be another one, but not a space.
+        return re.escape(element.text) if element.certain else "".join(r"\S" if c != " " else " " for c in element.text)
+    kind = "[^\n]" if element.spaces else r"\S"
+    return f"{kind}{{{element.least},{'' if element.most is None else element.most}}}"
+
+
+def _ragged(text: str) -> bool:
+    """Spaces at an end, or two in a row: the boundaries of the hole are word boundaries already."""
+    return text != text.strip() or any(a == b == " " for a, b in pairwise(text))
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A text with holes, in reading order: stretches of text as they stand, and holes."""
+
+    parts: tuple[str | Hole, ...]
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Hole))
+
+    def filled(self, readings: Sequence[str]) -> str:
+        """The text with a reading in each hole.
+
+        Raises:
+            InputError: not as many readings as holes.
+        """
+        if len(readings) != len(self.holes):
+            raise InputError(f"there are {len(readings)} readings for {len(self.holes)} holes")
+        rest = iter(readings)
+        return "".join(part if isinstance(part, str) else next(rest) for part in self.parts)

@@ -1,0 +1,146 @@
+"""What a restoration is: the text as read, the ranked readings of every hole, and how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fillmask.restore.notation import Document
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What may have stood in a hole, whole words with their surviving letters.
+
+    Attributes:
+        text: the words.
+        probability: calibrated probability that this was there, 0 to 1.
+    """
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A word of the context that mattered to a hole's best reading.
+
+    Attributes:
+        word: as it stands in the text.
+        start, end: its characters in `Restoration.text`.
+        weight: how much less likely the best reading is without it, in nats; negative where the word spoke against it.
+    """
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One hole and its readings.
+
+    Attributes:
+        index: number of the hole, from 0, in the order of the text.
+        start, end: characters of the best reading in `Restoration.text`.
+        source: the hole as the document writes it, for instance `b[..]ery`.
+        line, column: where it begins in the source, from 1.
+        readings: best first; probabilities with `none_of_these` sum to 1.
+        none_of_these: calibrated probability that the true text is not among the readings.
+        locked: whether the reading was given and not found.
+        evidence: context words by weight, where it was asked for.
+    """
+
+    index: int
+    start: int
+    end: int
+    source: str
+    line: int
+    column: int
+    readings: tuple[Reading, ...]
+    none_of_these: float
+    locked: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def best(self) -> Reading | None:
+        """The likeliest reading; None where nothing admissible was found."""
+        return self.readings[0] if self.readings else None
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A joint reading of all holes.
+
+    Attributes:
+        text: the whole text.
+        readings: the reading of each hole, in order.
+        score: log-probability by which hypotheses are ranked, in nats; comparable within one restoration.
+        probability: share among the hypotheses kept, 0 to 1.
+    """
+
+    text: str
+    readings: tuple[str, ...]
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the restoration took."""
+
+    forward_passes: int
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A damaged text as read.
+
+    Attributes:
+        text: the text with the best joint reading in its holes.
+        source: the damaged text as given.
+        notation: "plain", "leiden" or "tei"; how the source was read.
+        strategy: how the holes were decoded.
+        gaps: every hole.
+        hypotheses: joint readings, best first.
+        confidence: expected share of the holes whose best reading is right: the mean of the best readings'
+            probabilities; 1.0 where there are no holes.
+        complete: False where the work was cancelled; holes that were not reached keep what was found so far.
+        cost: what it took.
+        document: the parsed source, from which editions are printed.
+    """
+
+    text: str
+    source: str
+    notation: str
+    strategy: str
+    gaps: tuple[Gap, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    confidence: float
+    complete: bool
+    cost: Cost
+    document: Document = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema."""
+        shown = {k: v for k, v in self.__dict__.items() if k != "document"}
+        return {key: _plain(value) for key, value in shown.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a restoration is: holes settled, of all."""
+
+    done: int
+    holes: int
+    forward_passes: int

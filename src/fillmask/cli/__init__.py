@@ -19,6 +19,8 @@ import click
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
     "score": "Say how likely texts are, whole and word by word.",
+    "classify": "Say which label a text has, with a fine-tuned model.",
+    "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
     "models": "List and describe models.",
 }
 

@@ -93,8 +93,10 @@ class _Assembly:
                 if self.pending[0][0] == "apostrophe":
                     _, text, offset = self.pending[0]
                     self.word.append((Known(text), offset, offset + 1))
-                kinds = {kind for kind, _, _ in self.pending}
-                hyphen = "-" if "joined" in kinds and "hyphen" not in kinds else ""  # shown where the source shows none
+                crossed = {kind for kind, _, _ in self.pending}
+                hyphen = (
+                    "-" if "joined" in crossed and "hyphen" not in crossed else ""
+                )  # shown where the source shows none
                 self.looks += [hyphen + raw if kind == "joined" else raw for kind, raw, _ in self.pending]
                 self.pending.clear()
             else:

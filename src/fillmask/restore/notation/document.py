@@ -169,7 +169,7 @@ class Document:
             first, lowest, depth = first - 1, lowest + 1, depth + 1
             start = self.pieces[first].start
         if depth == lowest == 0:  # all that is between two brackets: with them
-            while 0 < first and after < len(self.pieces) and self._is_pair(first - 1, after):
+            while first > 0 and after < len(self.pieces) and self._is_pair(first - 1, after):
                 first, after = first - 1, after + 1
                 start, end = self.pieces[first].start, self.pieces[after - 1].end
         while depth > 0 and after < len(self.pieces) and self._is_mark(after, opens=False):

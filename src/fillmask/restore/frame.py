@@ -147,9 +147,7 @@ class Frame:
         head, foot = self._head, self._foot
         return Surroundings((*head, *left), (*right, *foot))
 
-    def _reach(
-        self, number: int, step: int, cut: int, fillings: Mapping[int, Filling], most: int
-    ) -> tuple[int, ...]:
+    def _reach(self, number: int, step: int, cut: int, fillings: Mapping[int, Filling], most: int) -> tuple[int, ...]:
         """Up to `most` tokens on one side of a hole, in the order of the text."""
         pieces: list[tuple[int, ...]] = []
         total = 0

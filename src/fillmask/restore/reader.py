@@ -17,7 +17,7 @@ import numpy as np
 
 from fillmask.restore import confidence
 from fillmask.restore.asking import Asker
-from fillmask.restore.confidence import Traits, Weights
+from fillmask.restore.confidence import Weights
 from fillmask.restore.damage import Hole
 from fillmask.restore.frame import Filling, Frame, Layout
 from fillmask.restore.lengths import Lengths, about, expected_length
@@ -192,6 +192,8 @@ class Reader:
         for (number, layout, prior), sequences in zip(asked, found, strict=True):
             for one in sequences:
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
+        if self.options.finalists == 0:
+            return self._unjudged(requests, pools)
         return self._judged(requests, pools)
 
     def glance(self, requests: Sequence[Request]) -> list[Read]:
@@ -212,8 +214,12 @@ class Reader:
             machine = self.frame.machine(layout)
             for one in spread(answers, machine, count, self.options.spread, self.asker.mask):
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
+        return self._unjudged(requests, pools)
+
+    def _unjudged(self, requests: Sequence[Request], pools: Sequence[Mapping[str, _Pooled]]) -> list[Read]:
+        """Without a second opinion, the first one counts twice."""
         return [
-            self._ranked(request.hole, pool, {text: _total(p) for text, p in pool.items()})
+            self._ranked(request.hole, pool, {text: p.best - p.prior for text, p in pool.items()})
             for request, pool in zip(requests, pools, strict=True)
         ]
 

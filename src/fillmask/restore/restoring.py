@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fillmask.errors import InputError
@@ -18,6 +18,7 @@ from fillmask.restore import stored, strategies
 from fillmask.restore.asking import Asker, Cancelled
 from fillmask.restore.confidence import Weights
 from fillmask.restore.damage import Damaged, Hole
+from fillmask.restore.evidence import occlusion
 from fillmask.restore.frame import Filling, Frame
 from fillmask.restore.gibbs import gibbs
 from fillmask.restore.reader import Options, Read, Reader
@@ -25,6 +26,7 @@ from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Progress, Re
 from fillmask.restore.search import LEFT_TO_RIGHT
 from fillmask.restore.strategies import Outcome
 from fillmask.restore.vocabulary import vocabulary_of
+from fillmask.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
@@ -48,7 +50,7 @@ class Settings:
     """
 
     strategy: str = "joint"
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     window: int = 96
     hypotheses: int = 2
     rounds: int = 1
@@ -62,14 +64,12 @@ class Decoded:
         outcome: readings and choices, by hole.
         locked: the text of each hole that was given.
         complete: whether every hole was reached.
-        around: what filled the unread holes.
     """
 
     reader: Reader
     outcome: Outcome
     locked: Mapping[int, str]
     complete: bool
-    fillings: Mapping[int, Filling]
 
 
 def settings_for(strategy: str, beam: int = BEAM) -> Settings:
@@ -129,8 +129,7 @@ def decode(
                 on_progress(Progress(done, len(damaged.holes), asker.forward_passes))
     except Cancelled:
         complete = False
-    fillings = around.near(range(len(damaged.holes)), settings.window) if complete else around.chosen()
-    return Decoded(reader, outcome, locked, complete, fillings)
+    return Decoded(reader, outcome, locked, complete)
 
 
 def _read_group(
@@ -138,9 +137,7 @@ def _read_group(
 ) -> None:
     match settings.strategy:
         case "joint":
-            strategies.joint(
-                reader, group, around, outcome, hypotheses=settings.hypotheses, rounds=settings.rounds
-            )
+            strategies.joint(reader, group, around, outcome, hypotheses=settings.hypotheses, rounds=settings.rounds)
         case "independent":
             strategies.independent(reader, group, around, outcome)
         case "left-to-right":
@@ -270,7 +267,7 @@ def restore_document(
         on_progress=on_progress,
         cancelled=cancelled,
     )
-    return _restoration(document, damaged, decoded, settings.strategy, readings, evidence)
+    return _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
 
 
 def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Damaged:
@@ -280,9 +277,10 @@ def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Dam
     for part in damaged.parts:
         if isinstance(part, Hole):
             if number in targets:
-                given = (targets[number],) if isinstance(targets[number], str) else tuple(targets[number])
-                part = replace(part, targets=tuple(str(t) for t in given))
-                if not any(part.admits(t) for t in part.targets or ()):
+                words = targets[number]
+                given: tuple[str, ...] = (words,) if isinstance(words, str) else tuple(words)
+                part = replace(part, targets=given)
+                if not any(part.admits(t) for t in given):
                     raise InputError(
                         f"none of the targets of hole {number} fits what is known of it: {', '.join(given)[:80]}"
                     )
@@ -306,21 +304,22 @@ def _check_numbers(given: Mapping[int, object], holes: int, name: str) -> None:
 
 
 def _restoration(
-    document: Document, damaged: Damaged, decoded: Decoded, strategy: str, count: int, evidence: bool
+    document: Document,
+    damaged: Damaged,
+    decoded: Decoded,
+    tokenizer: Tokenizer,
+    strategy: str,
+    count: int,
+    evidence: bool,
 ) -> Restoration:
     ranked: list[tuple[tuple[Reading, ...], float]] = []
     for hole in range(len(damaged.holes)):
         if hole in decoded.locked:
             ranked.append(((Reading(decoded.locked[hole], 1.0),), 0.0))
             continue
-        ranked.append(_readings(decoded.outcome.reads.get(hole), decoded.outcome, hole, count))
+        ranked.append(_readings(decoded.outcome.reads.get(hole), count))
     best = [found[0].text if found else "" for found, _ in ranked]
     text = damaged.filled(best)
-    seen: dict[int, tuple[Evidence, ...]] = {}
-    if evidence and decoded.complete:
-        from fillmask.restore.evidence import occlusion
-
-        seen = occlusion(decoded, damaged, best)
     gaps = []
     at = 0
     number = 0
@@ -331,11 +330,11 @@ def _restoration(
         written, line, column = document.places[number]
         found, none = ranked[number]
         end = at + len(best[number])
-        gaps.append(
-            Gap(
-                number, at, end, written, line, column, found, none, number in decoded.locked, seen.get(number, ())
-            )
-        )
+        locked = number in decoded.locked
+        seen: tuple[Evidence, ...] = ()
+        if evidence and found and not locked and decoded.complete:
+            seen = occlusion(decoded.reader.asker, tokenizer, text, at, end)
+        gaps.append(Gap(number, at, end, written, line, column, found, none, locked, seen))
         at = end
         number += 1
     confidence = math.fsum(f[0].probability if f else 0.0 for f, _ in ranked) / len(ranked) if ranked else 1.0
@@ -353,7 +352,7 @@ def _restoration(
     )
 
 
-def _readings(read: Read | None, outcome: Outcome, hole: int, count: int) -> tuple[tuple[Reading, ...], float]:
+def _readings(read: Read | None, count: int) -> tuple[tuple[Reading, ...], float]:
     """The best readings of a hole, and the probability that is left."""
     if read is None or not read.candidates:
         return (), 1.0
@@ -371,7 +370,9 @@ def _hypotheses(damaged: Damaged, ranked: Sequence[tuple[tuple[Reading, ...], fl
         return math.fsum(log[pick] for log, pick in zip(logs, picks, strict=True) if log)
 
     # Ten hypotheses need no more than the ten holes whose second readings are nearest to the first.
-    near = heapq.nsmallest(_HYPOTHESES, (h for h, log in enumerate(logs) if len(log) > 1), lambda h: logs[h][0] - logs[h][1])
+    near = heapq.nsmallest(
+        _HYPOTHESES, (h for h, log in enumerate(logs) if len(log) > 1), lambda h: logs[h][0] - logs[h][1]
+    )
     first = (0,) * len(choices)
     queue = [(-score(first), first)]
     seen = {first}

@@ -32,19 +32,20 @@ class Outcome:
     Attributes:
         reads: the last reading of each hole, in the light of `chosen`.
         chosen: the candidate that stands in each hole.
-        rivals: other joint readings of groups that were kept: (score below the best, the candidate of each hole).
     """
 
     reads: dict[int, Read] = field(default_factory=dict)
     chosen: dict[int, Candidate] = field(default_factory=dict)
 
-    def fillings(self, fixed: Mapping[int, Filling]) -> dict[int, Filling]:
-        """What stands in the holes: given readings, and those chosen so far."""
-        return {**{hole: c.filling for hole, c in self.chosen.items()}, **fixed}
-
 
 def joint(
-    reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome, *, hypotheses: int, rounds: int
+    reader: Reader,
+    group: Sequence[int],
+    around: Mapping[int, Filling],
+    outcome: Outcome,
+    *,
+    hypotheses: int,
+    rounds: int,
 ) -> None:
     """Read a group jointly, into `outcome`.
 
@@ -85,19 +86,15 @@ def joint(
             break
 
 
-def _surest_first(
-    reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome
-) -> list[int]:
+def _surest_first(reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome) -> list[int]:
     reads = reader.glance([Request(hole, around) for hole in group])
     sure = {}
     for hole, read in zip(group, reads, strict=True):
         _settle(outcome, hole, read)
-        found, none = read.probabilities()
+        found, _ = read.probabilities()
         sure[hole] = max(found, default=0.0)
-    outcome_order = sorted(group, key=lambda hole: (-sure[hole], hole))
-    for hole in group:
         outcome.chosen.pop(hole, None)
-    return outcome_order
+    return sorted(group, key=lambda hole: (-sure[hole], hole))
 
 
 def independent(reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome) -> None:

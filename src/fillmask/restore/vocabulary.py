@@ -125,7 +125,6 @@ def _ranges(starts: npt.NDArray[np.int32], counts: npt.NDArray[np.int32]) -> Ids
     return offsets + np.arange(total)
 
 
-
 class Vocabulary:
     """The tokens of a tokenizer as symbols: bytes, or characters.
 
@@ -220,7 +219,9 @@ class Vocabulary:
         else:
             classes = np.array([_class(automaton, c) for c in self._letters], np.int32)
             states = np.arange(len(automaton.table), dtype=np.int32)
-            machine = Machine(self._trie, self.ids, self.size, self._symbols, automaton, automaton.table, classes, states)
+            machine = Machine(
+                self._trie, self.ids, self.size, self._symbols, automaton, automaton.table, classes, states
+            )
         self._machines[region] = machine
         if len(self._machines) > _KEPT:
             self._machines.popitem(last=False)
@@ -264,7 +265,7 @@ class Machine:
         self.odd[plain] = automaton.odd
         self._remain = np.arange(self.states, dtype=np.int32)
         self._remain[plain] = plain[automaton.token_end]
-        self._ends: dict[int, npt.NDArray[np.int32]] = {}
+        self._ends: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
         self._admitted: dict[tuple[bytes, bytes], Ids] = {}
 
     def ends(self, state: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -299,7 +300,8 @@ class Machine:
     def after(self, states: Bits, token: int | None) -> Bits:
         """States after one more token: this one, or any."""
         if token is None:
-            return self._steps[states].any(axis=0)
+            reached: Bits = self._steps[states].any(axis=0)
+            return reached
         found = np.zeros(self.states, bool)
         found[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
         found[DEAD] = False
@@ -308,7 +310,8 @@ class Machine:
     def before(self, states: Bits, token: int | None) -> Bits:
         """States from which one token, this one or any, leads into `states`."""
         if token is None:
-            return self._steps[:, states].any(axis=1)
+            leading: Bits = self._steps[:, states].any(axis=1)
+            return leading
         return states[self._through(np.arange(self.states, dtype=np.int32), token)]
 
     def admitted(self, left: Bits, right: Bits) -> Ids:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from fillmask.restore.damage import Damaged, Hole, Lost
+from fillmask.restore.notation import Document
 from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Reading, Restoration
 
 # Twenty texts that run a script where a page takes text for markup, an attribute, a script or an address.
@@ -53,15 +55,18 @@ def restoration(
     swap = dict(replace or {})
     shown, found = "", ""
     gaps: list[Gap] = []
+    layout: list[str | int] = []
     for part in re.split(r"(\w*\[[^\]]*\]\w*)", text):
         if "[" not in part:
-            for word in re.split(r"(\w+)", part):
-                shown, found = shown + swap.get(word, word), found + word
+            words = "".join(swap.get(word, word) for word in re.split(r"(\w+)", part))
+            layout.append(words)
+            shown, found = shown + " ".join(words.split("\n")), found + part
             continue
         before, inner, after = re.split(r"[\[\]]", part)
         best = swap.get(inner, before + inner + after)
         hole = f"{before}[{'.' * len(inner)}]{after}" if before or after else "..."
         index, start = len(gaps), len(shown)
+        layout.append(index)
         shown += best if readings else ""
         share = _SHARES[index % len(_SHARES)]
         rest = (1 - share) / 2
@@ -92,7 +97,7 @@ def restoration(
         confidence=sum(shares) / len(gaps) if gaps else 1.0,
         complete=complete,
         cost=Cost(12, 240, 0.25),
-        document=None,  # type: ignore[arg-type]
+        document=Document(source if source is not None else found, "plain", (), Damaged(tuple(Hole((Lost(),)) for _ in gaps)), tuple(layout), ()),
     )
 
 

@@ -58,26 +58,52 @@ export function surviving(source, reading) {
   return kept;
 }
 
-// The text cut at its holes and at the words that any hole gives as evidence: [{text, gap?, word?}].
-// Places count characters as Python does, so the text is cut by code points.
-function pieces({ text, gaps }) {
-  const characters = [...text];
-  const cuts = gaps.map((gap) => ({ start: gap.start, end: gap.end, gap }));
+const WORDS = 8; // words of evidence that are shown for a hole
+
+function weighty(gap) {
+  return gap?.evidence.slice(0, WORDS) ?? [];
+}
+
+// The text as it is to be shown, cut at its holes and at the words that any hole gives as evidence: [{text, gap?, word?}].
+// The layout differs from the text that was read in its blanks and in hyphens at the ends of lines; words are found in
+// it by their letters. Places count characters as Python does, so texts are cut by code points.
+function pieces({ text, gaps, layout }) {
+  const read = [...text];
   const words = new Map();
-  for (const gap of gaps) {
-    for (const { start, end } of gap.evidence) words.set(`${start}-${end}`, { start, end, word: `${start}-${end}` });
-  }
-  cuts.push(...words.values());
-  cuts.sort((a, b) => a.start - b.start || (b.gap ? 1 : 0) - (a.gap ? 1 : 0));
+  for (const gap of gaps) for (const word of weighty(gap)) words.set(word.start, word);
+  const ordered = [...words.values()].sort((a, b) => a.start - b.start);
   const cut = [];
-  let from = 0;
-  for (const { start, end, gap, word } of cuts) {
-    if (start < from) continue; // a word within a hole
-    if (start > from) cut.push({ text: characters.slice(from, start).join("") });
-    cut.push({ text: characters.slice(start, end).join(""), gap, word });
-    from = end;
+  let at = 0; // in the text that was read
+  let next = 0; // of the words
+  let number = 0; // of the hole to come
+  for (const part of layout) {
+    if (typeof part === "number") {
+      cut.push({ text: gaps[part].readings[0]?.text ?? "", gap: gaps[part] });
+      at = gaps[part].end;
+      number = part + 1;
+      continue;
+    }
+    const shown = [...part];
+    const end = gaps[number]?.start ?? read.length;
+    let from = 0;
+    let i = 0;
+    const find = (place) => {
+      while (at < place) if (read[at++].trim()) while (i < shown.length && shown[i++] !== read[at - 1]);
+      while (i < shown.length && read[place] !== shown[i]) i++;
+      return i;
+    };
+    while (next < ordered.length && ordered[next].start < at) next++; // within a hole
+    for (; next < ordered.length && ordered[next].end <= end; next++) {
+      const word = ordered[next];
+      const start = find(word.start);
+      find(word.end - 1);
+      if (i >= shown.length) break;
+      if (start > from) cut.push({ text: shown.slice(from, start).join("") });
+      from = i + 1;
+      cut.push({ text: shown.slice(start, from).join(""), word: word.start });
+    }
+    if (from < shown.length) cut.push({ text: shown.slice(from).join("") });
   }
-  if (from < characters.length) cut.push({ text: characters.slice(from).join("") });
   return cut;
 }
 
@@ -242,15 +268,15 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
   }
 
   function strongest(gap) {
-    return Math.max(1e-9, ...(gap?.evidence ?? []).map(({ weight }) => Math.abs(weight)));
+    return Math.max(1e-9, ...weighty(gap).map(({ weight }) => Math.abs(weight)));
   }
 
   function light(gap) {
     sheet.querySelectorAll(".evidence, .against").forEach((lit) => lit.classList.remove("evidence", "against"));
     const most = strongest(gap);
-    for (const { start, end, weight } of gap?.evidence ?? []) {
+    for (const { start, end, weight } of weighty(gap)) {
       const within = restoration.gaps.find((other) => other !== gap && start >= other.start && end <= other.end);
-      const lit = within ? holes[within.index] : sheet.querySelector(`[data-word="${start}-${end}"]`);
+      const lit = within ? holes[within.index] : sheet.querySelector(`[data-word="${start}"]`);
       lit?.classList.add(weight < 0 ? "against" : "evidence");
       lit?.style.setProperty("--strength", Math.abs(weight) / most);
     }
@@ -296,7 +322,7 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
   function because(gap) {
     if (!gap.evidence.length) return null;
     const most = strongest(gap);
-    const words = gap.evidence.map(({ word, weight }) => {
+    const words = weighty(gap).map(({ word, weight }) => {
       const shown = element("span", { class: `word ${weight < 0 ? "against" : "evidence"}` }, word);
       shown.style.setProperty("--strength", Math.abs(weight) / most);
       return element("li", {}, shown, " ", element("span", { class: "share" }, `${weight < 0 ? "−" : "+"}${Math.abs(weight).toFixed(2)}`));
@@ -409,7 +435,7 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
     clear() {
       opened = null;
       holes = [];
-      restoration = { text: "", gaps: [] };
+      restoration = { text: "", gaps: [], layout: [] };
       sheet.replaceChildren();
       draw();
     },

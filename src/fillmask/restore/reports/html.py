@@ -120,7 +120,8 @@ def _data(restoration: Restoration) -> str:
 
 def _heading(restoration: Restoration) -> str:
     """The first words of the first line, as catalogues call a document without a title."""
-    words = " ".join(next(filter(str.strip, restoration.text.splitlines()), "").split())
+    text = restoration.document.laid_out([_standing(gap) for gap in restoration.gaps])
+    words = " ".join(next(filter(str.strip, text.splitlines()), "").split())
     if len(words) <= _HEADING:
         return words or "An empty document"
     return words[:_HEADING].rsplit(" ", 1)[0].rstrip(" ,;:–—-") + " …"
@@ -169,12 +170,8 @@ def _legend() -> str:
 
 def _lines(restoration: Restoration) -> list[list[str]]:
     """Paragraphs, parted by blank lines, of lines of HTML."""
-    parts: list[str] = []
-    at = 0
-    for gap in restoration.gaps:
-        parts += [_text(restoration.text[at : gap.start]), _hole(restoration, gap)]
-        at = gap.end
-    parts.append(_text(restoration.text[at:]))
+    layout = restoration.document.layout
+    parts = [_text(part) if isinstance(part, str) else _hole(restoration.gaps[part]) for part in layout]
     paragraphs: list[list[str]] = [[]]
     for line in "".join(parts).split("\n"):
         if line.strip():
@@ -184,14 +181,14 @@ def _lines(restoration: Restoration) -> list[list[str]]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _hole(restoration: Restoration, gap: Gap) -> str:
-    if gap.best is None:
-        kind, words = "unread", written(gap.source)
-    else:
-        kind = "given" if gap.locked else level(gap.best.probability)
-        words = restoration.text[gap.start : gap.end]
+def _hole(gap: Gap) -> str:
+    kind = "unread" if gap.best is None else "given" if gap.locked else level(gap.best.probability)
     # A hole stays in its line, whatever stands in it.
-    return f'<span class="hole {kind}"><span class="restored">{_text(" ".join(words.splitlines()))}</span></span>'
+    return f'<span class="hole {kind}"><span class="restored">{_text(" ".join(_standing(gap).splitlines()))}</span></span>'
+
+
+def _standing(gap: Gap) -> str:
+    return written(gap.source) if gap.best is None else gap.best.text
 
 
 def _numbered(paragraphs: Sequence[Sequence[str]]) -> bool:

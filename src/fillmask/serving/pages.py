@@ -14,7 +14,7 @@ _KINDS = {
     ".woff2": "font/woff2",
     ".webmanifest": "application/manifest+json",
 }
-_FALLBACK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>fillmask</title>
+_FALLBACK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>fillmask</title><link rel="icon" href="data:,">
 <h1>fillmask</h1><p>The service is running. Its interface is described at <a href="/docs">/docs</a>.</p></html>
 """
 

@@ -30,6 +30,7 @@ MASK_SPELLINGS = ("<mask>", "[MASK]")
 LONG_TEXTS = ("error", "window")
 _STREAM_CHUNK = 64
 _WARNINGS = 20  # targets of one list that are warned of by name
+_LANES = 256
 
 
 class Candidate(TypedDict):
@@ -98,7 +99,7 @@ class FillMask:
         self.mask_token_id: int = self.tokenizer.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
         self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64], list[str]] | None = None
-        self._targets = None if targets is None else self._target_ids(targets)
+        self._targets = None if targets is None else self.target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
         self._long_text = _checked_long_text(long_text)
 
@@ -143,7 +144,7 @@ class FillMask:
             InputError: an input is not a text, or an option is wrong.
         """
         count = self._top_k if top_k is None else _checked_top_k(top_k)
-        chosen = self._targets if targets is None else self._target_ids(targets)
+        chosen = self._targets if targets is None else self.target_ids(targets)
         options = self._tokenizer_kwargs if tokenizer_kwargs is None else tokenizer_kwargs
         windows = (self._long_text if long_text is None else _checked_long_text(long_text)) == "window"
         if isinstance(inputs, str):
@@ -240,22 +241,33 @@ class FillMask:
     def _candidates(self, text: _Text, ranked: list[list[tuple[float, int]]]) -> Filled:
         """Candidates from score and token of each mask's best."""
         single = len(text.positions) == 1
-        pad = self.tokenizer.pad_token_id
         rows: list[list[Candidate]] = []
         for position, best in zip(text.positions, ranked, strict=True):
             row: list[Candidate] = []
             for score, token in best:
-                ids = [*text.ids[:position], token, *text.ids[position + 1 :]]
-                # As in transformers: padding is dropped, and with several masks
-                # special tokens stay, since the other masks are among them.
-                sequence = self.tokenizer.decode([i for i in ids if i != pad], skip_special_tokens=single)
+                sequence = self.filled(text.ids, position, token, single=single)
                 row.append(
                     {"score": score, "token": token, "token_str": self.tokenizer.decode(token), "sequence": sequence}
                 )
             rows.append(row)
         return rows[0] if single else rows
 
-    def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+    def filled(self, ids: Sequence[int], position: int, token: int, *, single: bool) -> str:
+        """The text of `ids` with `token` at `position`; `single` where that is its only mask.
+
+        As in transformers: padding is dropped, and with several masks special
+        tokens stay, since the other masks are among them.
+        """
+        pad = self.tokenizer.pad_token_id
+        filled = [*ids[:position], token, *ids[position + 1 :]]
+        return self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single)
+
+    def target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+        """Token ids of the words to choose among, duplicates collapsed; what is not one token is warned of.
+
+        Raises:
+            TargetsError: none can be used.
+        """
         words = (targets,) if isinstance(targets, str) else tuple(targets)
         # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.
         if self._last_targets is None or self._last_targets[0] != words:
@@ -316,13 +328,25 @@ def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
     best = np.zeros((len(values), count), np.int64)
     if count == 0:
         return best
-    borders = np.partition(values, columns - count, axis=1)[:, columns - count]
-    for row, border, places in zip(values, borders, best, strict=True):
-        above = np.flatnonzero(row > border)
-        level = np.flatnonzero(row == border)[: count - len(above)]
-        picked = np.concatenate([above, level])
-        places[:] = picked[np.argsort(-row[picked], kind="stable")]
+    bounds = _low_bounds(values, count)
+    for row, bound, places in zip(values, bounds, best, strict=True):
+        picked = np.flatnonzero(row >= bound)
+        places[:] = picked[np.argsort(-row[picked], kind="stable")[:count]]
     return best
+
+
+def _low_bounds(values: Floats, count: int) -> Floats:
+    """For each row a number that at least `count` of its values reach, and not many more.
+
+    Columns `_LANES` apart make up a lane. The `count` best lanes hold one value each that is their largest, so the
+    least of those will do; one pass over the row finds them, where a partition of the row takes several.
+    """
+    rows, columns = values.shape
+    if columns >= 16 * _LANES and 4 * count <= _LANES:
+        values = values[:, : columns - columns % _LANES].reshape(rows, -1, _LANES).max(axis=1)
+        columns = _LANES
+    bounds: Floats = np.partition(values, columns - count, axis=1)[:, columns - count]
+    return bounds
 
 
 def _checked_top_k(top_k: int) -> int:

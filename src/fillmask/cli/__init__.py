@@ -19,6 +19,7 @@ import click
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
     "score": "Say how likely texts are, whole and word by word.",
+    "batch": "Put files of any size through a task, resumably.",
     "models": "List and describe models.",
 }
 

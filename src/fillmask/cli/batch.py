@@ -40,7 +40,7 @@ _TASKS = ("fill", "restore", "score", "classify")
     "--shard-rows",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Input rows in a file of the output.  [default: 20,000; score 5,000; restore 500]",
+    help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore 500]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in OUTPUT.")
 @click.option("--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask.  [default: 5]")

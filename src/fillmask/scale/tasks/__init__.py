@@ -19,7 +19,7 @@ from fillmask.scale.columns import Column
 TASKS = ("fill", "restore", "score", "classify")
 
 # Rows a shard, by how long a row takes: a shard is what is lost at most when a job is killed.
-SHARD_ROWS = {"fill": 20_000, "restore": 500, "score": 5_000, "classify": 20_000}
+SHARD_ROWS = {"fill": 10_000, "restore": 500, "score": 2_000, "classify": 10_000}
 
 
 @dataclass(frozen=True)

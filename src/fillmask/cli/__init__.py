@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
     "score": "Say how likely texts are, whole and word by word.",
     "batch": "Put files of any size through a task, resumably.",
+    "serve": "Answer HTTP requests, with a page for people.",
     "models": "List and describe models.",
 }
 

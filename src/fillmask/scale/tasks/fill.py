@@ -15,7 +15,8 @@ import numpy as np
 
 from fillmask.batching import Masked, plan
 from fillmask.errors import InputError
-from fillmask.fill import MASK_SPELLINGS, FillMask, top_indices
+from fillmask.fill import FillMask
+from fillmask.masked_texts import MaskedTexts, top_indices
 from fillmask.scale.columns import Column, Lists, Lookup, even, offsets
 from fillmask.scale.tasks import ModelOptions
 from fillmask.scale.tasks.models import open_filler, provenance
@@ -38,7 +39,7 @@ class Fill:
     """The task; see `fillmask.scale.tasks.Task`."""
 
     def __init__(self, filler: FillMask, callers: int, parameters: Mapping[str, Any]) -> None:
-        self.filler, self.callers = filler, callers
+        self.filler, self.callers, self.texts = filler, callers, MaskedTexts(filler.tokenizer)
         self.columns = columns(parameters)
         self.windows = parameters["long_text"] == "window"
         self.sequences = bool(parameters["sequences"])
@@ -86,10 +87,7 @@ class FillWork:
         """Items for some texts, the first of whose masks is number `masks`; returns the number after the last."""
         filler = self._task.filler
         tokenizer, mask, longest = filler.tokenizer, filler.mask_token_id, filler.tokenizer.model_max_length
-        others = [spelling for spelling in MASK_SPELLINGS if spelling != filler.mask_token]
-        spelled = list(texts)
-        for other in others:
-            spelled = [text.replace(other, filler.mask_token) if other in text else text for text in spelled]
+        spelled = [self._task.texts.spelled(text) for text in texts]
         for text, sent, (ids, types) in zip(texts, spelled, tokenizer.encode_texts(spelled), strict=True):
             positions = [place for place, token in enumerate(ids) if token == mask]
             if not positions:
@@ -160,5 +158,5 @@ class FillWork:
             ids, first, count = self._ids[text], self._first[text], self._counts[text]
             positions = [place for place, token in enumerate(ids) if token == filler.mask_token_id]
             for position, tokens in zip(positions, self._tokens[first : first + count].tolist(), strict=True):
-                found += [filler.filled(ids, position, token, single=count == 1) for token in tokens]
+                found += [self._task.texts.filled(ids, position, token, single=count == 1) for token in tokens]
         return found

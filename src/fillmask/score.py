@@ -64,7 +64,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class _Hidden:
+class Hidden:
     """A row for the model: which of its text's tokens it asks for."""
 
     read: Masked
@@ -84,7 +84,7 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
         TextTooLongError: a text has more tokens than the model has positions.
     """
     _check_method(method)
-    encoded = (_encode(model, text, windows) for text in texts)
+    encoded = (encode(model, text, windows) for text in texts)
     failure: InputError | None = None
     while failure is None:
         ready: list[WordEncoding] = []
@@ -121,7 +121,7 @@ def pseudo_log_likelihoods(
     wanted: list[list[tuple[int, slice, tuple[int, ...]]]] = []
     known: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
     for text, number in distinct.items():
-        encoded = _encode(model, text, windows=False)
+        encoded = encode(model, text, windows=False)
         for word in encoded.words:
             alike = len(word.places) == 1
             for column, method in enumerate(methods[:1] if alike else methods):
@@ -155,7 +155,13 @@ def _up_to_a_chunk(encoded: Iterator[WordEncoding]) -> Iterator[WordEncoding]:
             return
 
 
-def _encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
+def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
+    """The tokens and words of a text that can be scored.
+
+    Raises:
+        InputError: it is no text, is empty, or has a mask in it.
+        TextTooLongError: it has more tokens than the model has positions, and windows were not asked for.
+    """
     found = model.tokenizer.encode_words(text)
     if model.tokenizer.mask_token_id in found.ids:
         raise InputError(f"the text has a {model.tokenizer.mask_token} in it; only a whole text can be scored")
@@ -171,7 +177,7 @@ def _encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
 
 
 def _scored(model: MaskedLM, texts: list[WordEncoding], method: str) -> Iterator[Score]:
-    hidden = [list(_hide(model, text, method)) for text in texts]
+    hidden = [list(hide(model, text, method)) for text in texts]
     rows = [(number, row) for number, of_text in enumerate(hidden) for row in of_text]
     scores = [[0.0] * len(text.ids) for text in texts]
     for index, log_probabilities in model.log_probabilities([row.read for _, row in rows]):
@@ -179,19 +185,25 @@ def _scored(model: MaskedLM, texts: list[WordEncoding], method: str) -> Iterator
         for place, found in zip(row.asked, log_probabilities, strict=True):
             scores[number][place] = float(found[texts[number].ids[place]])
     for text, found in zip(texts, scores, strict=True):
-        words = tuple(
-            WordScore(text.text[w.start : w.end], w.start, w.end, math.fsum(found[p] for p in w.places), len(w.places))
-            for w in text.words
-        )
-        yield Score(text.text, math.fsum(w.score for w in words), sum(w.tokens for w in words), words)
+        yield summed(text, found)
 
 
-def _hide(model: MaskedLM, text: WordEncoding, method: str) -> Iterator[_Hidden]:
+def summed(text: WordEncoding, found: Sequence[float]) -> Score:
+    """The score of a text from those of its tokens, (length,)."""
+    words = tuple(
+        WordScore(text.text[w.start : w.end], w.start, w.end, math.fsum(found[p] for p in w.places), len(w.places))
+        for w in text.words
+    )
+    return Score(text.text, math.fsum(w.score for w in words), sum(w.tokens for w in words), words)
+
+
+def hide(model: MaskedLM, text: WordEncoding, method: str) -> Iterator[Hidden]:
+    """A row for the model for every token of a text, or for every word where these are hidden whole."""
     for word in text.words:
         yield from _hide_word(model, text, word, method)
 
 
-def _hide_word(model: MaskedLM, text: WordEncoding, word: Word, method: str) -> Iterator[_Hidden]:
+def _hide_word(model: MaskedLM, text: WordEncoding, word: Word, method: str) -> Iterator[Hidden]:
     mask = model.tokenizer.mask_token_id
     assert mask is not None
     longest = model.tokenizer.model_max_length
@@ -202,7 +214,7 @@ def _hide_word(model: MaskedLM, text: WordEncoding, word: Word, method: str) -> 
         for place in gone:
             ids[place] = mask
         if len(ids) <= longest:
-            yield _Hidden(Masked(ids, text.type_ids, places), places)
+            yield Hidden(Masked(ids, text.type_ids, places), places)
         else:  # one window for each place, centred on it
             for place in places:
-                yield _Hidden(window(text.with_ids(ids), place, longest), (place,))
+                yield Hidden(window(text.with_ids(ids), place, longest), (place,))

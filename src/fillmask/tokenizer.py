@@ -8,7 +8,7 @@ of the special tokens. It knows nothing of models beyond their length limit.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -170,6 +170,13 @@ class Tokenizer:
             )
         return _encoding(found)
 
+    def encode_texts(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids, special tokens included, and segments of many texts of any length, on all cores and without the GIL.
+
+        The texts must have passed `check_text`.
+        """
+        return [(found.ids, found.type_ids) for found in self.backend.encode_batch_fast(list(texts))]
+
     def encode_words(self, text: str) -> WordEncoding:
         """Ids with special tokens and the words that they make up, as the tokenizer cuts a text before its model does.
 
@@ -213,6 +220,11 @@ class Tokenizer:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         text = self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
         return _clean_up(text) if self._clean_up else text
+
+    def decode_each(self, token_ids: Iterable[int]) -> list[str]:
+        """The text of each id by itself."""
+        texts = self.backend.decode_batch([[number] for number in token_ids], skip_special_tokens=False)
+        return [_clean_up(text) for text in texts] if self._clean_up else list(texts)
 
     def convert_ids_to_tokens(self, token_id: int) -> str | None:
         """The token with this id."""

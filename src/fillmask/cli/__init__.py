@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "score": "Say how likely texts are, whole and word by word.",
     "classify": "Say which label a text has, with a fine-tuned model.",
     "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
+    "batch": "Put files of any size through a task, resumably.",
     "serve": "Answer HTTP requests, with a page for people.",
     "models": "List and describe models.",
 }

@@ -24,8 +24,8 @@ SUBCOMMANDS = {
     "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
     "batch": "Put files of any size through a task, resumably.",
     "serve": "Answer HTTP requests, with a page for people.",
-    "models": "List and describe models.",
     "train": "Train, adapt and distil models.",
+    "models": "List and describe models.",
 }
 
 

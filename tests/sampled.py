@@ -97,7 +97,14 @@ def restoration(
         confidence=sum(shares) / len(gaps) if gaps else 1.0,
         complete=complete,
         cost=Cost(12, 240, 0.25),
-        document=Document(source if source is not None else found, "plain", (), Damaged(tuple(Hole((Lost(),)) for _ in gaps)), tuple(layout), ()),
+        document=Document(
+            source if source is not None else found,
+            "plain",
+            (),
+            Damaged(tuple(Hole((Lost(),)) for _ in gaps)),
+            tuple(layout),
+            (),
+        ),
     )
 
 

@@ -56,7 +56,13 @@ def test_fill_mask_is_the_librarys(client: httpx.Client, unmask: fillmask.FillMa
 
 
 def test_parameters(client: httpx.Client, unmask: fillmask.FillMask) -> None:
-    for parameters in ({"top_k": 2}, {"targets": ["dog", " cat"]}, {"targets": " cat", "top_k": 1}, {"top_k": None}, {}):
+    for parameters in (
+        {"top_k": 2},
+        {"targets": ["dog", " cat"]},
+        {"targets": " cat", "top_k": 1},
+        {"top_k": None},
+        {},
+    ):
         with pytest.warns(fillmask.FillMaskWarning) if "targets" in parameters else _nothing():
             expected = unmask(PHRASE, **parameters)
         same(client.post("/v1/fill-mask", json={"inputs": PHRASE, "parameters": parameters}).json(), expected)

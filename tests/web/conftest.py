@@ -96,7 +96,11 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
 
     yield open_page
     for page, wrong in opened:
-        if page.context.browser is not None and not page.is_closed() and "violations" in page.evaluate("Object.keys(window)"):
+        if (
+            page.context.browser is not None
+            and not page.is_closed()
+            and "violations" in page.evaluate("Object.keys(window)")
+        ):
             wrong += page.evaluate("window.violations")
         page.context.close()
         assert wrong == []

@@ -21,7 +21,37 @@ def elements(page: Any) -> set[str]:
     return set(found)
 
 
-PAGE_ELEMENTS = set(["a", "aside", "button", "code", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "header", "input", "kbd", "label", "li", "noscript", "ol", "option", "p", "progress", "section", "select", "span", "textarea", "ul"])
+PAGE_ELEMENTS = set(
+    [
+        "a",
+        "aside",
+        "button",
+        "code",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "header",
+        "input",
+        "kbd",
+        "label",
+        "li",
+        "noscript",
+        "ol",
+        "option",
+        "p",
+        "progress",
+        "section",
+        "select",
+        "span",
+        "textarea",
+        "ul",
+    ]
+)
 
 
 def test_the_policy_of_the_page(page: Any, server: str) -> None:
@@ -69,17 +99,27 @@ def test_payloads_in_names_of_files(page: Any) -> None:
 
 def test_payloads_as_readings_and_errors_of_a_model(page: Any) -> None:
     for payload in PAYLOADS:
-        hostile = restoration("I am [word] to the bakery", replace={"word": payload}, other=payload, evidence=True).to_dict()
+        hostile = restoration(
+            "I am [word] to the bakery", replace={"word": payload}, other=payload, evidence=True
+        ).to_dict()
         hostile["gaps"][0]["source"] = payload
         hostile["gaps"][0]["evidence"][0]["word"] = payload
         hostile["notation"] = payload
         stream = f"event: result\ndata: {json.dumps({'restoration': hostile, 'documents': {}})}\n\n"
-        page.route("**/v1/restore", lambda route, body=stream: route.fulfill(content_type="text/event-stream", body=body), times=1)
+        page.route(
+            "**/v1/restore",
+            lambda route, body=stream: route.fulfill(content_type="text/event-stream", body=body),
+            times=1,
+        )
         write(page, f"I am ... to the bakery {payload}")
         assert holes(page) == [payload]
         assert page.locator("#readings .words").first.text_content() == payload
         assert elements(page) <= PAGE_ELEMENTS
-        page.route("**/v1/restore", lambda route, body=payload: route.fulfill(status=400, json={"error": body, "request_id": body}), times=1)
+        page.route(
+            "**/v1/restore",
+            lambda route, body=payload: route.fulfill(status=400, json={"error": body, "request_id": body}),
+            times=1,
+        )
         write(page, f"{payload} and an error")
         expect(page.locator("#alert")).to_have_text(f"{payload}Request {payload}")
         assert elements(page) <= PAGE_ELEMENTS
@@ -98,7 +138,10 @@ def test_payloads_in_a_report(open_page: Any, tmp_path: Path) -> None:
     text = "\n".join(f"I am [word{i}] to the {'b[ak]ery' if i % 2 else '[shop]'}" for i in range(len(PAYLOADS)))
     replaced = {f"word{i}": payload for i, payload in enumerate(PAYLOADS)}
     path = tmp_path / "hostile.html"
-    path.write_text(render(restoration(text, replace=replaced, other=PAYLOADS[1], source="\n".join(PAYLOADS), evidence=True)), "utf-8")
+    path.write_text(
+        render(restoration(text, replace=replaced, other=PAYLOADS[1], source="\n".join(PAYLOADS), evidence=True)),
+        "utf-8",
+    )
     page = open_page(path.as_uri())
     before = elements(page)
     shown = page.locator("#document .hole")

@@ -24,7 +24,9 @@ def settled(page: Any) -> None:
 
 
 def select(page: Any, start: int, end: int) -> None:
-    page.locator("#source").evaluate("(e, [start, end]) => { e.focus(); e.setSelectionRange(start, end); }", [start, end])
+    page.locator("#source").evaluate(
+        "(e, [start, end]) => { e.focus(); e.setSelectionRange(start, end); }", [start, end]
+    )
 
 
 def holes(page: Any) -> list[str]:
@@ -52,11 +54,15 @@ def test_typing_shows_ranked_readings_with_bars(page: Any) -> None:
     assert len([url for url in requests if url.endswith("/v1/restore")]) < 5  # not one a key
     readings = page.locator("#readings button.reading")
     assert readings.count() == 10
-    shares = page.locator("#readings .bar").evaluate_all("bars => bars.map(bar => Number(bar.style.getPropertyValue('--share')))")
+    shares = page.locator("#readings .bar").evaluate_all(
+        "bars => bars.map(bar => Number(bar.style.getPropertyValue('--share')))"
+    )
     assert len(shares) == 11  # with "none of these"
     assert sum(shares) == pytest.approx(1, abs=1e-6)
     assert shares[:-1] == sorted(shares[:-1], reverse=True)
-    widths = page.locator("#readings .bar").evaluate_all("bars => bars.map(bar => parseFloat(getComputedStyle(bar, '::before').width) / bar.offsetWidth)")
+    widths = page.locator("#readings .bar").evaluate_all(
+        "bars => bars.map(bar => parseFloat(getComputedStyle(bar, '::before').width) / bar.offsetWidth)"
+    )
     assert widths == pytest.approx([max(share, 1 / 250) for share in shares], abs=0.02)
     assert holes(page) == [readings.first.locator(".words").text_content()]
     assert page.locator("#document").text_content() == f"I am {holes(page)[0]} to the bakery"
@@ -150,7 +156,9 @@ def test_selected_words_are_damaged(page: Any) -> None:
         ("plain", "I am, going", ",", None),
     ],
 )  # fmt: skip
-def test_damage_is_written_in_the_notation_of_the_text(page: Any, notation: str, text: str, selected: str, damaged: str | None) -> None:
+def test_damage_is_written_in_the_notation_of_the_text(
+    page: Any, notation: str, text: str, selected: str, damaged: str | None
+) -> None:
     page.select_option("#notation", notation)
     write(page, text)
     start = text.index(selected)
@@ -172,7 +180,9 @@ def test_a_file_can_be_dropped_or_opened(page: Any, tmp_path: Path) -> None:
     settled(page)
     assert page.locator("#document .line").count() == 2
     edition = tmp_path / "page.xml"
-    edition.write_text('<TEI xmlns="http://www.tei-c.org/ns/1.0"><text><body><p>It rained all <gap reason="lost" extent="unknown" unit="character"/> long.</p></body></text></TEI>')
+    edition.write_text(
+        '<TEI xmlns="http://www.tei-c.org/ns/1.0"><text><body><p>It rained all <gap reason="lost" extent="unknown" unit="character"/> long.</p></body></text></TEI>'
+    )
     page.set_input_files("#file", edition)
     expect(page.locator("#state")).to_contain_text("TEI")
     assert len(holes(page)) == 1
@@ -228,7 +238,9 @@ def test_words_that_mattered_are_marked(page: Any) -> None:
 
 
 def test_examples_are_read(page: Any) -> None:
-    values = page.locator("#example option").evaluate_all("options => options.map(option => option.value).filter(Boolean)")
+    values = page.locator("#example option").evaluate_all(
+        "options => options.map(option => option.value).filter(Boolean)"
+    )
     assert len(values) >= 4
     for value in values:
         page.select_option("#example", value)
@@ -299,7 +311,9 @@ def test_a_key_is_asked_for_when_the_server_wants_one(open_page: Any, page: Any,
 
 
 def test_a_long_document_shows_its_progress_and_can_be_stopped(page: Any) -> None:
-    page.locator("#source").fill("\n".join(f"On day {i} I am ... to the bakery to buy ... for my ... friends." for i in range(50)))
+    page.locator("#source").fill(
+        "\n".join(f"On day {i} I am ... to the bakery to buy ... for my ... friends." for i in range(50))
+    )
     expect(page.locator("#progress")).to_be_visible()
     expect(page.locator("#bar-text")).to_contain_text(re.compile(r"\d+ of 150 holes"))
     page.get_by_role("button", name="Stop").click()

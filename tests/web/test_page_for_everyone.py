@@ -46,7 +46,9 @@ STATES = pytest.mark.parametrize("state", [_empty, _read, _wrong])
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @STATES
-def test_every_text_is_legible_and_every_control_named(open_page: Any, server: str, scheme: str, state: Callable[[Any], None]) -> None:
+def test_every_text_is_legible_and_every_control_named(
+    open_page: Any, server: str, scheme: str, state: Callable[[Any], None]
+) -> None:
     page = open_page(server, color_scheme=scheme)
     state(page)
     assert faint_texts(page) == []
@@ -216,7 +218,11 @@ def test_the_report_needs_no_script(open_page: Any, browser: Any, report: str, t
 def test_on_paper_there_is_nothing_to_press(open_page: Any, report: str) -> None:
     page = open_page(report, color_scheme="dark")
     page.emulate_media(media="print")
-    assert not [button for button in page.get_by_role("button").all() if button.is_visible() and button.get_attribute("data-gap") is None]
+    assert not [
+        button
+        for button in page.get_by_role("button").all()
+        if button.is_visible() and button.get_attribute("data-gap") is None
+    ]
     assert page.locator("#readings").is_hidden()
     assert page.locator(".apparatus").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -18,6 +18,7 @@ import click
 
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
+    "restore": "Restore a damaged document.",
     "score": "Say how likely texts are, whole and word by word.",
     "serve": "Answer HTTP requests, with a page for people.",
     "models": "List and describe models.",

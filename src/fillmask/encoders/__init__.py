@@ -20,10 +20,16 @@ from fillmask.weights import Weights
 
 @dataclass(frozen=True)
 class Graph:
-    """A serialised ONNX model, and the references to weights that it must be given (see `Weights.floats`)."""
+    """A serialised ONNX model and the weights that it must be given.
+
+    Attributes:
+        references: see `Weights.floats`.
+        tables: those of them in which rows are looked up.
+    """
 
     model: bytes
     references: tuple[str, ...]
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ FAMILIES = {
 }
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 5
+VERSION = 6
 
 
 def has_graph(config: Config) -> bool:
@@ -120,4 +126,4 @@ def _built(config: Config, weights: Weights, labels: int | None = None) -> Graph
         module.build(builder, config)
     else:
         module.build_classifier(builder, config, labels)
-    return Graph(builder.serialize(config.family), builder.references())
+    return Graph(builder.serialize(config.family), builder.references(), builder.tables())

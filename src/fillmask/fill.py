@@ -9,10 +9,10 @@ is an error that says so, and lists are batched whatever `batch_size` says.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from fillmask.masked_lm import MaskedLM
 from fillmask.masked_texts import Candidate, Filled, MaskedText, MaskedTexts, Ranked, ranked, top_indices
 from fillmask.score import Score, score_texts
 from fillmask.tokenizer import Tokenizer, check_text
+
+if TYPE_CHECKING:
+    from fillmask.restore import Progress, Restoration
 
 __all__ = ["Candidate", "FillMask", "Filled", "pipeline", "top_indices"]
 
@@ -172,6 +175,41 @@ class FillMask:
         if isinstance(inputs, str):
             return next(scores)
         return list(scores) if isinstance(inputs, (list, tuple)) else scores
+
+    def restore(
+        self,
+        source: str,
+        *,
+        notation: str = "auto",
+        keep_ellipses: bool = False,
+        strategy: str = "joint",
+        readings: int = 10,
+        beam: int | None = None,
+        lexicon: Sequence[str] = (),
+        targets: Mapping[int, Sequence[str]] | None = None,
+        locked: Mapping[int, str] | None = None,
+        evidence: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Restoration:
+        """Read a damaged text: `I am ... to the b[..]ery`. See `fillmask.restore.restore`."""
+        from fillmask.restore import BEAM, restore
+
+        return restore(
+            self.model,
+            source,
+            notation=notation,
+            keep_ellipses=keep_ellipses,
+            strategy=strategy,
+            readings=readings,
+            beam=BEAM if beam is None else beam,
+            lexicon=lexicon,
+            targets=targets,
+            locked=locked,
+            evidence=evidence,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
 
     def _stream(
         self, texts: Iterator[MaskedText], top_k: int, targets: npt.NDArray[np.int64] | None

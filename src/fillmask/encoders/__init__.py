@@ -19,10 +19,16 @@ from fillmask.weights import Weights
 
 @dataclass(frozen=True)
 class Graph:
-    """A serialised ONNX model, and the references to weights that it must be given (see `Weights.floats`)."""
+    """A serialised ONNX model and the weights that it must be given.
+
+    Attributes:
+        references: see `Weights.floats`.
+        tables: those of them in which rows are looked up.
+    """
 
     model: bytes
     references: tuple[str, ...]
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ FAMILIES = {
 }
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 5
+VERSION = 6
 
 
 def has_graph(config: Config) -> bool:
@@ -95,4 +101,4 @@ def build(config: Config, weights: Weights) -> Graph:
     module = importlib.import_module(f"fillmask.encoders.{FAMILIES[config.family].module}")
     builder = importlib.import_module("fillmask.encoders.graph").GraphBuilder(weights)
     module.build(builder, config)
-    return Graph(builder.serialize(config.family), builder.references())
+    return Graph(builder.serialize(config.family), builder.references(), builder.tables())

@@ -65,11 +65,12 @@ def _read(path: Path) -> Graph | None:
     if hashlib.sha256(payload).digest() != data[:_DIGEST]:
         return None
     head, _, model = payload.partition(b"\n")
-    return Graph(model, tuple(json.loads(head)))
+    names = json.loads(head)
+    return Graph(model, tuple(names["references"]), tuple(names["tables"]))
 
 
 def _write(path: Path, graph: Graph) -> None:
-    payload = json.dumps(graph.references).encode() + b"\n" + graph.model
+    payload = json.dumps({"references": graph.references, "tables": graph.tables}).encode() + b"\n" + graph.model
     # A cache that cannot be written costs time, not the answer.
     with contextlib.suppress(OSError):
         write_atomically(path, hashlib.sha256(payload).digest() + payload)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from conftest import JSON, PHRASE, Service, refused
 from huggingface_hub import InferenceClient
+from served import JSON, PHRASE, Service, refused
 
 import fillmask
 
@@ -63,15 +64,9 @@ def test_parameters(client: httpx.Client, unmask: fillmask.FillMask) -> None:
         {"top_k": None},
         {},
     ):
-        with pytest.warns(fillmask.FillMaskWarning) if "targets" in parameters else _nothing():
+        with pytest.warns(fillmask.FillMaskWarning) if "targets" in parameters else nullcontext():
             expected = unmask(PHRASE, **parameters)
         same(client.post("/v1/fill-mask", json={"inputs": PHRASE, "parameters": parameters}).json(), expected)
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def test_a_text_longer_than_the_model(client: httpx.Client, unmask: fillmask.FillMask) -> None:

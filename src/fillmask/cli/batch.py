@@ -110,7 +110,9 @@ def command(
     elif not quiet:
         _tell(summary, output)
     if summary.rejected:
-        complain(f"{summary.rejected:,} rows were rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}")
+        complain(
+            f"{summary.rejected:,} rows were rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
+        )
         return 3
     return 0
 

@@ -82,7 +82,9 @@ def find(patterns: Sequence[str], format: str | None = None) -> tuple[Source, ..
         found = [pattern] if pattern == STDIN or Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
         if not found:
             raise InputError(f"there is no file {pattern}; expected a path, a glob in quotes, or - for stdin")
-        sources += [_source(path, format) for path in found if path == STDIN or not Path(path).is_dir() or len(found) == 1]
+        sources += [
+            _source(path, format) for path in found if path == STDIN or not Path(path).is_dir() or len(found) == 1
+        ]
     formats = sorted({source.format for source in sources})
     if len(formats) > 1:
         raise InputError(f"the inputs are of {' and '.join(formats)}; expected files of one format, or --input-format")
@@ -301,16 +303,24 @@ class _Csv(_File):
     def __init__(self, source: Source, wanted: Wanted) -> None:
         super().__init__(source)
         # Bytes that are not UTF-8 stay visible as lone surrogates, so that one row is rejected and not the file.
-        text = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
-        self._csv = csv.reader(text, delimiter="\t" if source.format == "tsv" else ",")
+        self._text = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
+        self._csv = csv.reader(self._text, delimiter="\t" if source.format == "tsv" else ",")
         try:
-            self.heading = next(self._csv, [])
-        except (csv.Error, *_errors()) as error:
-            raise InputError(f"cannot read {source.path}: {error}") from error
-        if not self.heading:
-            raise InputError(f"{source.path} is empty; expected a heading with the names of the columns")
-        check_names(source.path, self.heading, wanted)
+            self.heading = self._heading()
+            check_names(source.path, self.heading, wanted)
+        except InputError:
+            self.close()
+            raise
         self._rows = self._records()
+
+    def _heading(self) -> list[str]:
+        try:
+            heading = next(self._csv, [])
+        except (csv.Error, *_errors()) as error:
+            raise InputError(f"cannot read {self.source.path}: {error}") from error
+        if not heading:
+            raise InputError(f"{self.source.path} is empty; expected a heading with the names of the columns")
+        return heading
 
     def _records(self) -> Iterator[list[str] | str]:
         while True:

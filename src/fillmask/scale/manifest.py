@@ -47,7 +47,9 @@ class Done:
 class Manifest:
     """The manifest of a folder, open and locked; use as a context."""
 
-    def __init__(self, folder: Path, job: Mapping[str, Any], done: dict[int, Done], file: IO[bytes], *, complete: bool) -> None:
+    def __init__(
+        self, folder: Path, job: Mapping[str, Any], done: dict[int, Done], file: IO[bytes], *, complete: bool
+    ) -> None:
         self.folder, self.job, self.done, self.complete = folder, job, done, complete
         self._file = file
 
@@ -95,7 +97,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     try:
-        file = open(path, "r+b" if path.exists() else "x+b", buffering=0)
+        file = open(path, "r+b" if path.exists() else "x+b", buffering=0)  # noqa: SIM115  # the manifest holds it
     except FileExistsError as error:
         raise InputError(f"{folder} was begun by another job at this moment; expected one job a folder") from error
     try:

@@ -42,20 +42,17 @@ class Table:
             return self
         return Table(self.table.take(pa.array(places, pa.int64())))
 
-    def value(self, place: int, name: str) -> Any:
-        return python(self.table.column(name).slice(place, 1))[0]
-
-    def select(self, names: Sequence[str]) -> Table:
-        return Table(self.table.select(list(names)))
-
     def extended(self, more: Table) -> Table:
         return Table(pa.concat_tables([self.table, more.table]))
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries."""
         names = self.table.column_names
         values = [python(self.table.column(name)) for name in names]
-        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] if names else [{}] * len(self.table)
+        return (
+            [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+            if names
+            else [{}] * len(self.table)
+        )
 
 
 def python(column: Any) -> list[Any]:
@@ -82,13 +79,12 @@ class ParquetReader:
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot read {source.path}: {error}") from error
         schema = self._file.schema_arrow
-        check_names(source.path, schema.names, wanted)
+        try:
+            _check_schema(source, schema, wanted)
+        except InputError:
+            self._file.close()
+            raise
         self._names = self._used(schema.names, wanted)
-        kind = schema.field(wanted.text).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-            raise InputError(f"{source.path} has {kind} in the column {wanted.text!r}; expected texts (string)")
         self._schema = schema
         self._empty = schema.empty_table().select(self._names)
         self._next = self._row = 0  # the row group after the one that is being read, and the row that is next
@@ -102,7 +98,9 @@ class ParquetReader:
         return [name for name in names if wanted.columns is None or name in asked]
 
     def types(self, wanted: Wanted) -> dict[str, str]:
-        return {n: str(self._schema.field(n).type) for n in self._names if wanted.columns is None or n in wanted.columns}
+        return {
+            n: str(self._schema.field(n).type) for n in self._names if wanted.columns is None or n in wanted.columns
+        }
 
     def peek(self, count: int) -> Any:
         found = self.take(count)
@@ -154,7 +152,7 @@ class ParquetReader:
         return passed
 
     def position(self) -> float:
-        return self._row / max(1, self._file.metadata.num_rows) * (self.source.size or 0)
+        return float(self._row / max(1, self._file.metadata.num_rows) * (self.source.size or 0))
 
     def close(self) -> None:
         self._file.close()
@@ -177,6 +175,27 @@ class ParquetReader:
             ids = None if ids is None else [ids[place] for place in good]
         lines = [(self.source.name, line + place) for place in good]
         return Rows(shard, len(raw), [row + place for place in good], values, lines, carried, ids, rejects)
+
+
+def _check_schema(source: Source, schema: Any, wanted: Wanted) -> None:
+    check_names(source.path, schema.names, wanted)
+    kind = schema.field(wanted.text).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise InputError(f"{source.path} has {kind} in the column {wanted.text!r}; expected texts (string)")
+
+
+def count_rows(source: Source) -> int:
+    """Rows of a file, from its footer.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return int(pq.read_metadata(source.path).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"cannot read {source.path}: {error}") from error
 
 
 def _unusable(text: Any, column: str) -> str | None:
@@ -203,9 +222,14 @@ def write(rows: Rows, answers: Sequence[Column], types: Mapping[str, str], prove
     """
     columns: list[tuple[str, Any]] = [(ROW, pa.array(rows.numbers, pa.int64()))]
     if isinstance(rows.carried, Table):
-        found = {name: str(kind) for name, kind in zip(rows.carried.table.column_names, rows.carried.table.schema.types, strict=True)}
+        found = {
+            name: str(kind)
+            for name, kind in zip(rows.carried.table.column_names, rows.carried.table.schema.types, strict=True)
+        }
         if found != types:
-            raise InputError(f"a file has the columns {found} and the first one {dict(types)}; expected the same in all")
+            raise InputError(
+                f"a file has the columns {found} and the first one {dict(types)}; expected the same in all"
+            )
         columns += zip(rows.carried.table.column_names, rows.carried.table.columns, strict=True)
     else:
         assert isinstance(rows.carried, Records)

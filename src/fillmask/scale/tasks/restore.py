@@ -1,5 +1,7 @@
 """Damaged texts as read, a document a row; see `fillmask.restore`.
 
+A text without holes is its own restoration.
+
 Columns: `restored`, the text with the best joint reading in its holes;
 `confidence`; and lists with an entry for every hole: `gap` as the text writes
 it, `reading` and `probability`, lists of the best readings, best first.
@@ -62,9 +64,6 @@ class RestoreWork:
         except FillMaskError as error:
             self._failures[text] = str(error)
             return 0
-        if not found.gaps:
-            self._failures[text] = "there is no hole in the text"
-            return 0
         self._found[text] = found
         return found.cost.rows
 
@@ -79,5 +78,7 @@ class RestoreWork:
             Column("confidence", "double", [f.confidence for f in found]),
             Column("gap", "list<string>", Lists(of_text, [gap.source for gap in gaps])),
             Column("reading", "list<list<string>>", Lists(of_text, Lists(of_gap, [r.text for r in readings]))),
-            Column("probability", "list<list<double>>", Lists(of_text, Lists(of_gap, [r.probability for r in readings]))),
+            Column(
+                "probability", "list<list<double>>", Lists(of_text, Lists(of_gap, [r.probability for r in readings]))
+            ),
         ], failures

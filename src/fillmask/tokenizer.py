@@ -132,7 +132,9 @@ class Tokenizer:
     def __len__(self) -> int:
         return self.backend.get_vocab_size(with_added_tokens=True)
 
-    def encode_text(self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False) -> Encoding:
+    def encode_text(
+        self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False, pair: str | None = None
+    ) -> Encoding:
         """Ids with special tokens.
 
         Args:
@@ -140,6 +142,7 @@ class Tokenizer:
                 and `add_special_tokens` act; padding and tensor options have no
                 effect on the answers and are accepted.
             any_length: let a text be longer than the model.
+            pair: a second text, which comes after the first.
 
         Raises:
             InputError: not a text, a lone surrogate, or an unknown option.
@@ -152,12 +155,14 @@ class Tokenizer:
                 f"tokenizer_kwargs has {', '.join(sorted(unknown))}; expected any of {', '.join(_TOKENIZER_OPTIONS)}"
             )
         check_text(text)
-        found = self.backend.encode(text, add_special_tokens=options.get("add_special_tokens", True))
+        if pair is not None:
+            check_text(pair)
+        found = self.backend.encode(text, pair, add_special_tokens=options.get("add_special_tokens", True))
         truncation = options.get("truncation", False)
         if truncation not in (False, None, "do_not_truncate"):
             limit = min(options.get("max_length") or self.model_max_length, self.model_max_length)
             if len(found.ids) > limit:
-                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)))
+                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)), pair)
         if len(found.ids) > self.model_max_length and not any_length:
             raise TextTooLongError(
                 f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
@@ -193,10 +198,10 @@ class Tokenizer:
             words.append(Word(start, max(start, start + len(written.strip())), tuple(of_word)))
         return WordEncoding(text, _encoding(found), tuple(words))
 
-    def _truncated(self, text: str, limit: int, add_special_tokens: bool) -> Encoding:
+    def _truncated(self, text: str, limit: int, add_special_tokens: bool, pair: str | None) -> Encoding:
         self.backend.enable_truncation(limit)
         try:
-            cut = self.backend.encode(text, add_special_tokens=add_special_tokens)
+            cut = self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
         finally:
             self.backend.no_truncation()
         return Encoding(cut.ids, cut.type_ids)

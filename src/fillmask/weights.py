@@ -11,6 +11,9 @@ import json
 import mmap
 import re
 import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +39,7 @@ _DTYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+_GIVE_BACK_SECONDS = 0.001  # a processor reads some ten megabytes meanwhile
 _SLICE = re.compile(r"(?P<name>.+)\[(?P<start>\d+):(?P<stop>\d+)\]")
 
 
@@ -114,6 +118,36 @@ class Weights:
     def parameters(self) -> int:
         """Numbers stored in the files."""
         return sum(int(np.prod(e.shape)) for e in self._entries.values())
+
+    @contextmanager
+    def passing_through(self) -> Iterator[None]:
+        """While an engine copies and repacks the weights, give the file's pages back as they have been read.
+
+        Without, the whole file counts to the process's memory beside the copies, though nobody reads it again. A page
+        that is read once more comes from the system's cache.
+        """
+        buffers = list({id(e.buffer): e.buffer for e in self._entries.values()}.values())
+        done = threading.Event()
+
+        def give_back() -> None:
+            for buffer in buffers:
+                buffer.madvise(mmap.MADV_DONTNEED)
+
+        def keep_giving_back() -> None:
+            while not done.wait(_GIVE_BACK_SECONDS):
+                give_back()
+
+        if not hasattr(mmap, "MADV_DONTNEED"):  # not a Unix: the memory is only counted, not lacking
+            yield
+            return
+        helper = threading.Thread(target=keep_giving_back, name="fillmask-weights", daemon=True)
+        helper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            helper.join()
+            give_back()
 
     def array(self, name: str) -> Array:
         """The tensor as it is stored (bfloat16 as uint16), read-only and not copied."""

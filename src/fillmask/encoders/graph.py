@@ -8,6 +8,7 @@ be cached, and serves any weights of the same layout.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,10 @@ class GraphBuilder:
         """References to weights that the graph must be given."""
         return tuple(name for name, t in self._initializers.items() if t.data_location == TensorProto.EXTERNAL)
 
+    def tables(self) -> tuple[str, ...]:
+        """Those of the references in which rows are looked up."""
+        return looked_up(self._nodes, self.references())
+
     def serialize(self, name: str) -> bytes:
         """The serialised model."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, list(self._initializers.values()))
@@ -122,3 +127,9 @@ class GraphBuilder:
         )
         serialized: bytes = model.SerializeToString()
         return serialized
+
+
+def looked_up(nodes: Iterable[onnx.NodeProto], references: Sequence[str]) -> tuple[str, ...]:
+    """The references that a Gather reads rows of."""
+    read = {node.input[0] for node in nodes if node.op_type == "Gather"}
+    return tuple(name for name in references if name in read)

@@ -139,6 +139,8 @@ class _Edit:
     def finish(self, *domains: str) -> Graph:
         from onnx import TensorProto, helper
 
+        from fillmask.encoders.graph import looked_up
+
         used = {name for node in self._new for name in node.input}
         kept = [t for name, t in self._tensors.items() if name in used]
         del self._model.graph.node[:], self._model.graph.initializer[:]
@@ -146,7 +148,7 @@ class _Edit:
         self._model.graph.initializer.extend(kept)
         self._model.opset_import.extend(helper.make_opsetid(domain, 1) for domain in domains)
         references = tuple(t.name for t in kept if t.data_location == TensorProto.EXTERNAL)
-        return Graph(self._model.SerializeToString(), references)
+        return Graph(self._model.SerializeToString(), references, looked_up(self._new, references))
 
 
 def tensors(weights: Weights, references: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

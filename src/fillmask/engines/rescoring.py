@@ -66,4 +66,4 @@ def with_hidden(graph: Graph) -> tuple[Graph, str, str | None]:
     model.graph.node.append(helper.make_node("Identity", [node.input[0]], ["hidden"]))
     model.graph.output.append(helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["masks", None]))
     bias = node.input[2] if len(node.input) == 3 else None
-    return Graph(model.SerializeToString(), graph.references), node.input[1], bias
+    return Graph(model.SerializeToString(), graph.references, graph.tables), node.input[1], bias

@@ -126,9 +126,13 @@ class Restoration:
     document: Document = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema."""
+        """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema.
+
+        Of the document it has `layout`: the text as it is to be shown, with its lines: stretches of text and, for each
+        hole, its number.
+        """
         shown = {k: v for k, v in self.__dict__.items() if k != "document"}
-        return {key: _plain(value) for key, value in shown.items()}
+        return {key: _plain(value) for key, value in shown.items()} | {"layout": list(self.document.layout)}
 
 
 def _plain(value: Any) -> Any:

@@ -187,7 +187,13 @@ class Replicas:
                 one.pings = 0
             case wire.Ready(description=description):
                 one.description = self.description = description
-                logs.event("model ready", replica=one.name, engine=description.engine, precision=description.precision)
+                logs.event(
+                    "model ready",
+                    replica=one.name,
+                    pid=one.process.pid,
+                    engine=description.engine,
+                    precision=description.precision,
+                )
             case wire.Failed(message=text):
                 self._ending = True
                 self._give_up(text)

@@ -131,6 +131,7 @@ class Document:
             of a paragraph, and the holes.
         layout: the text to be shown: stretches of text with their lines as they are, and numbers of holes.
         stretches: of each hole, its parts and their places in the source.
+        joins: first character and the one after the last of each line end, with its hyphen, that a word is read over.
     """
 
     source: str
@@ -139,6 +140,7 @@ class Document:
     damaged: Damaged
     layout: tuple[str | int, ...]
     stretches: tuple[tuple[Stretch, ...], ...]
+    joins: tuple[tuple[int, int], ...]
 
     def print(self) -> str:
         """The document in its notation, piece by piece: reading what is printed gives the same document."""
@@ -168,6 +170,10 @@ class Document:
         while lowest < 0 and first > 0 and self._is_mark(first - 1, opens=True):
             first, lowest, depth = first - 1, lowest + 1, depth + 1
             start = self.pieces[first].start
+        if depth == lowest == 0:  # all that is between two brackets: with them
+            while first > 0 and after < len(self.pieces) and self._is_pair(first - 1, after):
+                first, after = first - 1, after + 1
+                start, end = self.pieces[first].start, self.pieces[after - 1].end
         while depth > 0 and after < len(self.pieces) and self._is_mark(after, opens=False):
             end, after, depth = self.pieces[after].end, after + 1, depth - 1
         return start, end
@@ -175,6 +181,9 @@ class Document:
     def _is_mark(self, number: int, *, opens: bool) -> bool:
         says = self.pieces[number].says
         return isinstance(says, Mark) and says.opens == opens
+
+    def _is_pair(self, opening: int, closing: int) -> bool:
+        return self._is_mark(opening, opens=True) and self._is_mark(closing, opens=False)
 
     def laid_out(self, readings: Sequence[str]) -> str:
         """The text with its lines, marks resolved and a reading in each hole.

@@ -3,7 +3,7 @@
     [...]  [. . .]       lost letters, one dot a letter; [.... ..] shows a word boundary
     [c. 4]  [- ca. 7 -]  about so many letters; [c. 4-6] from four to six; [-7-] exactly seven
     [---]  [- - -]       lost, nobody knows how much
-    [abc]                lost and supplied by the editor: read. [the k..g] mixes both
+    [abc]                lost and supplied by the editor: read. [the k..g] and [---ing] mix both
     a̤ḅ (dot below)       unclear: likely this letter
     ..                   outside brackets: traces of letters, one dot a letter
     <abc>                left out by the writer, supplied by the editor: read
@@ -58,6 +58,7 @@ _SIGN = re.compile(
     r"|(?P<doubt>\([?!]\))"
     r"|(?P<expansion>(?<=[^\W\d_])\((?P<spelled>[^\W\d_]+)\))"
     r"|(?P<dots>[.…]+)"
+    rf"|(?P<dashes>[{_DASH}](?: ?[{_DASH}])+)"
     r"|(?P<blank>_+)"
     r"|(?P<bar>\|+)"
     r"|(?P<paragraph>(?:\r\n?|\n)[^\S\r\n]*(?:\r\n?|\n)\s*)"
@@ -81,13 +82,14 @@ _LEIDEN = re.compile(
     rf"|\w\u0323|⟦|\[\[[^\[\]\n]+\]\]"
     rf"|(?<={_LETTER})\[(?!sic\]|MASK\]){_LETTER}[^\[\]\n]*\]|\[(?!MASK\])[^\[\]\n]*{_LETTER}\](?={_LETTER})"
     rf"|(?<={_LETTER})\{{{_LETTER}+\}}|\{{{_LETTER}+\}}(?={_LETTER})"
-    rf"|(?<={_LETTER})<(?!mask>){_LETTER}+>|<(?!mask>){_LETTER}+>(?={_LETTER})"
 )
+# Those of the writer's omissions, where they are not the tags of HTML.
+_OMITTED = re.compile(rf"(?<={_LETTER})<(?!mask>){_LETTER}+>|<(?!mask>){_LETTER}+>(?={_LETTER})")
 
 
 def looks_leiden(source: str) -> bool:
     """Whether a text has a sign of the Leiden conventions that plain text has not."""
-    return _LEIDEN.search(source) is not None
+    return _LEIDEN.search(source) is not None or ("</" not in source and _OMITTED.search(source) is not None)
 
 
 def parse_leiden(source: str, *, keep_ellipses: bool = False) -> Document:
@@ -137,6 +139,8 @@ class _Reader:
                 return self._counted(start, text)
             case "dots":
                 return [self._lost(start, text, counted(dots(text)))] if self._are_letters(sign) else []
+            case "dashes":
+                return [self._lost(start, text, unknown())] if self._in_brackets else []
             case "blank":
                 return [self._lost(start, text, Gone(unknown().alone, counted(len(text)).attached))]
             case "doubt":
@@ -176,6 +180,10 @@ class _Reader:
         return malformed(
             self.source, where, f"'{bracket}' is not closed; expected '{_CLOSERS[bracket]}' before the paragraph ends"
         )
+
+    @property
+    def _in_brackets(self) -> bool:
+        return any(bracket in ("[", "[[", "⟦") for bracket, _ in self.open)
 
     @property
     def _superfluous(self) -> bool:
@@ -238,8 +246,11 @@ class _Reader:
         if len(text) > 1 or text == "…":
             return True
         before, after = self.source[start - 1 : start], self.source[end : end + 1]
-        inside = any(bracket in ("[", "[[", "⟦") for bracket, _ in self.open)
-        return inside and (before.isalpha() or before in ("[", "⟦")) and (after.isalpha() or after in ("]", "⟧"))
+        if not self._in_brackets:
+            return False
+        if before in ("[", "⟦"):
+            return after.isalpha() or after in ("]", "⟧")
+        return before.isalpha() and after.isalpha()
 
     def _line_end(self, sign: re.Match[str]) -> Break:
         around = self.source[max(0, sign.start() - 1) : sign.start()], self.source[sign.end() : sign.end() + 1]

@@ -53,7 +53,7 @@ _LINES = _names("l item row cell label salute signed dateline address addrLine b
 _BREAKS = _names("lb cb pb gb")
 _WORDS = _names("w num")
 _UNREAD = _names(
-    "teiHeader facsimile sourceDoc standOff note surplus am fw rdg figDesc desc index certainty respons "
+    "teiHeader facsimile sourceDoc standOff note surplus am fw figDesc desc index certainty respons "
     "listApp listBibl xenoData"
 )
 # Of the children of these, one is the text: the first of these names, else the first child.

@@ -46,6 +46,7 @@ except ImportError as missing:
 LOCAL = "local"
 _STORE = 256 << 20  # bytes of the object store of a local cluster: shards in flight, not the data
 _SHARDS = 16  # that a task reads, where a file can be read from any row
+_ALL = -1
 _IN_FLIGHT = 2  # shards that wait at an actor, the one that it computes included
 
 
@@ -196,10 +197,10 @@ class _Reading:
     shard_rows: int
     done: frozenset[int]
 
-    def parts(self) -> list[tuple[int, int | None]]:
-        """Stretches of shards that are read by one task each: where rows can be counted without reading them, sixteen shards; else all."""
+    def parts(self) -> list[tuple[int, int]]:
+        """Stretches of shards that are read by one task each: where rows can be counted without reading them, sixteen shards; else all (-1)."""
         if self.sources[0].format != "parquet":
-            return [(0, None)]
+            return [(0, _ALL)]
         from fillmask.scale.parquet import count_rows
 
         shards = -(-sum(count_rows(source) for source in self.sources) // self.shard_rows)
@@ -208,8 +209,7 @@ class _Reading:
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
         for first, stop in zip(batch["first"], batch["stop"], strict=True):
-            until = None if stop is None or stop != stop else int(stop)
-            yield from self._read(int(first), until)
+            yield from self._read(int(first), int(stop) if stop >= 0 else None)
 
     def _read(self, first: int, stop: int | None) -> Iterator[dict[str, list[Any]]]:
         inputs = Inputs(self.sources, self.wanted, self.shard_rows)

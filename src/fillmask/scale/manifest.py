@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fillmask.errors import InputError
+from fillmask.scale.disk import explained, sync_folder
 
 NAME = "manifest.jsonl"
 _OURS = ("part-*.parquet", "part-*.jsonl", "rejects-*.jsonl", "*.part", NAME)
@@ -71,10 +72,10 @@ class Manifest:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise
+            raise explained(error, self.folder / NAME) from error
 
     def __enter__(self) -> Manifest:
         return self
@@ -112,7 +113,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
             _check_empty(folder)
             manifest = Manifest(folder, job, {}, file, complete=False)
             manifest._append(job)
-            _sync(folder)
+            sync_folder(folder)
             return manifest
         found, *rest = lines
         _check_same(folder, found, job)
@@ -223,11 +224,3 @@ def _clear(folder: Path) -> None:
         for path in folder.glob(pattern):
             if path.name != NAME:
                 path.unlink()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,15 +7,13 @@ line. So whatever happens a shard that the manifest names is whole.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fillmask.scale.columns import Column, plain
+from fillmask.scale.disk import replace
 from fillmask.scale.manifest import Done, part_name, rejects_name
 from fillmask.scale.rows import ROW, Rows
 
@@ -90,43 +88,3 @@ def commit(folder: Path, encoded: Encoded, format: str) -> Done:
         rejects.unlink(missing_ok=True)
     replace(folder / part_name(encoded.shard, format), encoded.data)
     return Done(encoded.shard, encoded.count, encoded.rows, encoded.rejected, encoded.masks, len(encoded.data))
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, on the disk, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; what was there is still there.
-    """
-    # Two machines may write the same shard, when a cluster tries one again.
-    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
-    try:
-        with open(part, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise explained(error, path) from error
-
-
-def explained(error: OSError, path: Path) -> OSError:
-    """The error in words that say what to do."""
-    reasons = {
-        errno.ENOSPC: "the disk is full; free some space",
-        errno.EDQUOT: "the quota is used up; free some space",
-        errno.EFBIG: "the file may not be as large as that (ulimit -f)",
-        errno.EROFS: "the file system is read-only",
-        errno.EACCES: "there is no permission",
-    }
-    what = reasons.get(error.errno or 0, error.strerror or str(error))
-    return OSError(
-        f"cannot write {path}: {what}. What was committed before is whole: the same command goes on from there"
-    )

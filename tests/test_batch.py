@@ -55,7 +55,7 @@ def answers(folder: Path) -> list[dict[str, Any]]:
 
 def rejects(folder: Path) -> list[dict[str, Any]]:
     return [
-        json.loads(line) for path in sorted(folder.glob("rejects-*")) for line in path.read_text("utf-8").splitlines()
+        json.loads(line) for path in sorted(folder.glob("_rejects-*")) for line in path.read_text("utf-8").splitlines()
     ]
 
 

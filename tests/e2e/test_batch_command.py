@@ -48,7 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def committed(folder: Path) -> int:
     """Rows of the shards that the manifest names."""
-    path = folder / "manifest.jsonl"
+    path = folder / "_manifest.jsonl"
     if not path.exists():
         return 0
     lines = path.read_bytes().split(b"\n")[:-1]
@@ -80,7 +80,7 @@ def test_killed_ten_times(source: Path, modernbert_folder: Path, tmp_path: Path)
     parts = sorted(path.name for path in out.glob("part-*"))
     assert parts == sorted(path.name for path in (tmp_path / "whole").glob("part-*"))
     assert not list(out.glob("*.part"))
-    for name in [*parts, *(path.name for path in out.glob("rejects-*"))]:
+    for name in [*parts, *(path.name for path in out.glob("_rejects-*"))]:
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     written = [line for path in out.glob("*-0*.jsonl") for line in path.read_bytes().splitlines()]
     ids = Counter(json.loads(line)["id"] for line in written)
@@ -109,7 +109,7 @@ def test_stdin_and_the_summary(modernbert_folder: Path, tmp_path: Path) -> None:
     assert found.returncode == 3
     summary, rejected = found.stderr.decode().splitlines()
     assert summary.startswith("1 rows in ")
-    assert rejected == f"fillmask: 1 rows were rejected; see {tmp_path / 'out' / 'rejects-000000.jsonl'}"
+    assert rejected == f"fillmask: 1 rows were rejected; see {tmp_path / 'out' / '_rejects-000000.jsonl'}"
 
 
 def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None:

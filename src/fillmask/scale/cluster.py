@@ -217,7 +217,7 @@ class _Reading:
             for rows in inputs.shards(_Outside(first, self.done)):
                 if stop is not None and rows.shard >= stop:
                     return
-                yield {"rows": [pickle.dumps(rows)], "expected": [inputs.rows_expected() or 0.0]}
+                yield {"rows": [pickle.dumps(rows)], "expected": [inputs.rows_expected() or 0]}
                 if stop is not None and rows.shard + 1 >= stop:
                     return
         finally:
@@ -264,7 +264,7 @@ class _Writing:
 
     def __call__(self, batch: dict[str, Sequence[Any]]) -> dict[str, list[Any]]:
         found = {name: values[0] for name, values in batch.items()}
-        expected = float(found.pop("expected"))
+        expected = int(found.pop("expected"))
         whole = {name: value if isinstance(value, bytes) else int(value) for name, value in found.items()}
         done = commit(self.folder, Encoded(**whole), self.format)
         return {name: [value] for name, value in [*asdict(done).items(), ("expected", expected)]}

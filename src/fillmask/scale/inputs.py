@@ -428,9 +428,11 @@ class Inputs:
         if rows is not None:
             yield rows
 
-    def rows_expected(self) -> float | None:
+    def rows_expected(self) -> int | None:
         """How many rows there will be, as far as one can tell from what was read; None for stdin."""
-        return self.rows_read * max(1.0, self.size / self.bytes_read) if self.size and self.bytes_read else None
+        if not self.size or not self.bytes_read:
+            return None
+        return round(self.rows_read * max(1.0, self.size / self.bytes_read))
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -124,7 +124,7 @@ class Progress:
     """
 
     rows: float
-    expected: float | None
+    expected: int | None
     earlier: int
     masks: int
     rejected: int

@@ -1,4 +1,4 @@
-"""What job a folder holds and which of its shards are done: `manifest.jsonl`.
+"""What job a folder holds and which of its shards are done: `_manifest.jsonl`.
 
 The first line describes the job. Each shard that was committed adds a line
 with its number, rows, rejects and bytes, flushed to the disk before the next
@@ -20,8 +20,8 @@ from typing import IO, Any
 from fillmask.errors import InputError
 from fillmask.scale.disk import explained, sync_folder
 
-NAME = "manifest.jsonl"
-_OURS = ("part-*.parquet", "part-*.jsonl", "rejects-*.jsonl", "*.part", NAME)
+NAME = "_manifest.jsonl"
+_OURS = ("part-*.parquet", "part-*.jsonl", "_rejects-*.jsonl", "*.part", NAME)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def part_name(shard: int, suffix: str) -> str:
 
 def rejects_name(shard: int) -> str:
     """Name of the file of a shard's rejects."""
-    return f"rejects-{shard:06d}.jsonl"
+    return f"_rejects-{shard:06d}.jsonl"
 
 
 def _size(path: Path) -> int:

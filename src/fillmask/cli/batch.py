@@ -89,7 +89,7 @@ def command(
 
     The job may be killed at any moment: the same command goes on where it was,
     and the output is the same to the byte. Rows that cannot be answered are
-    listed in OUTPUT/rejects-*.jsonl with the reason, and the exit code is then 3.
+    listed in OUTPUT/_rejects-*.jsonl with the reason, and the exit code is then 3.
     """
     from fillmask.scale.inputs import find
 

@@ -9,7 +9,7 @@ PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
-PEERS = minicons datasets
+PEERS = minicons datasets nncf
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-base test-train lint bench clean

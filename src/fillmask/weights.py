@@ -39,7 +39,7 @@ _DTYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
-_GIVE_BACK_SECONDS = 0.002  # a processor reads about ten megabytes meanwhile
+_GIVE_BACK_SECONDS = 0.001  # a processor reads some ten megabytes meanwhile
 _SLICE = re.compile(r"(?P<name>.+)\[(?P<start>\d+):(?P<stop>\d+)\]")
 
 

@@ -1,6 +1,7 @@
 """Families without a graph here run through torch, and those with one give there what they give everywhere."""
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from fillmask.errors import UnsupportedModelError
 from fillmask.masked_lm import MaskedLM
 
+FILLMASK = Path(sys.executable).parent / "fillmask"
 SMALL = {
     "vocab_size": 60, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 48,
     "max_position_embeddings": 64, "type_vocab_size": 2, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
@@ -67,7 +69,7 @@ def test_a_class_that_does_not_run_in_bfloat16(tmp_path: Path) -> None:
 
 def test_models_info_of_a_family_without_a_graph(tmp_path: Path) -> None:
     save(AutoModelForMaskedLM.from_config(config_of("xlm")), tmp_path)
-    shown = subprocess.run(["fillmask", "models", "info", tmp_path], capture_output=True, text=True, check=False)
+    shown = subprocess.run([FILLMASK, "models", "info", tmp_path], capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert "xlm" in shown.stdout
     assert "torch" in shown.stdout

@@ -9,28 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from fillmask.bars import bar, percent
+
 if TYPE_CHECKING:
     from fillmask.fill import Candidate
     from fillmask.score import Score
 
-_BAR = 20
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
-
-
-def bar(share: float, width: int = _BAR) -> Text:
-    """A bar `width` cells long for a probability, to an eighth of a cell."""
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    # Anything above nothing shows as at least a sliver.
-    eighths = max(eighths, 1) if share > 0 else eighths
-    full, rest = divmod(eighths, 8)
-    drawn = "█" * full + (_EIGHTHS[rest] if rest else "")
-    return Text(drawn, style="cyan").append("·" * (width - len(drawn)), style="bright_black")
-
-
-def percent(share: float) -> str:
-    """A probability in six columns."""
-    return f"{100 * share:5.1f}%" if share >= 0.0005 else " <0.1%"
 
 
 def draw(text: str, masks: list[list[Candidate]], mask_token: str) -> None:

@@ -25,6 +25,8 @@ class OnnxRuntime:
         graph = cached_graph(checkpoint, int8.integer_products if precision == "int8" else None)
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Not in the arena, which would keep the room that each matrix took before it was repacked.
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
         with checkpoint.weights.passing_through():

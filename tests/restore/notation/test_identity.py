@@ -1,5 +1,7 @@
 """Parse, print, parse is the identity; and what is printed is read as what it was printed from."""
 
+import re
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -11,7 +13,6 @@ from fillmask import NotationError
 from fillmask.restore.damage import Hole, Known
 from fillmask.restore.notation import NOTATIONS, parse
 from fillmask.restore.notation.document import Document
-
 
 CASES = 10_000
 
@@ -38,15 +39,22 @@ def test_ten_thousand_documents(notation: str) -> None:
 )
 @settings(max_examples=1500, deadline=None)
 def test_any_text_is_read_or_refused_by_place(source: str, notation: str, keep: bool) -> None:
-    try:
-        found = parse(source, notation=notation, keep_ellipses=keep)
-    except NotationError as error:
-        assert error.line >= 1
-        assert error.column >= 1
+    found = _parsed(source, notation, keep)
+    if isinstance(found, NotationError):
+        lines = re.split(r"\r\n?|\n", source)
+        assert str(found).startswith(f"line {found.line}, column {found.column}: ")
+        assert 1 <= found.line <= len(lines)
         return
     assert found.print() == source
     assert parse(found.print(), notation=found.notation, keep_ellipses=keep) == found
     _check(found)
+
+
+def _parsed(source: str, notation: str, keep_ellipses: bool) -> Document | NotationError:
+    try:
+        return parse(source, notation=notation, keep_ellipses=keep_ellipses)
+    except NotationError as refusal:
+        return refusal
 
 
 def _check(found: Document) -> None:
@@ -61,12 +69,12 @@ def _check(found: Document) -> None:
         assert found.source[span[0] : span[1]] in place.text
         spelled = "".join(e.text for part in parts for e in part.elements if isinstance(e, Known))
         assert spelled == "".join(e.text for e in hole.elements if isinstance(e, Known))
-        assert all(one.end <= other.start for one, other in zip(parts, parts[1:], strict=False))
+        assert all(one.end <= other.start for one, other in pairwise(parts))
     text = found.damaged.filled(["x"] * len(holes))
     assert text == text.strip()
     assert "  " not in text
     assert "\r" not in text
-    for before, after in zip(found.damaged.parts, found.damaged.parts[1:], strict=False):
+    for before, after in pairwise(found.damaged.parts):
         # A hole covers whole words.
         if isinstance(before, Hole):
             assert not isinstance(after, Hole)

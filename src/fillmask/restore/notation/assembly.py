@@ -20,6 +20,7 @@ _Part = TypeVar("_Part")
 
 _APOSTROPHES = "'’"
 _SOFT = "\u00ad¬"  # hyphens that are hyphenation and nothing else
+_STRENGTH = {"joined": 0, "word": 1, "space": 2, "line": 3, "paragraph": 4}
 _TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<word>[\w{_MARKS}]+(?:[{_APOSTROPHES}][\w{_MARKS}]+)*)|(?P<apostrophe>[{_APOSTROPHES}])"
     rf"|(?P<hyphen>[-‐{_SOFT}])|(?P<other>[^\s\w{_APOSTROPHES}\-‐{_SOFT}{_MARKS}]+)"
@@ -38,7 +39,9 @@ def assemble(notation: str, source: str, pieces: Iterable[Piece], *, lines: bool
         assembly.read(piece)
     assembly.finish()
     damaged = Damaged(tuple(assembly.parts))
-    return Document(source, notation, kept, damaged, tuple(assembly.layout), tuple(assembly.stretches))
+    return Document(
+        source, notation, kept, damaged, tuple(assembly.layout), tuple(assembly.stretches), tuple(assembly.joins)
+    )
 
 
 class _Assembly:
@@ -47,6 +50,7 @@ class _Assembly:
         self.parts: list[str | Hole] = []
         self.layout: list[str | int] = []
         self.stretches: list[tuple[Stretch, ...]] = []
+        self.joins: list[tuple[int, int]] = []
         # The word in hand: what its parts say and where (start, end), and how it looks should it turn out whole.
         self.word: list[tuple[Known | Gone, int, int]] = []
         self.looks: list[str] = []
@@ -80,7 +84,7 @@ class _Assembly:
         if kind == "word":
             self._letters(Known(text, certain), start=start, end=end, looks=text)
         elif kind == "space":
-            self.pending.append((_space(text) if self.lines else "space", text, start))
+            self.pending.append((kind_of_blank(text) if self.lines else "space", text, start))
         elif kind in ("apostrophe", "hyphen") and self.word and not self.pending:
             self.pending.append((kind, text, start))
         else:
@@ -97,6 +101,9 @@ class _Assembly:
                 hyphen = (
                     "-" if "joined" in crossed and "hyphen" not in crossed else ""
                 )  # shown where the source shows none
+                if self.pending[0][0] != "apostrophe":
+                    _, last, offset = self.pending[-1]
+                    self.joins.append((self.pending[0][2], offset + len(last)))
                 self.looks += [hyphen + raw if kind == "joined" else raw for kind, raw, _ in self.pending]
                 self.pending.clear()
             else:
@@ -176,6 +183,9 @@ class _Assembly:
             # Elements, or a stroke that stands for the end of a line.
             ends = "\n\n" if "paragraph" in kinds else "\n" if kinds & {"line", "joined"} else " " if kinds else ""
             raw = ends if self.parts or self.lines else ""
+        elif sum(kind != "joined" for kind, _ in self.blanks) > 1:
+            # What stood between these blanks is not read: one of them is enough, the one that ends most.
+            raw = max(self.blanks, key=lambda blank: _STRENGTH[blank[0]])[1]
         if self.owed and raw and not {"line", "paragraph", "joined"} & kinds:
             raw = "\n"
         self.owed = False if raw else self.owed
@@ -183,7 +193,7 @@ class _Assembly:
         self.blanks.clear()
 
 
-def _space(text: str) -> str:
+def kind_of_blank(text: str) -> str:
     """What blank characters are: the end of a paragraph (an empty line), of a line or a page, or a space."""
     pages = re.sub(r"\r\n?", "\n", text).split("\f")
     if any(page.count("\n") > 1 for page in pages):

@@ -131,6 +131,7 @@ class Document:
             of a paragraph, and the holes.
         layout: the text to be shown: stretches of text with their lines as they are, and numbers of holes.
         stretches: of each hole, its parts and their places in the source.
+        joins: first character and the one after the last of each line end, with its hyphen, that a word is read over.
     """
 
     source: str
@@ -139,6 +140,7 @@ class Document:
     damaged: Damaged
     layout: tuple[str | int, ...]
     stretches: tuple[tuple[Stretch, ...], ...]
+    joins: tuple[tuple[int, int], ...]
 
     def print(self) -> str:
         """The document in its notation, piece by piece: reading what is printed gives the same document."""
@@ -169,7 +171,7 @@ class Document:
             first, lowest, depth = first - 1, lowest + 1, depth + 1
             start = self.pieces[first].start
         if depth == lowest == 0:  # all that is between two brackets: with them
-            while 0 < first and after < len(self.pieces) and self._is_pair(first - 1, after):
+            while first > 0 and after < len(self.pieces) and self._is_pair(first - 1, after):
                 first, after = first - 1, after + 1
                 start, end = self.pieces[first].start, self.pieces[after - 1].end
         while depth > 0 and after < len(self.pieces) and self._is_mark(after, opens=False):

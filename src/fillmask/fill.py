@@ -23,10 +23,10 @@ from fillmask.masked_texts import Candidate, Filled, MaskedText, MaskedTexts, Ra
 from fillmask.score import Score, score_texts
 from fillmask.tokenizer import Tokenizer, check_text
 
+__all__ = ["Candidate", "FillMask", "Filled", "pipeline", "top_indices"]
+
 if TYPE_CHECKING:
     from fillmask.restore import Progress, Restoration
-
-__all__ = ["Candidate", "FillMask", "Filled", "pipeline", "top_indices"]
 
 LONG_TEXTS = ("error", "window")
 _STREAM_CHUNK = 64
@@ -77,7 +77,7 @@ class FillMask:
         self.mask_token_id: int = self._texts.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
         self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64], list[str]] | None = None
-        self._targets = None if targets is None else self._target_ids(targets)
+        self._targets = None if targets is None else self.target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
         self._long_text = _checked_long_text(long_text)
 
@@ -122,7 +122,7 @@ class FillMask:
             InputError: an input is not a text, or an option is wrong.
         """
         count = self._top_k if top_k is None else _checked_top_k(top_k)
-        chosen = self._targets if targets is None else self._target_ids(targets)
+        chosen = self._targets if targets is None else self.target_ids(targets)
         options = self._tokenizer_kwargs if tokenizer_kwargs is None else tokenizer_kwargs
         windows = (self._long_text if long_text is None else _checked_long_text(long_text)) == "window"
         if isinstance(inputs, str):
@@ -245,7 +245,12 @@ class FillMask:
         ]
         return rows[0] if single else rows
 
-    def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+    def target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+        """Token ids of the words to choose among, duplicates collapsed; what is not one token is warned of.
+
+        Raises:
+            TargetsError: none can be used.
+        """
         words = (targets,) if isinstance(targets, str) else tuple(targets)
         # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.
         if self._last_targets is None or self._last_targets[0] != words:

@@ -20,6 +20,7 @@ from fillmask.tokenizer import Tokenizer, check_text
 from fillmask.windows import window
 
 MASK_SPELLINGS = ("<mask>", "[MASK]")
+_LANES = 256
 
 
 class Candidate(TypedDict):
@@ -71,10 +72,7 @@ class MaskedTexts:
             InputError: it is no text.
         """
         check_text(text)
-        for spelling in MASK_SPELLINGS:
-            if spelling != self.mask_token:
-                text = text.replace(spelling, self.mask_token)
-        encoding = self.tokenizer.encode_text(text, options, any_length=windows)
+        encoding = self.tokenizer.encode_text(self.spelled(text), options, any_length=windows)
         positions = [place for place, token in enumerate(encoding.ids) if token == self.mask_token_id]
         if not positions:
             raise NoMaskError(
@@ -84,6 +82,13 @@ class MaskedTexts:
         if len(encoding.ids) <= longest:
             return MaskedText(encoding.ids, positions, [Masked(encoding.ids, encoding.type_ids, positions)])
         return MaskedText(encoding.ids, positions, [window(encoding, place, longest) for place in positions])
+
+    def spelled(self, text: str) -> str:
+        """The text with its masks as the model's own."""
+        for spelling in MASK_SPELLINGS:
+            if spelling != self.mask_token:
+                text = text.replace(spelling, self.mask_token)
+        return text
 
     def candidates(
         self, ids: Sequence[int], position: int, best: Sequence[tuple[float, int]], *, single: bool
@@ -95,17 +100,23 @@ class MaskedTexts:
             best: probability and token, best first.
             single: whether the text has no other mask.
         """
-        pad = self.tokenizer.pad_token_id
         row: list[Candidate] = []
         for score, token in best:
-            filled = [*ids[:position], token, *ids[position + 1 :]]
-            # As in transformers: padding is dropped, and with several masks
-            # special tokens stay, since the other masks are among them.
-            sequence = self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single)
+            sequence = self.filled(ids, position, token, single=single)
             row.append(
                 {"score": score, "token": token, "token_str": self.tokenizer.decode(token), "sequence": sequence}
             )
         return row
+
+    def filled(self, ids: Sequence[int], position: int, token: int, *, single: bool) -> str:
+        """The text of `ids` with `token` at `position`.
+
+        As in transformers: padding is dropped, and with several masks special
+        tokens stay, since the other masks are among them.
+        """
+        pad = self.tokenizer.pad_token_id
+        filled = [*ids[:position], token, *ids[position + 1 :]]
+        return self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single)
 
     def look_up(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
         """Ids of target words, duplicates collapsed, and what is to be said of those that are no tokens."""
@@ -151,10 +162,22 @@ def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
     best = np.zeros((len(values), count), np.int64)
     if count == 0:
         return best
-    borders = np.partition(values, columns - count, axis=1)[:, columns - count]
-    for row, border, places in zip(values, borders, best, strict=True):
-        above = np.flatnonzero(row > border)
-        level = np.flatnonzero(row == border)[: count - len(above)]
-        picked = np.concatenate([above, level])
-        places[:] = picked[np.argsort(-row[picked], kind="stable")]
+    bounds = _low_bounds(values, count)
+    for row, bound, places in zip(values, bounds, best, strict=True):
+        picked = np.flatnonzero(row >= bound)
+        places[:] = picked[np.argsort(-row[picked], kind="stable")[:count]]
     return best
+
+
+def _low_bounds(values: Floats, count: int) -> Floats:
+    """For each row a number that at least `count` of its values reach, and not many more.
+
+    Columns `_LANES` apart make up a lane. The `count` best lanes hold one value each that is their largest, so the
+    least of those will do; one pass over the row finds them, where a partition of the row takes several.
+    """
+    rows, columns = values.shape
+    if columns >= 16 * _LANES and 4 * count <= _LANES:
+        values = values[:, : columns - columns % _LANES].reshape(rows, -1, _LANES).max(axis=1)
+        columns = _LANES
+    bounds: Floats = np.partition(values, columns - count, axis=1)[:, columns - count]
+    return bounds

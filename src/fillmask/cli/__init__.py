@@ -8,7 +8,6 @@ exceptions into one line on stderr and an exit code: 1 failure, 2 wrong usage,
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import warnings
@@ -16,30 +15,18 @@ from typing import Any
 
 import click
 
+from fillmask.cli.lazy import LazyGroup
+
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
     "score": "Say how likely texts are, whole and word by word.",
+    "classify": "Say which label a text has, with a fine-tuned model.",
+    "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
+    "batch": "Put files of any size through a task, resumably.",
     "serve": "Answer HTTP requests, with a page for people.",
+    "train": "Train, adapt and distil models.",
     "models": "List and describe models.",
 }
-
-
-class _Lazy(click.Group):
-    """A group whose commands are modules of this package."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"fillmask.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Their one-line helps are here already: nothing need be imported to print them.
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -50,7 +37,11 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    modules={name: (f"fillmask.cli.{name}", text) for name, text in SUBCOMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )

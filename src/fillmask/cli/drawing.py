@@ -1,9 +1,10 @@
-"""What the terminal shows: filled sentences and scored words with bars for their probabilities."""
+"""What the terminal shows: filled sentences, scored words, labels and results, with bars for their probabilities."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 from fillmask.bars import bar, percent
 
 if TYPE_CHECKING:
+    from fillmask.blimp import Blimp
     from fillmask.fill import Candidate
     from fillmask.score import Score
 
@@ -53,6 +55,30 @@ def draw_score(score: Score) -> None:
             Text(f"  {percent(share)} ").append_text(bar(share)).append("  ").append(word.word.ljust(widest), "green")
         )
         console.print(line.append(f"  {word.score:8.2f}", "bright_black"), no_wrap=True, overflow="ellipsis")
+
+
+def draw_shares(shares: Mapping[str, float], below: str) -> None:
+    """Print shares with their names, and a line about them."""
+    console = Console(highlight=False, soft_wrap=False)
+    widest = max(map(len, shares))
+    for name, share in shares.items():
+        console.print(Text(f"  {name.ljust(widest)}  {percent(share)} ").append_text(bar(share)))
+    console.print(Text(f"  {below}", style="bright_black"))
+
+
+def draw_blimp(result: Blimp) -> None:
+    """Print the accuracy of each phenomenon and of all, a column a method, with bars for the last method."""
+    console = Console(highlight=False, soft_wrap=False)
+    rows = {name.replace("_", " "): values for name, values in result.phenomena.items()} | {"overall": result.accuracy}
+    widest = max(map(len, rows))
+    heading = "".join(f"{method:>12}" for method in result.methods)
+    console.print(Text(f"  {f'{result.pairs:,} pairs'.ljust(widest)}{heading}", style="bright_black"), no_wrap=True)
+    for name, values in rows.items():
+        style = "bold" if name == "overall" else ""
+        line = Text(f"  {name.ljust(widest)}", style=style)
+        for method in result.methods:
+            line.append(f"{percent(values[method]):>12}", style)
+        console.print(line.append("  ").append_text(bar(values[result.methods[-1]])), no_wrap=True, overflow="ellipsis")
 
 
 def _question(text: str, mask_token: str, *, numbered: bool) -> Text:

@@ -52,6 +52,14 @@ from fillmask.cli.options import model_options
     help="The same for a restoration.",
 )
 @click.option(
+    "--shutdown-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=8.0,
+    show_default=True,
+    help="What accepted requests have to finish after SIGTERM.",
+)
+@click.option(
     "--limit",
     "limits",
     multiple=True,

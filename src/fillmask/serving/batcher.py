@@ -93,17 +93,11 @@ class Batcher:
                 self._tokens -= len(one.row.read.ids)
         self._metrics.queued.labels("fill-mask").set(len(self._waiting))
 
-    def take(self, budget: Budget, *, only_full: bool) -> list[Waiting]:
-        """The next batch, out of the queue; none where there is nothing to run now.
-
-        Args:
-            only_full: take nothing less than a full budget: the model is busy, and more rows may come until it is free.
-        """
+    def take(self, budget: Budget) -> list[Waiting]:
+        """The next batch, out of the queue; none where there is nothing to run now."""
         if not self._waiting:
             return []
         if self._tokens < budget.tokens:
-            if only_full:
-                return []
             oldest = next(iter(self._waiting))
             left = oldest.since + self._wait - time.perf_counter()
             if self._last_rows > 1 and left > 0:

@@ -45,6 +45,7 @@ class Replica:
         self.name = name
         self.description: wire.Description | None = None
         self.batches: dict[int, list[Waiting]] = {}
+        self.running: int | None = None  # the batch that has the model; those before it are being written
         self.jobs: dict[int, Job] = {}
         self.pings = 0  # without an answer
         self.since = time.monotonic()
@@ -146,13 +147,11 @@ class Replicas:
         """Give work to those that have room for it."""
         for one in self.ready:
             assert one.description is not None
-            # A second batch waits at the process, so that it need not wait for us; but only a full one.
-            while len(one.batches) < 2:
-                batch = self.batcher.take(one.description.budget, only_full=bool(one.batches))
-                if not batch:
-                    break
+            # One at a time, so that those who leave meanwhile are not run.
+            if one.running is None and (batch := self.batcher.take(one.description.budget)):
                 number = next(self._numbers)
                 one.batches[number] = batch
+                one.running = number
                 one.send(wire.Fill(number, [waiting.row for waiting in batch]))
             for task, room in LANES.items():
                 while one.lane(task) < room and (job := self.jobs.take(task)):
@@ -169,8 +168,10 @@ class Replicas:
 
     def _heard(self, one: Replica, message: Any) -> None:
         match message:
-            case wire.Filled(number=number, rows=rows, seconds=seconds):
+            case wire.Ran(number=number, seconds=seconds):
                 self._metrics.inference.labels("fill-mask").observe(seconds)
+                one.running = None
+            case wire.Filled(number=number, rows=rows):
                 for waiting, found in zip(one.batches.pop(number), rows, strict=True):
                     waiting.request.answer(waiting.place, found)
             case wire.Done(number=number, body=body, seconds=seconds):
@@ -187,7 +188,13 @@ class Replicas:
                 one.pings = 0
             case wire.Ready(description=description):
                 one.description = self.description = description
-                logs.event("model ready", replica=one.name, pid=one.process.pid, engine=description.engine, precision=description.precision)
+                logs.event(
+                    "model ready",
+                    replica=one.name,
+                    pid=one.process.pid,
+                    engine=description.engine,
+                    precision=description.precision,
+                )
             case wire.Failed(message=text):
                 self._ending = True
                 self._give_up(text)
@@ -199,6 +206,8 @@ class Replicas:
     def _fail(self, one: Replica, number: int, error: Exception) -> None:
         if number in one.jobs:
             one.jobs.pop(number).fail(error)
+        if one.running == number:
+            one.running = None
         for waiting in one.batches.pop(number, ()):
             waiting.request.fail(error)
 

@@ -15,7 +15,6 @@ import uvicorn
 from fillmask.serving import logs
 from fillmask.serving.service import Service
 
-_DRAIN_SECONDS = 8.0
 _CANCEL_SECONDS = 0.5
 
 
@@ -48,7 +47,7 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         logs.event("draining")
-        end = time.monotonic() + _DRAIN_SECONDS
+        end = time.monotonic() + self._service.settings.shutdown_timeout
         while self._busy() and time.monotonic() < end:
             await asyncio.sleep(0.02)
         if self._busy():

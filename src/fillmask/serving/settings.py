@@ -19,6 +19,7 @@ class Settings:
         api_key: what requests must carry; None for no key.
         timeout: seconds that a request has where it does not say.
         restore_timeout: the same for a restoration.
+        shutdown_timeout: seconds that accepted requests have to finish after SIGTERM.
         batch_wait: most seconds that a batch waits for more texts while others come.
     """
 
@@ -33,6 +34,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     timeout: float = 30.0
     restore_timeout: float = 300.0
+    shutdown_timeout: float = 8.0
     batch_wait: float = 0.003
     log_level: str = "info"
     log_format: str = "auto"

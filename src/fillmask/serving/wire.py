@@ -110,12 +110,19 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """The model has run a batch and is free; the answers are being written."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Filled:
     """For each row a JSON list of candidates for each of its masks."""
 
     number: int
     rows: list[list[bytes]]
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

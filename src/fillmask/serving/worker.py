@@ -47,7 +47,7 @@ class _Worker:
         self._classifier = classifier
         self._stops: dict[int, threading.Event] = {}
         self._batches: queue.SimpleQueue[wire.Fill] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked], float]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked]]] = queue.SimpleQueue()
         self._jobs: dict[str, queue.SimpleQueue[wire.Do]] = {name: queue.SimpleQueue() for name in LANES}
 
     def run(self) -> None:
@@ -88,14 +88,15 @@ class _Worker:
             except Exception as error:
                 self._refuse(batch.number, error)
             else:
-                self._found.put((batch, found, time.perf_counter() - start))
+                self._channel.send(wire.Ran(batch.number, time.perf_counter() - start))
+                self._found.put((batch, found))
 
     def _write_answers(self) -> None:
         if self._model is None:
             return
         texts = MaskedTexts(self._model.tokenizer)
         while True:
-            batch, found, seconds = self._found.get()
+            batch, found = self._found.get()
             try:
                 rows = [
                     [
@@ -109,7 +110,7 @@ class _Worker:
             except Exception as error:
                 self._refuse(batch.number, error)
             else:
-                self._channel.send(wire.Filled(batch.number, rows, seconds))
+                self._channel.send(wire.Filled(batch.number, rows))
 
     def _run_jobs(self, name: str) -> None:
         while True:

@@ -184,7 +184,9 @@ def _lines(restoration: Restoration) -> list[list[str]]:
 def _hole(gap: Gap) -> str:
     kind = "unread" if gap.best is None else "given" if gap.locked else level(gap.best.probability)
     # A hole stays in its line, whatever stands in it.
-    return f'<span class="hole {kind}"><span class="restored">{_text(" ".join(_standing(gap).splitlines()))}</span></span>'
+    return (
+        f'<span class="hole {kind}"><span class="restored">{_text(" ".join(_standing(gap).splitlines()))}</span></span>'
+    )
 
 
 def _standing(gap: Gap) -> str:

@@ -52,7 +52,12 @@ def _row(restoration: Restoration, gap: Gap) -> str:
     reading = chosen(restoration, gap)
     best = f"**{_cell(reading)}**" if reading else "–"
     share = "given" if gap.locked else f"{probability(restoration, gap):.0%}" if reading else "–"
-    rest = ", ".join(f"{_cell(r.text)} {r.probability:.0%}" for r in others(restoration, gap)[:_MOST] if r.probability >= _LEAST) or "–"
+    rest = (
+        ", ".join(
+            f"{_cell(r.text)} {r.probability:.0%}" for r in others(restoration, gap)[:_MOST] if r.probability >= _LEAST
+        )
+        or "–"
+    )
     cells = (str(gap.index + 1), _cell(gap.source), str(gap.line), best, share, rest, f"{gap.none_of_these:.0%}")
     return f"| {' | '.join(cells)} |"
 

@@ -79,7 +79,9 @@ def _draw_readings(gap: Gap, text: str, console: Console) -> None:
     rest = max(0.0, 1.0 - sum(reading.probability for reading in shown))
     for reading in shown:
         style = level(reading.probability)[1]
-        line = Text(f"   {percent(reading.probability)} ").append_text(bar(reading.probability, style=style.split()[-1]))
+        line = Text(f"   {percent(reading.probability)} ").append_text(
+            bar(reading.probability, style=style.split()[-1])
+        )
         line.append("  ").append(clean(reading.text), style if reading.text == text else "")
         console.print(line, no_wrap=True, overflow="ellipsis")
     console.print(Text(f"   {percent(rest)} ", _QUIET).append_text(bar(rest, style=_QUIET)).append("  another", _QUIET))

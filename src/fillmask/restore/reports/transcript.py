@@ -26,7 +26,9 @@ _MARKS = {
 _IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARAGRAPH = "</ab>\n<ab>"
 _NAME = re.compile(r"<(?P<close>/)?(?P<name>[^\s<>/!?]+)")
-_ADDED = re.compile(r"(?<=<)(/?)(?=(?:supplied|app|lem|rdg|certainty|choice|unclear|sic|corr|ab|l|item|respStmt|resp|name)\b)")
+_ADDED = re.compile(
+    r"(?<=<)(/?)(?=(?:supplied|app|lem|rdg|certainty|choice|unclear|sic|corr|ab|l|item|respStmt|resp|name)\b)"
+)
 
 
 def escape(text: str) -> str:

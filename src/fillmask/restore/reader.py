@@ -29,6 +29,9 @@ from fillmask.tokenizer import Tokenizer
 _CROSSING = math.log(0.02)  # prior of a token that reaches across the edge of a hole
 _MOST_TARGETS = 500
 _MOST_TOKENS = 96  # in a hole
+_FULL_BEAM = 4  # tokens; the more there are, the narrower the beam
+_JUDGED = 80  # tokens of the finalists of a hole, about: a row of the model each
+_FEWEST = 8  # finalists
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,8 @@ class Reader:
                 for count, prior in self.counts(request.hole, layout):
                     around = self.frame.around(request.hole, layout, request.fillings, count)
                     beam = self.options.beam if not layout.crosses else 2
-                    if count > 12:
-                        beam = max(1, min(beam, 48 // count))
+                    if count > _FULL_BEAM:
+                        beam = max(1, beam * _FULL_BEAM // count)
                     jobs.append(Job(around, self.frame.machine(layout), count, beam))
                     asked.append((number, layout, prior + (_CROSSING if layout.crosses else 0.0)))
         found = search(self.asker, jobs, order=self.options.order, correction=self.options.correction)
@@ -268,12 +271,13 @@ class Reader:
                     filling = self.spell(request.hole, text)
                     pool[text] = _Pooled([], -math.inf, filling, Found(filling.tokens, 0.0, 0.0), 0.0)
             best = sorted(pool, key=lambda text: (-self._preliminary(request.hole, text, pool[text]), text))
-            given = [text for text in best[self.options.finalists :] if not pool[text].weights]
-            wanted += [(number, text, pool[text].filling) for text in best[: self.options.finalists] + given]
+            judged = _finalists(best, pool, self.options.finalists)
+            judged += [text for text in best[len(judged) :] if not pool[text].weights]
+            wanted += [(number, text, pool[text].filling) for text in judged]
         plls = self.pseudo_log_likelihoods([(requests[n], filling) for n, _, filling in wanted])
-        judged: list[dict[str, float]] = [{} for _ in requests]
+        opinions: list[dict[str, float]] = [{} for _ in requests]
         for (number, text, filling), pll in zip(wanted, plls, strict=True):
-            judged[number][text] = pll
+            opinions[number][text] = pll
             pooled = pools[number][text]
             if not pooled.weights:  # given, and not found: the second opinion stands for the first
                 prior = dict(self.counts(requests[number].hole, filling.layout)).get(len(filling.tokens), -6.0)
@@ -281,7 +285,7 @@ class Reader:
                 pooled.found = Found(filling.tokens, pll, 0.0)
         return [
             self._ranked(request.hole, pool, found)
-            for request, pool, found in zip(requests, pools, judged, strict=True)
+            for request, pool, found in zip(requests, pools, opinions, strict=True)
         ]
 
     def _given(self, hole: int) -> list[str]:
@@ -363,6 +367,18 @@ class Reader:
             end = next((n for n in range(place + 1, len(tokens)) if begins[n]), len(tokens))
             hidden.append((place, [*tokens[:place], *[mask] * (end - place), *tokens[end:]]))
         return hidden
+
+
+def _finalists(best: Sequence[str], pool: Mapping[str, _Pooled], most: int) -> list[str]:
+    """The first few texts, fewer where they are long."""
+    chosen: list[str] = []
+    tokens = 0
+    for text in best[:most]:
+        tokens += len(pool[text].filling.tokens)
+        if tokens > _JUDGED and len(chosen) >= _FEWEST:
+            break
+        chosen.append(text)
+    return chosen
 
 
 def _total(pooled: _Pooled) -> float:

@@ -51,7 +51,7 @@ class Settings:
 
     strategy: str = "joint"
     options: Options = field(default_factory=Options)
-    window: int = 96
+    window: int = 64
     hypotheses: int = 2
     rounds: int = 1
 

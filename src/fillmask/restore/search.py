@@ -125,31 +125,23 @@ def _grow(
     """The hypothesis with one more place filled, in each of the best ways."""
     lefts, rights = job.machine.frontier(item.tokens)
     best: tuple[float, int, Ids, Floats] | None = None
-    for row, place in zip(answers, places, strict=True):
-        admitted = job.machine.admitted(lefts[place], rights[place + 1])
-        values = row[admitted]
-        confidence = float(values.max()) - correction * float(row[mask])
+    # No place is surer than its best token of all; so those that cannot be surest are not looked at.
+    bounds = answers.max(axis=1) - correction * answers[:, mask]
+    for number in np.argsort(-bounds, kind="stable").tolist():
+        if best is not None and bounds[number] <= best[0]:
+            break
+        row, place = answers[number], places[number]
+        chosen = job.machine.best(row, lefts[place], rights[place + 1], job.beam)
+        confidence = float(row[chosen[0]] - correction * row[mask])
         if best is None or confidence > best[0]:
-            best = confidence, place, admitted, values
-            masked = float(row[mask])
+            best = confidence, place, chosen, row
     assert best is not None
-    _, place, admitted, values = best
-    chosen = largest(values, job.beam)
+    _, place, chosen, row = best
     grown = []
-    for value, token in zip(values[chosen].tolist(), admitted[chosen].tolist(), strict=True):
+    for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
         tokens = (*item.tokens[:place], token, *item.tokens[place + 1 :])
-        grown.append(_Partial(tokens, item.chain + value, item.masks + masked))
+        grown.append(_Partial(tokens, item.chain + value, item.masks + float(row[mask])))
     return grown
-
-
-def largest(values: Floats, count: int) -> Ids:
-    """Indices of the largest values, largest first; of equals, the lower index."""
-    if len(values) > count:
-        border = np.partition(values, len(values) - count)[len(values) - count]
-        picked = np.flatnonzero(values >= border)
-    else:
-        picked = np.arange(len(values))
-    return picked[np.argsort(-values[picked], kind="stable")][:count]
 
 
 def spread(answers: Floats, machine: Machine, count: int, beam: int, mask: int) -> list[Found]:
@@ -161,17 +153,18 @@ def spread(answers: Floats, machine: Machine, count: int, beam: int, mask: int) 
     """
     if not _possible(machine, count):
         return []
-    items = [_Partial((None,) * count)]
+    _, rights = machine.frontier([None] * count)
+    items = [(_Partial(()), machine.start)]
     for place, row in enumerate(answers):
         grown = []
-        for item in items:
-            lefts, rights = machine.frontier(item.tokens)
-            admitted = machine.admitted(lefts[place], rights[place + 1])
-            values = row[admitted]
-            for value, token in zip(
-                values[chosen := largest(values, beam)].tolist(), admitted[chosen].tolist(), strict=True
-            ):
-                tokens = (*item.tokens[:place], token, *item.tokens[place + 1 :])
-                grown.append(_Partial(tokens, item.chain + value, item.masks + float(row[mask])))
-        items = _best(grown, beam, 0.0)
-    return [Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in items]
+        for item, left in items:
+            chosen = machine.best(row, left, rights[place + 1], beam)
+            for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
+                new = _Partial((*item.tokens, token), item.chain + value, item.masks + float(row[mask]))
+                grown.append((new, left))
+        best = set(_best([new for new, _ in grown], beam, 0.0))
+        items = [(new, machine.after(left, new.tokens[-1])) for new, left in grown if new in best]
+    return [
+        Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks)
+        for item in _best([item for item, _ in items], beam, 0.0)
+    ]

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from fillmask.engines import Floats
 from fillmask.errors import InputError
 from fillmask.restore.automaton import BREAK, DEAD, Automaton, Region, compile_region
 from fillmask.restore.utf8 import byte_table
@@ -32,6 +33,9 @@ Bits = npt.NDArray[np.bool_]
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
 _META = "▁"
 _KEPT = 64  # machines
+_MANY = 0.1  # of the vocabulary
+_FIRST = 256  # tokens
+_SIDES = 4096  # half-chosen rows of tokens whose states are kept
 BREAK_MARK = "\x00"
 
 
@@ -164,6 +168,10 @@ class Vocabulary:
         self._letters = sorted({c for text in spelled if isinstance(text, str) for c in text})
         self._numbers = {c: n for n, c in enumerate(self._letters)}
         self._trie = Trie.of([self._symbols(token) for token in ids])
+        # Whether a token begins inside a character, (vocabulary,).
+        self._inside = np.zeros(self.size, bool)
+        for number, text in self._spelled.items():
+            self._inside[number] = isinstance(text, bytes) and 0x80 <= text[0] < 0xC0
         self._machines: OrderedDict[Region, Machine] = OrderedDict()
 
     def _characters(self, token: str) -> str:
@@ -215,12 +223,22 @@ class Vocabulary:
         automaton = compile_region(region, self.normalize)
         if self.kind == BYTES:
             table, starts = byte_table(automaton)
-            machine = Machine(self._trie, self.ids, self.size, self._symbols, automaton, table, None, starts)
+            machine = Machine(
+                self._trie, self.ids, self.size, self._symbols, self._inside, automaton, table, None, starts
+            )
         else:
             classes = np.array([_class(automaton, c) for c in self._letters], np.int32)
             states = np.arange(len(automaton.table), dtype=np.int32)
             machine = Machine(
-                self._trie, self.ids, self.size, self._symbols, automaton, automaton.table, classes, states
+                self._trie,
+                self.ids,
+                self.size,
+                self._symbols,
+                self._inside,
+                automaton,
+                automaton.table,
+                classes,
+                states,
             )
         self._machines[region] = machine
         if len(self._machines) > _KEPT:
@@ -245,6 +263,7 @@ class Machine:
         ids: Ids,
         size: int,
         symbols: Callable[[int], Sequence[int]],
+        inside: Bits,
         automaton: Automaton,
         table: npt.NDArray[np.int32],
         classes: npt.NDArray[np.int32] | None,
@@ -254,6 +273,9 @@ class Machine:
         self._ids = ids
         self._size = size
         self._symbols = symbols
+        self._inside = inside
+        self._whole = np.zeros(len(table), bool)
+        self._whole[plain] = True
         self._table = table
         self._classes = classes
         self.states = len(table)
@@ -266,6 +288,9 @@ class Machine:
         self._remain = np.arange(self.states, dtype=np.int32)
         self._remain[plain] = plain[automaton.token_end]
         self._ends: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
+        self._after_all: dict[int, npt.NDArray[np.int32]] = {}
+        self._left_of: dict[tuple[int | None, ...], list[Bits]] = {}
+        self._right_of: dict[tuple[int | None, ...], list[Bits]] = {}
         self._admitted: dict[tuple[bytes, bytes], Ids] = {}
 
     def ends(self, state: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -300,8 +325,7 @@ class Machine:
     def after(self, states: Bits, token: int | None) -> Bits:
         """States after one more token: this one, or any."""
         if token is None:
-            reached: Bits = self._steps[states].any(axis=0)
-            return reached
+            return np.asarray(self._steps[states].any(axis=0))
         found = np.zeros(self.states, bool)
         found[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
         found[DEAD] = False
@@ -310,20 +334,60 @@ class Machine:
     def before(self, states: Bits, token: int | None) -> Bits:
         """States from which one token, this one or any, leads into `states`."""
         if token is None:
-            leading: Bits = self._steps[:, states].any(axis=1)
-            return leading
+            return np.asarray(self._steps[:, states].any(axis=1))
         return states[self._through(np.arange(self.states, dtype=np.int32), token)]
 
     def admitted(self, left: Bits, right: Bits) -> Ids:
         """Tokens that lead from a state of `left` into one of `right`, ascending."""
         key = (left.tobytes(), right.tobytes())
         if key not in self._admitted:
+            if len(self._admitted) > _SIDES:
+                self._admitted.clear()
             fits = np.zeros(self._size, bool)
             for state in np.flatnonzero(left):
                 tokens, ends = self.ends(int(state))
                 fits[self._ids[tokens[right[ends]]]] = True
             self._admitted[key] = np.flatnonzero(fits)
         return self._admitted[key]
+
+    def best(self, values: Floats, left: Bits, right: Bits, count: int) -> Ids:
+        """Of the tokens that `admitted` gives, the `count` with the largest values, largest first; of equals, the lower.
+
+        Args:
+            values: one a token, (vocabulary,).
+        """
+        # Where much is admissible the best are among the first few hundred of all tokens.
+        if int(self._weight[left].sum()) > _MANY * len(self._ids):
+            border = (
+                np.partition(values, len(values) - _FIRST)[len(values) - _FIRST] if len(values) > _FIRST else -np.inf
+            )
+            near = np.flatnonzero(values > border)
+            fits = np.zeros(len(near), bool)
+            # Half-read characters go on with tokens that begin inside a character, which are rarely among the best.
+            states = left if self._inside[near].any() else left & self._whole
+            for state in np.flatnonzero(states):
+                fits |= right[self._dense(int(state))[near]]
+            found = near[fits]
+            if len(found) >= count:
+                return found[largest(values[found], count)]
+        admitted = self.admitted(left, right)
+        return admitted[largest(values[admitted], count)]
+
+    @cached_property
+    def _weight(self) -> Ids:
+        """How many tokens fit after each state, (states,)."""
+        weight = np.zeros(self.states, np.int64)
+        for state in np.flatnonzero(self._steps.any(axis=1)):
+            weight[state] = len(self.ends(int(state))[0])
+        return weight
+
+    def _dense(self, state: int) -> npt.NDArray[np.int32]:
+        """The state after every token, 0 where it does not fit, (vocabulary,)."""
+        if state not in self._after_all:
+            tokens, ends = self.ends(state)
+            self._after_all[state] = np.zeros(self._size, np.int32)
+            self._after_all[state][self._ids[tokens]] = ends
+        return self._after_all[state]
 
     def frontier(self, tokens: Sequence[int | None]) -> tuple[list[Bits], list[Bits]]:
         """For each place, the states that may come before it, and those from which the places after it can be filled.
@@ -335,13 +399,30 @@ class Machine:
             Two lists of len(tokens) + 1: states before place i (given what is chosen to its left), and states from
             which places i and on lead to the end (given what is chosen there).
         """
-        lefts = [self.start]
-        for token in tokens:
-            lefts.append(self.after(lefts[-1], token))
-        rights = [self.accepting]
-        for token in reversed(tokens):
-            rights.append(self.before(rights[-1], token))
-        return lefts, rights[::-1]
+        return self._lefts(tuple(tokens)), self._rights(tuple(tokens))
+
+    def _lefts(self, tokens: tuple[int | None, ...]) -> list[Bits]:
+        known = self._left_of.get(tokens[:-1]) if tokens else None
+        if not tokens:
+            return [self.start]
+        if known is None:
+            before = self._lefts(tokens[:-1])
+            self._left_of[tokens[:-1]] = before
+        else:
+            before = known
+        return [*before, self.after(before[-1], tokens[-1])]
+
+    def _rights(self, tokens: tuple[int | None, ...]) -> list[Bits]:
+        if not tokens:
+            return [self.accepting]
+        after = self._right_of.get(tokens[1:])
+        if after is None:
+            after = self._rights(tokens[1:])
+            if len(self._right_of) > _SIDES:
+                self._right_of.clear()
+                self._left_of.clear()
+            self._right_of[tokens[1:]] = after
+        return [self.before(after[0], tokens[0]), *after]
 
     def lengths(self, most: int) -> list[int]:
         """How many tokens, `most` at most, can fill the region."""
@@ -427,3 +508,13 @@ def _sort(end: str | bytes) -> str:
     if text.isdigit():
         return "digit"
     return "letter" if text.isalpha() or ord(text) >= 128 else "other"
+
+
+def largest(values: Floats, count: int) -> Ids:
+    """Indices of the largest values, largest first; of equals, the lower index."""
+    if len(values) > count:
+        border = np.partition(values, len(values) - count)[len(values) - count]
+        picked = np.flatnonzero(values >= border)
+    else:
+        picked = np.arange(len(values))
+    return picked[np.argsort(-values[picked], kind="stable")][:count]

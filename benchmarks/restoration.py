@@ -54,10 +54,19 @@ from fillmask.restore.vocabulary import largest, vocabulary_of
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 # Words of each source in the held-out parts, which are written one source after the other (corpus README).
-SOURCES = (
-    "openstax us_government dialogues misc standard_ebooks classic_books eltec frus wikipedia_a wikipedia_b"
-    " wikipedia_recent"
-).split()
+SOURCES = [
+    "openstax",
+    "us_government",
+    "dialogues",
+    "misc",
+    "standard_ebooks",
+    "classic_books",
+    "eltec",
+    "frus",
+    "wikipedia_a",
+    "wikipedia_b",
+    "wikipedia_recent",
+]
 WORDS = {
     "validation": (61270, 23420, 20593, 19036, 111977, 182520, 71083, 133364, 152901, 152424, 46515),
     "test": (58764, 27093, 20528, 19657, 132368, 224081, 64673, 132230, 151040, 155400, 46545),
@@ -202,7 +211,9 @@ def plot(rows: Sequence[dict[str, Any]], systems: Sequence[str]) -> None:
     """Top-1 by kind of damage, a line a system."""
     kinds = [row["kind"] for row in rows if row["system"] == systems[0] and row["kind"] != "all"]
     figure, axes = plt.subplots(2, 1, figsize=(10, 8), sharex=True, layout="constrained")
-    for axis, measure_, name in zip(axes, ("top1", "top20"), ("first reading right", "among the first 20"), strict=True):
+    for axis, measure_, name in zip(
+        axes, ("top1", "top20"), ("first reading right", "among the first 20"), strict=True
+    ):
         for system in systems:
             values = {row["kind"]: 100 * row[measure_] for row in rows if row["system"] == system}
             axis.plot(range(len(kinds)), [values[kind] for kind in kinds], marker="o", markersize=4, label=system)

@@ -57,7 +57,9 @@ def test_random_holes_as_characters_and_as_bytes() -> None:
     assert admitted > 1000
 
 
-@pytest.mark.parametrize("wrong", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\x83", b"\xf5\x80\x80\x80", b"\x80", b"\xc3"])
+@pytest.mark.parametrize(
+    "wrong", [b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xe2\x80\x83", b"\xf5\x80\x80\x80", b"\x80", b"\xc3"]
+)
 def test_bytes_that_are_no_character_or_a_space_lead_nowhere(wrong: bytes) -> None:
     table, plain = byte_table(automaton := compile_region(Region(Hole((Lost(1, 3),)))))
     state = int(plain[automaton.start])
@@ -88,3 +90,21 @@ def test_unclear_letters_are_counted() -> None:
 def test_a_hole_that_nothing_fits_says_so() -> None:
     with pytest.raises(InputError, match="nothing can stand in the hole"):
         compile_region(Region(Hole((Lost(1, 2),), targets=("three",))))
+
+
+def test_long_holes_are_read_in_ascii_and_their_own_letters() -> None:
+    automaton = compile_region(Region(Hole((Lost(1, 2), Known("é"), Lost(1, 1)))))
+    table, plain = byte_table(automaton, ascii_only=True)
+    accepting = set(plain[automaton.accepting].tolist())
+    for text, expected in (
+        ("aéb", True),
+        ("abé.", True),
+        ("aê", False),
+        ("aèb", False),
+        ("a\té", False),
+        ("日éa", False),
+    ):
+        state = int(plain[automaton.start])
+        for byte in text.encode():
+            state = int(table[state, byte])
+        assert (state in accepting) == expected, text

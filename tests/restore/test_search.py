@@ -2,7 +2,6 @@
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +46,9 @@ def answer(model: MaskedLM, around: Surroundings, shown: list[int], place: int) 
     return found[0]
 
 
-def test_left_to_right_is_the_chain_rule_over_everything(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
+def test_left_to_right_is_the_chain_rule_over_everything(
+    model: MaskedLM, problem: tuple[Surroundings, Machine]
+) -> None:
     around, machine = problem
     mask = model.tokenizer.mask_token_id
     assert mask is not None
@@ -109,7 +110,7 @@ def test_one_look_is_the_product_of_its_places(model: MaskedLM, problem: tuple[S
 
 def test_a_narrow_beam_finds_less_and_jobs_do_not_mix(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
     around, machine = problem
-    jobs = [Job(around, machine, k, 4) for k in (1, 2, 3)]
+    jobs = [Job(around, machine, k, 4, keep=4) for k in (1, 2, 3)]
     together = search(Asker(model), jobs)
     assert together[0] == []  # no token spells it alone
     for job, found in zip(jobs, together, strict=True):

@@ -49,7 +49,7 @@ def test_every_admissible_text_can_be_proposed(tokenizer: Tokenizer, hole: Hole,
         if not text or not hole.admits(text):
             continue
         canonical = tokenizer.encode(left + text + right, add_special_tokens=False)
-        if unknown in canonical or "\u00a0" in text and frame.vocabulary.kind != "byte-level BPE":
+        if unknown in canonical or ("\u00a0" in text and frame.vocabulary.kind != "byte-level BPE"):
             continue  # a letter that the vocabulary has not; a space that the tokenizer turns into another
         ways = list(proposed(frame, canonical))
         assert ways, (left, text, right, tokenizer.backend.encode(left + text + right).tokens)
@@ -101,7 +101,9 @@ def sequences(machine: Machine, count: int, most: int) -> Iterator[tuple[int, ..
 
 @pytest.mark.parametrize("hole", HOLES[:6], ids=str)
 def test_places_may_be_chosen_in_any_order(tokenizer: Tokenizer, hole: Hole) -> None:
-    machine = frame_of(tokenizer, "ab ", hole, " ab").machine(Layout(frame_of(tokenizer, "ab ", hole, " ab").layouts[0][0].region))
+    machine = frame_of(tokenizer, "ab ", hole, " ab").machine(
+        Layout(frame_of(tokenizer, "ab ", hole, " ab").layouts[0][0].region)
+    )
     everything = set(sequences(machine, 2, 10**6))
     backwards = set()
     lefts, rights = machine.frontier([None, None])

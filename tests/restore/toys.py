@@ -24,7 +24,23 @@ def toy(kind: str) -> Tokenizer:
 
 
 def _wordpiece(*, lowercase: bool) -> Tokenizer:
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "##ba", "cab", "ba", "##b", "##a", "a", "b", "c", "##c"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "ab",
+        "##ba",
+        "cab",
+        "ba",
+        "##b",
+        "##a",
+        "a",
+        "b",
+        "c",
+        "##c",
+    ]
     words += [".", ",", "'", '"', "(", ")", "e", "##e", "-"] + ([] if lowercase else ["A", "B", "é", "##é", "##A"])
     backend = Backend(models.WordPiece({w: n for n, w in enumerate(words)}, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
@@ -36,7 +52,29 @@ def _wordpiece(*, lowercase: bool) -> Tokenizer:
 
 
 def _unigram() -> Tokenizer:
-    pieces = ["▁", "▁a", "▁b", "▁ab", "a", "b", "c", "é", "e", "▁ba", "ba", "▁cab", ".", ",", "'", '"', "(", ")", ".\"", "-", "A"]
+    pieces = [
+        "▁",
+        "▁a",
+        "▁b",
+        "▁ab",
+        "a",
+        "b",
+        "c",
+        "é",
+        "e",
+        "▁ba",
+        "ba",
+        "▁cab",
+        ".",
+        ",",
+        "'",
+        '"',
+        "(",
+        ")",
+        '."',
+        "-",
+        "A",
+    ]
     backend = Backend(
         models.Unigram([("[UNK]", -20.0), ("[PAD]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0)]
                        + [(p, -1.5 - 0.1 * n) for n, p in enumerate(pieces)], unk_id=0)

@@ -15,9 +15,13 @@ from fillmask.cli.options import model_options
 @click.command("calibrate")
 @click.argument("texts", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @model_options
-@click.option("--holes", type=click.IntRange(min=5), default=60, show_default=True, help="Holes of each kind of damage.")
+@click.option(
+    "--holes", type=click.IntRange(min=5), default=36, show_default=True, help="Holes of each kind of damage."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the damage.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write here.  [default: the model's folder]")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Write here.  [default: the model's folder]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Say what was fitted as one JSON object.")
 def command(
     texts: tuple[Path, ...], model: str | None, holes: int, seed: int, out: Path | None, as_json: bool, **engine: Any

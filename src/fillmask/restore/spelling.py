@@ -74,7 +74,13 @@ def restored(vocabulary: Vocabulary, hole: Hole, text: str) -> str | None:
             written = "".join(map(vocabulary.normalize, current.text))
             part = text[at : at + len(written)]
             if len(part) == len(written):
-                shown = current.text if part == written else None if current.certain else _unclear(vocabulary, current.text, part)
+                shown = (
+                    current.text
+                    if part == written
+                    else None
+                    if current.certain
+                    else _unclear(vocabulary, current.text, part)
+                )
                 rest = None if shown is None else fit(element + 1, at + len(written))
                 if shown is not None and rest is not None:
                     return shown + rest

@@ -37,6 +37,7 @@ _KEPT = 16  # machines
 _MANY = 0.1  # of the vocabulary
 _FIRST = 256  # tokens
 _SIDES = 512  # half-chosen rows of tokens whose states are kept
+_LONG = 250  # states of an automaton over characters
 BREAK_MARK = "\x00"
 
 
@@ -223,7 +224,8 @@ class Vocabulary:
             return self._machines[region]
         automaton = compile_region(region, self.normalize)
         if self.kind == BYTES:
-            table, starts = byte_table(automaton)
+            # A hole of hundreds of characters has too many states to know each half-read character in each.
+            table, starts = byte_table(automaton, ascii_only=len(automaton.table) > _LONG)
             machine = Machine(
                 self._trie, self.ids, self.size, self._symbols, self._inside, automaton, table, None, starts
             )

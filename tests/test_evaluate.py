@@ -249,6 +249,31 @@ def test_a_tie_and_nan_are_misses() -> None:
     assert math.isnan(tally.result().loss)
 
 
+def test_the_share_within_each_rank() -> None:
+    tally = Tally()
+    rows = np.tile(-np.arange(1.0, 201), (4, 1))  # the likeliest token is 0
+    tally.add(rows, np.array([0, 1, 5, 150]))
+    found = tally.result()
+    assert (found.top1, found.top5) == (0.25, 0.5)
+    assert len(found.within) == evaluate.DEEPEST
+    assert (found.within[0], found.within[1], found.within[5], found.within[-1]) == (0.25, 0.5, 0.75, 0.75)
+
+
+def test_losses_are_counted_in_bins(model: MaskedLM) -> None:
+    found = pseudo_perplexity(model, SENTENCES[:8])
+    assert sum(found.histogram) == found.tokens
+    middles = (evaluate.LOSS_BINS[1:] + evaluate.LOSS_BINS[:-1]) / 2
+    assert np.average(middles, weights=found.histogram) == pytest.approx(found.loss, abs=0.13)
+
+
+def test_some_sentences_drawn_evenly(model: MaskedLM) -> None:
+    every = pseudo_perplexity(model, SENTENCES)
+    some = pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=1)
+    assert 0 < some.tokens < every.tokens / 5
+    assert some == pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=1)
+    assert some != pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=2)
+
+
 def test_a_hopeless_model_has_infinite_perplexity() -> None:
     assert MaskedAccuracy(1, 800.0, 0.0, 0.0).perplexity == math.inf
     assert PseudoPerplexity(2, -1600.0).perplexity == math.inf

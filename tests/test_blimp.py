@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_errors_of_texts(scorer: FillMask) -> None:
 
 
 def pairs_of(texts: Sequence[str], paradigm: str, phenomenon: str = "binding") -> list[Pair]:
-    return [Pair(paradigm, phenomenon, good, bad) for good, bad in zip(texts, texts[1:], strict=False)]
+    return [Pair(paradigm, phenomenon, good, bad) for good, bad in pairwise(texts)]
 
 
 def test_accuracy_is_counted(scorer: FillMask) -> None:

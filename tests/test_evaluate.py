@@ -1,6 +1,7 @@
 """Masked accuracy and pseudo-perplexity, against a loop that asks for one mask or one window at a time."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -272,6 +273,16 @@ def test_some_sentences_drawn_evenly(model: MaskedLM) -> None:
     assert 0 < some.tokens < every.tokens / 5
     assert some == pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=1)
     assert some != pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=2)
+
+
+def test_the_guides_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = Path(__file__).resolve().parents[1] / "docs" / "guide" / "evaluate.md"
+    (block,) = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    exec(compile(block, guide.name, "exec"), {})
+    top5, perplexity, accuracy = capsys.readouterr().out.splitlines()
+    assert 0.2 < float(top5) < 1
+    assert float(perplexity) > 1
+    assert "word-l2r" in accuracy
 
 
 def test_a_hopeless_model_has_infinite_perplexity() -> None:

@@ -197,5 +197,5 @@ def test_the_sentiment_example(tmp_path: Path) -> None:
     assert not {e.text for e in unseen} & {e.text for e in train.examples + judged.examples}
     answers = Classifier(tmp_path / "sentiment")([example.text for example in unseen])
     right = sum(a["label"] == e.label for a, e in zip(answers, unseen, strict=True))
-    assert right / len(unseen) >= THRESHOLD
+    assert right / len(unseen) >= 0.8
     assert metrics_of(found)["base_model"] == "bundled"

@@ -308,7 +308,7 @@ class _Run:
 def _model(checkpoint: Checkpoint, labels: Sequence[str]) -> Any:
     from fillmask.errors import UnsupportedModelError
 
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of the head that is to be trained
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -320,7 +320,7 @@ def _model(checkpoint: Checkpoint, labels: Sequence[str]) -> Any:
     except (ValueError, KeyError) as error:
         raise UnsupportedModelError(f"transformers has no classifier for {checkpoint.name}: {error}") from error
     finally:
-        logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(verbosity)
 
 
 def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[Masked]:

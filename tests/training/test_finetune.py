@@ -74,6 +74,16 @@ def test_it_learns_and_both_libraries_read_it(folder: Path, tmp_path: Path) -> N
     assert f"accuracy {right:.1%}" in card
 
 
+def test_pooling(modernbert_folder: Path, roberta_folder: Path) -> None:
+    train, judged = split(animals(16), 0.25)
+    for pooling, kept in (("auto", "mean"), ("cls", "cls"), ("mean", "mean")):
+        recipe = dataclasses.replace(RECIPE, epochs=1, pooling=pooling)
+        found = finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe)
+        assert found.model.config.classifier_pooling == kept
+    with pytest.raises(InputError, match="the head of roberta sees the first token"):
+        finetune(open_checkpoint(roberta_folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, pooling="mean"))  # fmt: skip
+
+
 def test_the_same_seed_gives_the_same_model(folder: Path) -> None:
     train, judged = split(animals(24), 0.25)
     recipe = dataclasses.replace(RECIPE, epochs=2)
@@ -136,7 +146,7 @@ def test_labels_that_do_not_fit(folder: Path) -> None:
     [
         ({"epochs": 0}, "epochs is 0; expected 1 or more"),
         ({"lr": 0.0}, "lr is 0.0"),
-        ({"class_weights": "some"}, "class_weights are none, balanced"),
+        ({"class_weights": "some"}, "class_weights is 'some'; expected none, balanced"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

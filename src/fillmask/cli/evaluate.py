@@ -94,16 +94,16 @@ def command(
                     on_progress=on_progress,
                 )  # fmt: skip
     found = _facts(opened, file, task) | _values(result, task)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        _show(result, task)
     if output is not None:
         from fillmask.engines.graphs import write_atomically
 
         write_atomically(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     if plot is not None:
         _plot(result, task, opened.checkpoint.name, plot)
-    if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
-    else:
-        _show(result, task)
     return 0
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--batch-size", default=32, show_default=True, help="Texts a step.")
 @click.option("--lr", type=float, help="Learning rate.  [default: by the width of the model, 5e-5 at 768]")
 @click.option("--max-length", default=256, show_default=True, help="Tokens of a text; the rest is cut off.")
+@click.option("--pooling", type=click.Choice(["auto", "cls", "mean"]), default="auto", show_default=True, help="ModernBERT: what the head sees, the first token or the mean of all; auto is the mean.")  # fmt: skip
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Make each label count alike, however rare.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True, help="Arithmetic; auto is bfloat16 on a GPU.")  # fmt: skip
 @click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")  # fmt: skip

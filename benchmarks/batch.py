@@ -119,16 +119,17 @@ def memory(folder: Path) -> None:
     """Int8, which is faster: what is held does not depend on it."""
     path = write(folder, texts(3 * ROWS))
     page = os.sysconf("SC_PAGE_SIZE")
-    seen: list[tuple[float, float]] = []
+    highest = [0.0] * 10
 
     def watch(progress: Progress) -> None:
         held = int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6
-        seen.append((progress.rows / (3 * ROWS), held))
+        tenth = min(9, int(progress.rows / (3 * ROWS) * 10))
+        highest[tenth] = max(highest[tenth], held)
 
     local.run(job(path, folder / "memory", "int8"), on_progress=watch)
     found = []
     for tenth in range(1, 11):
-        upto = max(held for share, held in seen if share <= tenth / 10)
+        upto = max(highest[:tenth])
         found.append(
             {
                 "rows done": f"{tenth / 10:.0%}",

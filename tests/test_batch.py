@@ -4,13 +4,17 @@ import bz2
 import gzip
 import json
 import lzma
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from fillmask import FillMask, InputError
+from fillmask.classify import Classifier
 from fillmask.scale import local, tasks
 from fillmask.scale.estimate import estimate
 from fillmask.scale.inputs import Inputs, find
@@ -110,6 +114,38 @@ def test_restorations_are_those_of_the_library(run: Callable[..., Summary], mode
     assert damaged["restored"] == expected.text
     assert damaged["reading"] == [[reading.text for reading in gap.readings] for gap in expected.gaps]
     assert (whole["restored"], whole["gap"]) == (texts[1], [])
+
+
+@pytest.fixture
+def classifier_folder(modernbert_folder: Path, tmp_path: Path) -> Path:
+    """A classifier with three labels on the tiny encoder."""
+    folder = tmp_path / "classifier"
+    shutil.copytree(modernbert_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    labels = {"id2label": {"0": "bad", "1": "fair", "2": "good"}, "label2id": {"bad": 0, "fair": 1, "good": 2}}
+    config |= labels | {"architectures": ["ModernBertForSequenceClassification"], "classifier_pooling": "mean"}
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = load_file(folder / "model.safetensors")
+    tensors = {name: value for name, value in tensors.items() if not name.startswith("decoder")}
+    rng = np.random.default_rng(0)
+    tensors["classifier.weight"] = rng.normal(0, 1, (3, config["hidden_size"])).astype(np.float32)
+    tensors["classifier.bias"] = rng.normal(0, 1, 3).astype(np.float32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_labels_are_those_of_the_library(classifier_folder: Path, tmp_path: Path) -> None:
+    texts = ["Bread is good.", "word " * 200, "Two coins, and nothing else.", "Bread is good."]
+    (tmp_path / "in.txt").write_text("\n".join(texts), "utf-8")
+    options = TaskOptions("classify", {"top_k": 2}, ModelOptions(str(classifier_folder), threads=2))
+    summary = local.run(Job(find([str(tmp_path / "in.txt")]), tmp_path / "out", options, "jsonl"))
+    assert (summary.rows, summary.rejected) == (3, 1)
+    expected = Classifier(classifier_folder, top_k=2)([texts[0], texts[2], texts[3]])
+    for row, labels in zip(answers(tmp_path / "out"), expected, strict=True):
+        assert row["label"] == [label["label"] for label in labels]
+        assert row["label_score"] == pytest.approx([label["score"] for label in labels], rel=1e-5)
+    with pytest.raises(InputError, match="the bundled model has no labels"):
+        tasks.load(TaskOptions("classify"))
 
 
 def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Summary], tmp_path: Path) -> None:
@@ -319,7 +355,7 @@ def test_dry_run(modernbert_folder: Path, tmp_path: Path) -> None:
 
 
 def test_every_task_names_its_columns() -> None:
-    for task in ("fill", "score", "restore"):
+    for task in ("fill", "score", "restore", "classify"):
         assert tasks.columns(TaskOptions(task))
     with pytest.raises(InputError, match="no task 'sing'"):
         tasks.columns(TaskOptions("sing"))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,30 +23,7 @@ from fillmask.scale import local
 from fillmask.scale.cluster import run_on_ray
 from fillmask.scale.job import Job, Progress
 
-STORE = 200 << 20
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[object]:
-    """A head with a core that this process belongs to; nothing listens beyond this machine, nothing is sent out."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        # A node that is gone should be missed within the test.
-        patch.setenv("RAY_health_check_period_ms", "500")
-        patch.setenv("RAY_health_check_failure_threshold", "2")
-        patch.setenv("RAY_health_check_initial_delay_ms", "500")
-        head = {"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args=head, connect=False)
-        ray.init(address=made.address, log_to_driver=False, logging_level="error")
-        try:
-            yield made
-        finally:
-            ray.shutdown()
-            made.shutdown()
+STORE = 200 << 20  # bytes of a node's object store
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from fillmask.scale import tasks
+from fillmask.scale import memory, tasks
 from fillmask.scale.inputs import Inputs
 from fillmask.scale.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
 from fillmask.scale.manifest import Done, Manifest, open_manifest, rejects_name
@@ -62,6 +62,7 @@ def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProg
                     done = commit(job.output, encoder.encode(answered, answers, masks), job.format)
                     manifest.add(done)
                     state.committed(done)
+                    memory.give_back()
         finally:
             ahead.close()
         manifest.finish()

@@ -35,7 +35,7 @@ class Workers:
     """
 
     count: int = 1
-    cpus: int = 1
+    cpus: float = 1
     gpu: bool = False
     retries: int = 3
 

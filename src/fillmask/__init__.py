@@ -17,6 +17,7 @@ from fillmask.errors import (
     NoMaskError,
     TargetsError,
     TextTooLongError,
+    TrainingError,
     UnsupportedModelError,
 )
 from fillmask.fill import FillMask, pipeline
@@ -38,6 +39,7 @@ __all__ = [
     "Score",
     "TargetsError",
     "TextTooLongError",
+    "TrainingError",
     "UnsupportedModelError",
     "WordScore",
     "__version__",

@@ -20,15 +20,21 @@ CHUNK = 8
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def texts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Vocabulary, npt.NDArray[np.uint16]]:
+def texts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Vocabulary, npt.NDArray[np.uint16]]:
     """A vocabulary of each kind and rows of 128 tokens, packed from short documents."""
     folder = tmp_path_factory.mktemp("masking")
     rng = np.random.default_rng(0)
-    words = sorted({w for s in SENTENCES for w in s.split()} | {"extraordinarily", "notwithstanding", "counterclockwise"})
+    words = sorted(
+        {w for s in SENTENCES for w in s.split()} | {"extraordinarily", "notwithstanding", "counterclockwise"}
+    )
     (folder / "text.txt").write_text(
         "\n\n".join(" ".join(rng.choice(words, rng.integers(5, 120))) for _ in range(1500))
     )
-    tokenizer = train_tokenizer([Source(folder / "text.txt")], 320 if request.param == "bpe" else 90, kind=request.param)
+    tokenizer = train_tokenizer(
+        [Source(folder / "text.txt")], 320 if request.param == "bpe" else 90, kind=request.param
+    )
     vocabulary = Vocabulary(tokenizer)
     corpus = tokenize([Source(folder / "text.txt")], tokenizer, folder)
     return vocabulary, packed(corpus, vocabulary.special, 128, 0, folder)
@@ -119,7 +125,9 @@ def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np
     truth.reshape(-1)[batch.positions[used]] = batch.labels[used]
     changed = 0
     for before, after in zip(part, truth, strict=True):
-        spelled = ["".join(vocabulary.texts[i] or "?" for i in row if not vocabulary.forbidden[i]) for row in (before, after)]
+        spelled = [
+            "".join(vocabulary.texts[i] or "?" for i in row if not vocabulary.forbidden[i]) for row in (before, after)
+        ]
         a, b = (s.replace(" ", "") for s in spelled)
         assert a.startswith(b[:-1])  # the end of a row that grew is cut off
         changed += list(before) != list(after)
@@ -165,7 +173,8 @@ def test_sentence_pairs(tmp_path: Path, objective: str) -> None:
     """Half of the pairs follow each other in their document; for the others B is foreign, or A and B are exchanged."""
     places = ("bakery", "river", "town", "market")
     documents = [
-        " ".join(f"Document{d} has a sentence number{n} about the {places[n % 4]}." for n in range(24)) for d in range(60)
+        " ".join(f"Document{d} has a sentence number{n} about the {places[n % 4]}." for n in range(24))
+        for d in range(60)
     ]
     (tmp_path / "text.txt").write_text("\n\n".join(documents))
     sources = [Source(tmp_path / "text.txt")]

@@ -73,7 +73,9 @@ def tiny_config(corpus: Corpus, family: str = "modernbert", **overrides: Any) ->
     )
 
 
-def start(corpus: Corpus, recipe: Recipe = RECIPE, *, family: str = "modernbert", **options: Any) -> pretrain.Pretraining:
+def start(
+    corpus: Corpus, recipe: Recipe = RECIPE, *, family: str = "modernbert", **options: Any
+) -> pretrain.Pretraining:
     torch.manual_seed(0)
     model = families.make_model(tiny_config(corpus, family))
     return pretrain.Pretraining(model, corpus.data, corpus.vocabulary, recipe, **{"compile": False, **options})
@@ -130,7 +132,9 @@ def test_every_family_trains_and_is_read_by_transformers(corpus: Corpus, family:
         used = batch.labels != IGNORED
         expected = torch.full_like(batch.input_ids, -100).reshape(-1)
         expected[batch.positions[used]] = batch.labels[used]
-        reference = model(input_ids=batch.input_ids, attention_mask=one_segment, labels=expected.reshape(one_segment.shape))
+        reference = model(
+            input_ids=batch.input_ids, attention_mask=one_segment, labels=expected.reshape(one_segment.shape)
+        )
     torch.testing.assert_close(loss, reference.loss, atol=1e-4, rtol=1e-4)
 
     export(model, tmp_path, half=False)
@@ -145,7 +149,9 @@ def test_sentence_pairs_are_learned(corpus: Corpus, tmp_path: Path, objective: s
     sentences = tokenize(sources, corpus.tokenizer, tmp_path, sentences=True)
     pairs = make_pairs(sentences, corpus.vocabulary.special, 64, np.arange(len(sentences)), objective, 0)
     data = pretrain.Data({64: pairs.rows}, corpus.data.validation, {64: pairs.labels})
-    recipe = Recipe(tokens=16 * 64 * 6, batch_tokens=16 * 64, lr=5e-3, stages=(Stage(1, 64, 0.15),), objective=objective)
+    recipe = Recipe(
+        tokens=16 * 64 * 6, batch_tokens=16 * 64, lr=5e-3, stages=(Stage(1, 64, 0.15),), objective=objective
+    )
     torch.manual_seed(0)
     model = families.make_model(tiny_config(corpus, family), objective)
     run = pretrain.Pretraining(

@@ -37,7 +37,9 @@ def _texts(source: Source) -> list[str]:
     ("suffix", "compress"),
     [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress), (".zst", _zstd)],
 )
-def test_formats_and_compressions_agree(tmp_path: Path, name: str, suffix: str, compress: Callable[[bytes], bytes]) -> None:
+def test_formats_and_compressions_agree(
+    tmp_path: Path, name: str, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / (name + suffix)
     path.write_bytes(compress(TEXT if name == "text.txt" else JSONL))
     assert _texts(Source(path, column="body")) == DOCUMENTS

@@ -11,14 +11,30 @@ transformers = pytest.importorskip("transformers", reason="the comparison needs 
 from fillmask.tokenizer import load_tokenizer
 from fillmask.training.tokenizer import KINDS
 
-TEXTS = ("The quick brown fox — naïve, isn't it?", "jumps over 13 lazy dogs", "  two  spaces\tand a tab", "unseen: żółw 😀")
+TEXTS = (
+    "The quick brown fox — naïve, isn't it?",
+    "jumps over 13 lazy dogs",
+    "  two  spaces\tand a tab",
+    "unseen: żółw 😀",
+)
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_command_writes_what_both_read(tmp_path: Path, kind: str, lowercase: bool) -> None:
-    (tmp_path / "text.txt").write_text("\n\n".join(f"The quick brown fox jumps over {n} lazy dogs, isn't it?" for n in range(300)))
-    command = [sys.executable, "-m", "fillmask.cli", "train", "tokenizer", str(tmp_path / "text.txt"), "-o", str(tmp_path / "out")]
+    (tmp_path / "text.txt").write_text(
+        "\n\n".join(f"The quick brown fox jumps over {n} lazy dogs, isn't it?" for n in range(300))
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "fillmask.cli",
+        "train",
+        "tokenizer",
+        str(tmp_path / "text.txt"),
+        "-o",
+        str(tmp_path / "out"),
+    ]
     size = "300" if kind == "bpe" else "60"
     done = subprocess.run(
         [*command, "--kind", kind, "--vocab-size", size, *(["--lowercase"] if lowercase else [])],

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fillmask.checkpoint import open_checkpoint
+from fillmask.engines.torch import find_device
 from fillmask.errors import InputError
 from fillmask.evaluate import MaskedAccuracy, masked_accuracy
 from fillmask.masked_lm import MaskedLM
@@ -21,7 +22,7 @@ from fillmask.training.masking import Masking
 from fillmask.training.pretrain import Pretraining, Progress
 from fillmask.training.processes import Processes
 from fillmask.training.reading import Source, documents
-from fillmask.training.recipe import Recipe, stages
+from fillmask.training.recipe import Recipe, fitted, stages
 from fillmask.training.reporting import Reporter, Silent, write
 from fillmask.training.session import Machine, Session, Text, copy_tokenizer
 from fillmask.training.tokenizer import save_tokenizer
@@ -42,11 +43,11 @@ class Adaptation:
     after: MaskedAccuracy | None = None
 
 
-def default_recipe(length: int = 128) -> Recipe:
+def default_recipe() -> Recipe:
     """A gentle one: AdamW and Muon at a fifth of their rates for pretraining (docs/log/train.md), a constant 15% hidden."""
     return Recipe(
         tokens=0, batch_tokens=4096, lr=4e-4, muon_lr=4e-3, warmup_steps=50, schedule="linear",
-        stages=stages(0.15, 0.15, "constant", count=1, length=length), masking=Masking(),
+        stages=stages(0.15, 0.15, "constant", count=1), masking=Masking(),
     )  # fmt: skip
 
 
@@ -69,10 +70,9 @@ def adapt(
         CorpusError: the texts cannot be used.
         TrainingError: the model cannot be trained.
     """
-    text = Text([Source(path) for path in texts], held_out=HELD_OUT)
-    adapt_model(
-        model, text, folder, tokens=tokens, machine=Machine(compile=False), on_progress=on_progress, measure=False
-    )
+    text = Text([Source(path) for path in texts], held_out=0.0)
+    machine = Machine(str(find_device(None)), compile=False)
+    adapt_model(model, text, folder, tokens=tokens, machine=machine, on_progress=on_progress, measure=False)
     return folder
 
 
@@ -105,7 +105,7 @@ def adapt_model(
     session = Session(folder, checkpoint.tokenizer.backend, reporter, machine, processes, cache)
     if processes.first:
         take_tokenizer(checkpoint.folder, session)
-    recipe = recipe or default_recipe(min(128, checkpoint.tokenizer.model_max_length))
+    recipe = fitted(recipe or default_recipe(), checkpoint.tokenizer.model_max_length)
     session.read(text, seed=recipe.seed)
     wanted = tokens or recipe.tokens or int(min(_MOST, max(_LEAST, _EPOCHS * len(session.corpus.tokens))))
     recipe = replace(recipe, tokens=max(wanted, recipe.batch_tokens))

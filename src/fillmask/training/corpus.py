@@ -17,15 +17,16 @@ import re
 import shutil
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from fillmask.errors import CorpusError
+from fillmask.errors import CorpusError, TrainingError
 from fillmask.training.reading import BadRow, Document, OnBad, Source, documents, read_documents
 
 __all__ = ["Source", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
@@ -168,20 +169,22 @@ def tokenize(
 
     Raises:
         CorpusError: a file cannot be read, or there is no text.
+        TrainingError: the cache cannot be written.
     """
     key = corpus_key(sources, tokenizer, seed, phrase_share, sentences)
     folder = cache / f"tokens-{key}"
     if not (folder / "corpus.json").exists():
         writing = cache / f"tokens-{key}.part"
         shutil.rmtree(writing, ignore_errors=True)
-        writing.mkdir(parents=True)
-        writer = _Writer(writing, tokenizer, on_progress)
         try:
-            for source in sources:
-                writer.add(source, seed, phrase_share, sentences, on_bad)
-            writer.close()
-        except BaseException:
+            writing.mkdir(parents=True)
+            with _Writer(writing, tokenizer, on_progress) as writer:
+                for source in sources:
+                    writer.add(source, seed, phrase_share, sentences, on_bad)
+        except BaseException as error:
             shutil.rmtree(writing, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise cannot_write(cache, error) from error
             raise
         # The folder appears whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
@@ -189,6 +192,14 @@ def tokenize(
     else:
         _repeat_bad(folder, on_bad)
     return _open(folder, sources, key)
+
+
+def cannot_write(cache: Path, error: OSError) -> TrainingError:
+    """The error of a place for tokenised text that is full or may not be written."""
+    reason = error.strerror or "the disk is full"  # numpy says how many numbers it could not write, not why
+    return TrainingError(
+        f"cannot write the tokenised text to {cache}: {reason}; make room, or name another place with --cache"
+    )
 
 
 def _open(folder: Path, sources: Sequence[Source], key: str) -> TokenizedCorpus:
@@ -222,12 +233,27 @@ class _Writer:
     def __init__(self, folder: Path, tokenizer: Tokenizer, on_progress: Callable[[int], None] | None) -> None:
         self._tokenizer, self._on_progress, self._folder = tokenizer, on_progress, folder
         self._dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
-        self._files = {n: open(folder / f"{n}.bin", "wb") for n in ("tokens", "ends", "owners", "digests")}  # noqa: SIM115
-        self._bad = open(folder / "bad.jsonl", "w", encoding="utf-8")  # noqa: SIM115
+        self._files: dict[str, IO[bytes]] = {}
+        self._open = ExitStack()
         self._counts: list[FileCount] = []
         self._batch: list[tuple[int, str]] = []
         self._held = 0  # characters in the batch
         self._documents = self._tokens = 0
+
+    def __enter__(self) -> _Writer:
+        for name in ("tokens", "ends", "owners", "digests"):
+            self._files[name] = self._open.enter_context(open(self._folder / f"{name}.bin", "wb"))
+        self._bad = self._open.enter_context(open(self._folder / "bad.jsonl", "w", encoding="utf-8"))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with suppress(OSError):
+                self._open.close()
+            return
+        self._open.close()
+        facts = {"dtype": self._dtype.name, "tokens": self._tokens, "files": [asdict(count) for count in self._counts]}
+        (self._folder / "corpus.json").write_text(json.dumps(facts), "utf-8")
 
     def add(self, source: Source, seed: int, phrase_share: float, sentences: bool, on_bad: OnBad | None) -> None:
         rng = random.Random(seed)
@@ -275,12 +301,6 @@ class _Writer:
             self._on_progress(self._held)
         self._batch.clear()
         self._held = 0
-
-    def close(self) -> None:
-        for file in (*self._files.values(), self._bad):
-            file.close()
-        facts = {"dtype": self._dtype.name, "tokens": self._tokens, "files": [asdict(count) for count in self._counts]}
-        (self._folder / "corpus.json").write_text(json.dumps(facts), "utf-8")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from fillmask.training.build import open_model
 from fillmask.training.objectives import Distillation, Weights
 from fillmask.training.pretrain import Pretraining, Progress
 from fillmask.training.processes import Processes
-from fillmask.training.recipe import Recipe, stages
+from fillmask.training.recipe import Recipe, fitted, stages
 from fillmask.training.reporting import Reporter, Silent, write
 from fillmask.training.session import Machine, Session, Text
 
@@ -49,10 +49,10 @@ class Outcome:
     teacher_speed: float
 
 
-def default_recipe(length: int = 128) -> Recipe:
+def default_recipe() -> Recipe:
     """Muon and AdamW at half of their rates for pretraining, since the student begins with trained layers."""
     return Recipe(
-        tokens=0, lr=1e-3, muon_lr=0.01, warmup_steps=100, stages=stages(0.30, 0.15, length=length)
+        tokens=0, lr=1e-3, muon_lr=0.01, warmup_steps=100, stages=stages(0.30, 0.15)
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def distil(
         take_tokenizer(checkpoint.folder, session)
     if student is not None:
         _check_vocabulary(student, checkpoint.name, session)
-    recipe = recipe or default_recipe(min(128, checkpoint.tokenizer.model_max_length))
+    recipe = fitted(recipe or default_recipe(), checkpoint.tokenizer.model_max_length)
     session.read(text, seed=recipe.seed)
     recipe = replace(
         recipe, tokens=max(recipe.batch_tokens, tokens or recipe.tokens or int(_EPOCHS * len(session.corpus.tokens)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.training.corpus import Indices, TokenizedCorpus, Tokens
+from fillmask.training.corpus import Indices, TokenizedCorpus, Tokens, cannot_write
 
 _SMALLEST_SEGMENT = 8  # tokens with <s> and </s>; a smaller rest of a row is padded
 _BLOCK = 4096  # rows held at once
@@ -92,6 +92,8 @@ def packed(
                 for block in _blocks(corpus, special, length, order):
                     block.tofile(out)
             os.replace(part, path)
+        except OSError as error:
+            raise cannot_write(cache, error) from error
         finally:
             part.unlink(missing_ok=True)
     return np.memmap(path, corpus.tokens.dtype, "r").reshape(-1, length)

@@ -165,10 +165,7 @@ def _open(path: Path) -> IO[bytes]:
                 import zstandard
             except ImportError as error:
                 raise MissingExtraError(f"reading {path.name}", "data") from error
-            try:
-                return _refuse_binary(io.BufferedReader(_Zstd(zstandard, path), 1 << 20), path)
-            except zstandard.ZstdError as error:
-                raise CorpusError(f"cannot read {path}: {error}") from error
+            file = _Zstd(zstandard, path)
         case _:
             file = open(path, "rb")  # noqa: SIM115
     return _refuse_binary(io.BufferedReader(file, 1 << 20), path)
@@ -197,13 +194,20 @@ class _Zstd(io.RawIOBase):
 
 
 def _refuse_binary(file: io.BufferedReader, path: Path) -> IO[bytes]:
-    head = file.peek(4096)[:4096]
+    try:
+        _check_head(file.peek(4096)[:4096], path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_head(head: bytes, path: Path) -> None:
     for magic, suffix in _MAGIC.items():
         if head.startswith(magic):
             raise CorpusError(f"{path} is not text: it begins like a {suffix} file; name it so to have it read as one")
     if b"\0" in head:
         raise CorpusError(f"{path} is a binary file; expected UTF-8 text (or .jsonl, .parquet)")
-    return file
 
 
 def _text(source: Source, on_bad: OnBad) -> Iterator[Document]:

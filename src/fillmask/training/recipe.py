@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fillmask.training.masking import Masking
 
@@ -106,3 +106,8 @@ class Recipe:
             return min(warm, (self.steps - step) / max(1.0, self.decay * self.steps))
         left = min(1.0, (self.steps - step) / max(1, self.steps - warmup))
         return min(warm, left if self.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def fitted(recipe: Recipe, longest: int) -> Recipe:
+    """The recipe with rows that a model of `longest` positions can read."""
+    return replace(recipe, stages=tuple(replace(s, length=min(s.length, longest)) for s in recipe.stages))

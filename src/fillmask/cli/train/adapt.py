@@ -9,6 +9,7 @@ import click
 from fillmask.cli.train.options import (
     Screen,
     exit_code,
+    expected_tokens,
     machine,
     machine_options,
     sources_of,
@@ -56,7 +57,16 @@ def command(
     judged = sources_of(validation, column, format_, folder) if validation else []
     with (
         Screen() as screen,
-        machine(device, compile, attention, micro_tokens, precision, shards, threads, long=(tokens or 0) > 3e6) as (
+        machine(
+            device,
+            compile,
+            attention,
+            micro_tokens,
+            precision,
+            shards,
+            threads,
+            long=(tokens or expected_tokens(sources, 3.0)) > 2e7,
+        ) as (
             place,
             processes,
         ),

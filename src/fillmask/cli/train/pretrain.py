@@ -11,6 +11,7 @@ import click
 from fillmask.cli.train.options import (
     Screen,
     exit_code,
+    expected_tokens,
     from_json,
     machine,
     machine_options,
@@ -209,7 +210,7 @@ def command(
     with (
         Screen() as screen,
         machine(device, compile, attention, micro_tokens, precision, shards, threads,
-                long=(tokens or 1e9) > 3e6) as (place, processes),
+                long=(tokens or expected_tokens(sources, settings["epochs"])) > 2e7) as (place, processes),
     ):  # fmt: skip
         from fillmask.training.build import Settings, pretrain
 

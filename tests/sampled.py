@@ -100,6 +100,7 @@ def restoration(
         document=dataclasses.replace(
             parse(found, notation="plain"), source=found if source is None else source, layout=tuple(layout)
         ),
+        model="tiny",
     )
 
 

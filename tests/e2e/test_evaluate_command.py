@@ -74,7 +74,7 @@ def test_blimp(pairs: Path, tmp_path: Path) -> None:
         (("evaluate", "{empty}"), 1, "there is no text to evaluate on"),
         (("evaluate", "{empty}", "--task", "pseudo-perplexity"), 1, "there is no text to score"),
         (("evaluate", "{empty}", "--task", "blimp"), 1, "there are no pairs"),
-        (("evaluate", "{binary}"), 1, "is not UTF-8 text"),
+        (("evaluate", "{binary}"), 1, "not UTF-8"),
         (("evaluate", "{text}", "--rate", "2"), 1, "rate is 2.0"),
         (("evaluate", "{text}", "-o", "/proc/no/out.json"), 1, "/proc/no"),
     ],

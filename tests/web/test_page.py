@@ -106,8 +106,8 @@ def test_a_locked_reading_stays_and_the_rest_is_read_again(page: Any) -> None:
 def test_locks_keep_their_holes_while_the_text_changes(page: Any) -> None:
     write(page, TWO)
     page.locator("#document .hole").nth(1).click()
-    page.get_by_label("Your own reading").fill("pancakes")
-    page.get_by_role("button", name="Set").click()
+    page.get_by_label("Your own reading", exact=True).fill("pancakes")
+    page.get_by_role("button", name="Set", exact=True).click()
     settled(page)
     assert holes(page)[1] == "pancakes"
     select(page, 0, 0)

@@ -112,6 +112,7 @@ class Restoration:
         complete: False where the work was cancelled; holes that were not reached keep what was found so far.
         cost: what it took.
         document: the parsed source, from which editions are printed.
+        model: what read it: a hub id with its revision, or the name of a checkpoint folder.
     """
 
     text: str
@@ -124,6 +125,7 @@ class Restoration:
     complete: bool
     cost: Cost
     document: Document = field(repr=False, compare=False)
+    model: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema.

@@ -267,7 +267,8 @@ def restore_document(
         on_progress=on_progress,
         cancelled=cancelled,
     )
-    return _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
+    found = _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
+    return replace(found, model=model.checkpoint.title)
 
 
 def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Damaged:

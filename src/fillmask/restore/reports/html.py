@@ -143,6 +143,8 @@ def _standfirst(restoration: Restoration) -> str:
 def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
     cost = restoration.cost
     yield "Made with", f"fillmask {fillmask.__version__}"
+    if restoration.model:
+        yield "Model", restoration.model
     yield (
         "Notation of the source",
         {"plain": "plain text", "leiden": "Leiden conventions", "tei": "EpiDoc TEI"}.get(

@@ -13,7 +13,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ except ImportError as missing:
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 WEIGHTS = ("none", "balanced")
+POOLINGS = ("auto", "cls", "mean")
 _STEP_OF_LENGTHS = (
     8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
 )
@@ -55,6 +56,8 @@ class Recipe:
         lr: highest learning rate; by default 5e-5 for a model 768 wide, more for narrower ones.
         warmup: share of all steps in which the rate rises.
         max_length: tokens of a text; the rest is cut off.
+        pooling: for ModernBERT, whether the head sees the first token or the mean of all; "auto" is the mean. Its first
+            token stands for nothing before it is fine-tuned, and few examples do not teach it to (docs/log).
         class_weights: "balanced" makes each label count alike, however rare it is.
         precision: "auto" is bfloat16 on a GPU and float32 elsewhere.
     """
@@ -66,6 +69,7 @@ class Recipe:
     warmup: float = 0.1
     patience: int = 3
     max_length: int = 256
+    pooling: str = "auto"
     class_weights: str = "none"
     precision: str = "auto"
     seed: int = 0
@@ -74,8 +78,9 @@ class Recipe:
         for name in ("epochs", "batch_size", "patience", "max_length"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
-        if self.class_weights not in WEIGHTS or self.precision not in PRECISIONS:
-            raise InputError(f"class_weights are {', '.join(WEIGHTS)}; precisions {', '.join(PRECISIONS)}")
+        for name, choices in (("class_weights", WEIGHTS), ("precision", PRECISIONS), ("pooling", POOLINGS)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected {', '.join(choices)}")
         if self.lr is not None and not 0 < self.lr < 1:
             raise InputError(f"lr is {self.lr}; expected a number above 0 and below 1")
         if self.seed < 0:
@@ -140,7 +145,7 @@ def finetune(
         raise CorpusError(f"the validation examples have labels that training has not: {', '.join(map(repr, unknown))}")
     where = find_device(device)
     torch.manual_seed(recipe.seed)
-    model = _model(checkpoint, labels).to(where)
+    model = _model(checkpoint, labels, _pooling(checkpoint, recipe.pooling)).to(where)
     low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and where.type == "cuda")
     mixed = torch.autocast(where.type, torch.bfloat16) if low else nullcontext()
     rows = _encode(checkpoint, train.examples, recipe.max_length)
@@ -305,10 +310,21 @@ class _Run:
         return result
 
 
-def _model(checkpoint: Checkpoint, labels: Sequence[str]) -> Any:
+def _pooling(checkpoint: Checkpoint, asked: str) -> dict[str, str]:
+    """What the config is to say of it; nothing for the families that leave no choice."""
+    if checkpoint.config.family == "modernbert":
+        return {"classifier_pooling": "mean" if asked == "auto" else asked}
+    if asked == "mean":
+        raise InputError(
+            f"the head of {checkpoint.config.family} sees the first token; pooling='mean' is for modernbert"
+        )
+    return {}
+
+
+def _model(checkpoint: Checkpoint, labels: Sequence[str], pooling: Mapping[str, str]) -> Any:
     from fillmask.errors import UnsupportedModelError
 
-    verbosity = logging.get_verbosity()  # type: ignore[no-untyped-call]
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of the head that is to be trained
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -316,11 +332,12 @@ def _model(checkpoint: Checkpoint, labels: Sequence[str]) -> Any:
             checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
             id2label=dict(enumerate(labels)), label2id={name: n for n, name in enumerate(labels)},
             num_labels=len(labels), problem_type="single_label_classification", ignore_mismatched_sizes=True,
+            **pooling,
         )  # fmt: skip
     except (ValueError, KeyError) as error:
         raise UnsupportedModelError(f"transformers has no classifier for {checkpoint.name}: {error}") from error
     finally:
-        logging.set_verbosity(verbosity)  # type: ignore[no-untyped-call]
+        logging.set_verbosity(verbosity)
 
 
 def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[Masked]:

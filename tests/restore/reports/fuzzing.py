@@ -20,7 +20,7 @@ from rich.console import Console
 
 from fillmask import NotationError
 from fillmask.restore.damage import Hole, Known
-from fillmask.restore.notation import NOTATIONS, parse
+from fillmask.restore.notation import NOTATIONS, Document, parse
 from fillmask.restore.reports import render
 from fillmask.restore.reports.terminal import draw
 
@@ -128,11 +128,10 @@ def _document(random: Random, written: list[str]) -> str:
 
 
 def _tried(random: Random, source: str, notation: str) -> str:
-    try:
-        keep = random.random() < 0.2
-        read = parse(source, notation=notation, keep_ellipses=keep)
-    except NotationError as refusal:
-        assert refusal.line >= 1 <= refusal.column
+    keep = random.random() < 0.2
+    read = _read(source, notation, keep)
+    if isinstance(read, NotationError):
+        assert read.line >= 1 <= read.column
         return "refused"
     assert read.print() == source
     assert parse(source, notation=read.notation, keep_ellipses=keep) == read
@@ -147,6 +146,13 @@ def _tried(random: Random, source: str, notation: str) -> str:
     if len(restoration.gaps) < 20:
         draw(restoration, Console(file=StringIO(), width=random.choice((1, 20, 80))))
     return read.notation
+
+
+def _read(source: str, notation: str, keep_ellipses: bool) -> Document | NotationError:
+    try:
+        return parse(source, notation=notation, keep_ellipses=keep_ellipses)
+    except NotationError as refusal:
+        return refusal
 
 
 def _readings(random: Random, hole: Hole) -> list[tuple[str, float]]:

@@ -20,6 +20,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from fillmask.scale.job import Job, Progress, Summary
 from fillmask.scale.tasks import ModelOptions, TaskOptions
 
 ROWS, SUBSET, ENGINE, RAY = 120_000, 800, 20_000, 40_000
+RAY_SHARD = 2_000  # rows: a job of twenty shards
+SINCE = "rows/s from then on"
 BATCH_SIZES = (1, 4, 8, 16, 64)
 
 
@@ -70,7 +73,9 @@ def speed(folder: Path) -> None:
     path = write(folder, rows)
     rates = {"fillmask batch, float32": rate(local.run(job(path, folder / "float32")))}
     unmask = FillMask(precision="float32")
-    items = [Masked(t.ids, [0] * len(t.ids), t.positions) for t in map(MaskedTexts(unmask.tokenizer).read, rows[:ENGINE])]
+    items = [
+        Masked(t.ids, [0] * len(t.ids), t.positions) for t in map(MaskedTexts(unmask.tokenizer).read, rows[:ENGINE])
+    ]
     begun = time.perf_counter()
     for _, found in unmask.model.log_probabilities(items):
         top_indices(found, 5)
@@ -153,26 +158,33 @@ def ray(folder: Path) -> None:
 
     def add(name: str, run: Any) -> None:
         begun = time.perf_counter()
-        first: list[float] = []
-        summary = run(lambda progress: first or first.append(time.perf_counter()))
+        seen: list[tuple[float, float]] = []
+        run(lambda progress: seen.append((progress.rows, time.perf_counter())))
         end = time.perf_counter()
+        (first, start), (last, stop) = seen[0], seen[-1]
         found.append({
             "how": name,
             "rows": RAY,
             "seconds": round(end - begun, 1),
-            "of them start-up": round(end - begun - summary.seconds, 1),
-            "rows/s": round(summary.rows / summary.seconds, 1),
+            "of them up to the first rows": round(start - begun, 1),
+            SINCE: round((last - first) / (stop - start), 1),
         })  # fmt: skip
 
     for threads in (1, 2):
         options = ModelOptions(precision="float32", threads=threads)
-        plain = Job(find([str(path)]), folder / f"plain{threads}", TaskOptions("fill", {}, options), id="id")
+        plain = Job(
+            find([str(path)]),
+            folder / f"plain{threads}",
+            TaskOptions("fill", {}, options),
+            shard_rows=RAY_SHARD,
+            id="id",
+        )
         add(f"this process, {threads} threads", lambda watch, plain=plain: local.run(plain, on_progress=watch))
     for workers in (1, 2):
-        made = job(path, folder / f"ray{workers}")
+        made = replace(job(path, folder / f"ray{workers}"), shard_rows=RAY_SHARD)
         add(f"Ray, {workers} workers", lambda watch, made=made, n=workers: run_on_ray(made, "local", workers=(n, n), on_progress=watch))  # fmt: skip
     for row, plain in zip(found, found[:2] * 2, strict=True):
-        row["overhead, start-up apart"] = f"{plain['rows/s'] / row['rows/s'] - 1:+.1%}"
+        row["overhead, start-up apart"] = f"{plain[SINCE] / row[SINCE] - 1:+.1%}"
     report("batch_ray", "The same job in one process and on a local Ray cluster", found)
 
 

@@ -1,7 +1,6 @@
 """The service on Ray Serve, and a command in the workers of Ray Train."""
 
 import json
-import os
 import socket
 import urllib.request
 from pathlib import Path
@@ -18,8 +17,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:ray"),
 ]
 
+from tiny import SENTENCES
+
 from fillmask import FillMask
-from fillmask.errors import FillMaskError, InputError
+from fillmask.errors import InputError
 
 
 def test_the_service_on_ray_serve(cluster: object, modernbert_folder: Path) -> None:
@@ -53,14 +54,29 @@ def test_settings_of_the_service_are_checked() -> None:
         deployment({"threads": "two"})
 
 
-def test_a_command_in_two_workers(cluster: object, modernbert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    """Each worker runs the command and knows who it is; a command that fails is an error."""
-    from fillmask.scale.train import Workers, run
+def test_training_on_two_nodes(cluster: object, tmp_path: Path) -> None:
+    """`train pretrain --ray`: one model, from gradients of both; and a command that fails in a worker is an error."""
+    pytest.importorskip("torch")
+    from fillmask.cli import run
 
-    monkeypatch.setenv("RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING", "0")
-    workers = Workers(count=2, cpus=0.4, retries=0)
-    (tmp_path / "in.txt").write_text("The <mask> went.\n", "utf-8")
-    assert run(["models", "info", str(modernbert_folder)], "auto", workers, tmp_path / "notes") == 0
-    with pytest.raises(FillMaskError, match="training on Ray failed"):
-        run(["models", "info", str(tmp_path / "nothing")], "auto", workers, tmp_path / "notes2")
-    assert os.environ.get("RANK") is None
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(SENTENCES), "utf-8")
+    arguments = ["train", "pretrain", str(text), "-o", str(tmp_path / "model"), "--size", "tiny", "--vocab-size", "400", "--tokens", "2048",
+                 "--batch-tokens", "512", "--length", "32", "--max-positions", "64", "--warmup-steps", "1", "--no-compile", "--threads", "1",
+                 "--validate-every", "4", "--held-out", "0.1", "--device", "cpu"]  # fmt: skip
+    node = cluster.add_node(num_cpus=1, object_store_memory=200 << 20)  # type: ignore[attr-defined]
+    try:
+        assert run([*arguments, "--ray", "auto", "--workers=2"]) == 0
+        assert (
+            run(["train", "pretrain", str(tmp_path / "nothing.txt"), "-o", str(tmp_path / "other"), "--ray", "auto"])
+            == 1
+        )
+    finally:
+        cluster.remove_node(node)  # type: ignore[attr-defined]
+    assert len(FillMask(tmp_path / "model")("The <mask> dog.")) == 5
+
+
+def test_the_options_for_ray_are_not_passed_on() -> None:
+    from fillmask.cli.train.on_ray import without_ray
+
+    assert without_ray(["train", "--ray", "auto", "a", "--workers=2", "--ray=local", "--workers", "3", "b"]) == ["train", "a", "b"]  # fmt: skip

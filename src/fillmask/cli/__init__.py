@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         # Not click's own main: it turns a closed pipe into exit code 1.
-        with fillmask.make_context("fillmask", arguments) as context:
+        with fillmask.make_context("fillmask", list(arguments), obj=tuple(arguments)) as context:
             code = fillmask.invoke(context)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:

@@ -97,9 +97,12 @@ def connected(address: str) -> Iterator[None]:
     try:
         if address == LOCAL:
             # Loopback only, and no dashboard.
-            ray.init(address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False, logging_level="error")  # fmt: skip
+            ray.init(
+                address="local", _node_ip_address="127.0.0.1", object_store_memory=_STORE, include_dashboard=False,
+                log_to_driver=False, logging_level=logging.ERROR,
+            )  # fmt: skip
         else:
-            ray.init(address=address, log_to_driver=False, logging_level="error")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
     try:
@@ -138,6 +141,11 @@ def _run(
     return summary(job, manifest, before, masks, time.perf_counter() - begun)
 
 
+def _resources() -> dict[str, float]:
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
+
+
 def _cause(error: BaseException) -> Exception:
     """What went wrong in a worker, as this package's error where it is one."""
     found: BaseException | None = error
@@ -160,30 +168,24 @@ def _pipeline(
     reading = _Reading(job.inputs, prepared.inputs.wanted, job.rows_a_shard, done)
     encoder = Encoder(job.format, prepared.types, provenance_of(manifest.job))
     least, most = workers
-    most = max(least, most or int(ray.cluster_resources().get("CPU", 1)))
+    most = max(least, most or int(_resources().get("CPU", 1)))
     context = ray.data.DataContext.get_current()
     saved = context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start
     # A block is a shard: it is handed on when it is read, not when a hundred megabytes are.
     context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = 1, False, False
     try:
         parts = reading.parts()
-        return (
-            ray.data.from_items(
-                [{"first": first, "stop": stop} for first, stop in parts], override_num_blocks=len(parts)
-            )
-            # Reading and writing take next to no time and no core of their own; that also keeps them out of the actors.
-            .map_batches(reading, batch_size=None, num_cpus=0)
-            .map_batches(
-                _Worker,
-                fn_constructor_args=(options, dict(provenance), encoder),
-                batch_size=1,
-                num_cpus=1,
-                compute=ray.data.ActorPoolStrategy(
-                    min_size=least, max_size=most, max_tasks_in_flight_per_actor=_IN_FLIGHT
-                ),
-            )
-            .map_batches(_Writing(job.output, job.format), batch_size=1, num_cpus=0)
+        data: Any = ray.data.from_items([{"first": a, "stop": b} for a, b in parts], override_num_blocks=len(parts))
+        # Reading and writing take next to no time and no core of their own; that also keeps them out of the actors.
+        data = data.map_batches(reading, batch_size=None, num_cpus=0)
+        data = data.map_batches(
+            _Worker,
+            fn_constructor_args=(options, dict(provenance), encoder),
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=_IN_FLIGHT),
         )
+        return data.map_batches(_Writing(job.output, job.format), batch_size=1, num_cpus=0)
     finally:
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = saved
 
@@ -265,6 +267,8 @@ class _Writing:
     def __call__(self, batch: dict[str, Sequence[Any]]) -> dict[str, list[Any]]:
         found = {name: values[0] for name, values in batch.items()}
         expected = int(found.pop("expected"))
-        whole = {name: value if isinstance(value, bytes) else int(value) for name, value in found.items()}
+        whole: dict[str, Any] = {
+            name: value if isinstance(value, bytes) else int(value) for name, value in found.items()
+        }
         done = commit(self.folder, Encoded(**whole), self.format)
         return {name: [value] for name, value in [*asdict(done).items(), ("expected", expected)]}

@@ -47,7 +47,8 @@ def deployment(args: dict[str, str]) -> serve.Application:
         service.give_up = lambda message: os._exit(1)  # Ray Serve starts another replica
         return create_app(service)
 
-    made = serve.deployment(serve.ingress(build)()).options(
+    made: Any = serve.deployment(serve.ingress(build)())
+    made = made.options(
         name="fillmask",
         ray_actor_options={"num_cpus": own["cpus"]},
         max_ongoing_requests=1000,  # the service has limits and refusals of its own
@@ -57,7 +58,8 @@ def deployment(args: dict[str, str]) -> serve.Application:
             "target_ongoing_requests": own["target_requests"],
         },
     )
-    return made.bind()
+    application: serve.Application = made.bind()
+    return application
 
 
 def _settings(args: dict[str, str]) -> tuple[dict[str, float], Settings]:

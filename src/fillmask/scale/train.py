@@ -9,9 +9,11 @@ go on from the folder's last state.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fillmask.errors import FillMaskError, MissingExtraError
 from fillmask.scale.cluster import connected
@@ -56,7 +58,7 @@ def run(arguments: Sequence[str], address: str, workers: Workers, storage: Path)
     """
     trainer = TorchTrainer(
         _train,
-        train_loop_config={"arguments": list(arguments)},
+        train_loop_config={"arguments": list(arguments), "folder": str(Path.cwd())},
         torch_config=TorchConfig(backend="nccl" if workers.gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers.count, use_gpu=workers.gpu, resources_per_worker={"CPU": workers.cpus}
@@ -75,9 +77,11 @@ def run(arguments: Sequence[str], address: str, workers: Workers, storage: Path)
     return 0
 
 
-def _train(config: dict[str, list[str]]) -> None:
+def _train(config: dict[str, Any]) -> None:
     from fillmask.cli import run as command
 
+    if Path(config["folder"]).is_dir():
+        os.chdir(config["folder"])  # what relative paths of the command are meant from
     code = command(config["arguments"])
     if code not in (0, 3):  # 3: done, and some rows of the corpus were of no use
         raise FillMaskError(f"the command ended with exit code {code} in a worker; its reason is in the worker's log")

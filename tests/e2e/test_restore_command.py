@@ -12,38 +12,44 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from lxml import etree
 from test_cli import FILLMASK, one_line, run
 
 from fillmask import cli
+from fillmask.restore.damage import Hole, Known
 from fillmask.restore.notation import parse
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "restore" / "reports"))
 from schema import complaints
 
 LETTERS = Path(__file__).parents[2] / "examples" / "letters"
-NAMES = ("bakery.txt", "lighthouse.txt", "orchard.txt", "ferry.xml", "winter.txt")
+_CHOICE = r"<choice><unclear>(.*?)</unclear><unclear>(.*?)</unclear></choice>"
+# Each letter as JSON and in some of the other formats, by the suffix of the file; each format at least once.
+FORMATS = {
+    "bakery.txt": ("json", "txt", "html"),
+    "lighthouse.txt": ("json", "xml"),
+    "orchard.txt": ("json", "md"),
+    "ferry.xml": ("json", "xml", "txt"),
+    "winter.txt": ("json", "html"),
+}
 
 
 @pytest.fixture(scope="module")
 def restored(modernbert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """Each letter in each format, read by a tiny model, in one process a letter."""
+    """The letters as a tiny model reads them."""
     found: dict[str, dict[str, str]] = {}
-    for name in NAMES:
+    out = tmp_path_factory.mktemp("restored")
+    for name, suffixes in FORMATS.items():
         found[name] = {}
-        out = tmp_path_factory.mktemp("restored")
-        for form, suffix in (("json", "json"), ("text", "txt"), ("markdown", "md"), ("tei", "xml"), ("html", "html")):
-            path = out / f"letter.{suffix}"
-            # The suffix says the format.
+        for suffix in suffixes:
+            path = out / f"{name}.{suffix}"
             arguments = ["restore", str(LETTERS / name), "-o", str(path), "--model", str(modernbert_folder), "-k", "3"]
-            code = cli.run([*arguments, "--strategy", "independent"])
-            assert code == 0
-            found[name][form] = path.read_text("utf-8")
+            assert cli.run([*arguments, "--strategy", "independent"]) == 0
+            found[name][suffix] = path.read_text("utf-8")
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_letter_in_every_format(restored: dict[str, dict[str, str]], name: str) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_letter_in_its_formats(restored: dict[str, dict[str, str]], name: str) -> None:
     source = (LETTERS / name).read_text("utf-8")
     document = parse(source)
     letter = restored[name]
@@ -53,16 +59,30 @@ def test_a_letter_in_every_format(restored: dict[str, dict[str, str]], name: str
     for hole, gap in zip(document.damaged.holes, told["gaps"], strict=True):
         assert all(hole.admits(reading["text"]) for reading in gap["readings"])
         assert sum(r["probability"] for r in gap["readings"]) + gap["none_of_these"] == pytest.approx(1)
-    readings = [told["text"][gap["start"] : gap["end"]] or gap["source"] for gap in told["gaps"]]
-    assert letter["text"].rstrip("\n") == document.laid_out(readings).rstrip("\n")
-    assert letter["markdown"].count("<sup>") == sum(gap["start"] < gap["end"] for gap in told["gaps"])
-    etree.fromstring(letter["tei"].encode())
-    assert letter["html"].startswith("<!doctype html>") or letter["html"].startswith("<!DOCTYPE html>")
+    if "txt" in letter:
+        readings = [told["text"][gap["start"] : gap["end"]] or gap["source"] for gap in told["gaps"]]
+        assert letter["txt"].rstrip("\n") == document.laid_out(readings).rstrip("\n")
+    if "md" in letter:
+        assert letter["md"].count("<sup>") == sum(gap["start"] < gap["end"] for gap in told["gaps"])
+    if "xml" in letter:
+        # Where letters are taken for others, both are there: the reading's are the second.
+        read = parse(re.sub(_CHOICE, r"\2", letter["xml"]), notation="tei").damaged
+        # Unclear letters are still unclear; a hole without a reading is still a hole, and nothing in the text.
+        known = [_spelled(hole) for hole in read.holes]
+        assert read.filled(known) == told["text"]
+    if "html" in letter:
+        assert letter["html"].lower().startswith("<!doctype html>")
+
+
+def _spelled(hole: Hole) -> str:
+    """The letters of a hole of which none is lost; nothing where some are."""
+    letters = [element.text for element in hole.elements if isinstance(element, Known)]
+    return "".join(letters) if len(letters) == len(hole.elements) else ""
 
 
 def test_a_tei_letter_is_kept_but_for_its_holes(restored: dict[str, dict[str, str]]) -> None:
     source = (LETTERS / "ferry.xml").read_text("utf-8")
-    edition = restored["ferry.xml"]["tei"]
+    edition = re.sub(_CHOICE, r"\1", restored["ferry.xml"]["xml"])
     added = r'<rdg cert.*?</rdg>|</?app[^>]*>|</?lem>|<certainty[^>]*>|<supplied reason="lost" cert.*?</supplied>|<respStmt.*?</respStmt>'
     gap = r"<gap\b[^>]*>"
     assert re.sub(gap, "", re.sub(added, "", edition)) == re.sub(gap, "", source)

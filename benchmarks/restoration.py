@@ -48,9 +48,10 @@ from fillmask.restore.evaluation import (
     restoring,
 )
 from fillmask.restore.frame import Filling, Frame
+from fillmask.restore.machine import largest
 from fillmask.restore.restoration import Reading
 from fillmask.restore.samples import KINDS, Sample, draw
-from fillmask.restore.vocabulary import largest, vocabulary_of
+from fillmask.restore.vocabulary import vocabulary_of
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 # Words of each source in the held-out parts, which are written one source after the other (corpus README).

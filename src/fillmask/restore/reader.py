@@ -279,13 +279,14 @@ class Reader:
     def _judged(self, requests: Sequence[Request], pools: list[dict[str, _Pooled]]) -> list[Read]:
         wanted: list[tuple[int, str, Filling]] = []
         for number, (request, pool) in enumerate(zip(requests, pools, strict=True)):
-            for text in self._given(request.hole):
+            given = self._given(request.hole)
+            for text in given:
                 if text not in pool:
                     filling = self.spell(request.hole, text)
                     pool[text] = _Pooled([], -math.inf, filling, Found(filling.tokens, 0.0, 0.0), 0.0)
             best = sorted(pool, key=lambda text: (-self._preliminary(request.hole, text, pool[text]), text))
             judged = _finalists(best, pool, self.options.finalists)
-            judged += [text for text in best[len(judged) :] if not pool[text].weights]
+            judged += [text for text in best[len(judged) :] if not pool[text].weights or text in given]
             wanted += [(number, text, pool[text].filling) for text in judged]
         plls = self.pseudo_log_likelihoods([(requests[n], filling) for n, _, filling in wanted])
         opinions: list[dict[str, float]] = [{} for _ in requests]

@@ -81,7 +81,7 @@ _NGRAM_CHARACTERS = 12_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the holes, and nothing written")
-    parser.add_argument("--holes", type=int, default=44, help="of each kind (three times as many of 2 to 5 words)")
+    parser.add_argument("--holes", type=int, default=36, help="of each kind (three times as many of 2 to 5 words)")
     parser.add_argument("--model", help="a checkpoint folder; the bundled model by default")
     parser.add_argument("--part", choices=list(WORDS), default="test")
     parser.add_argument("--corpus", type=Path, default=CORPUS)

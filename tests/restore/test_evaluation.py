@@ -145,9 +145,14 @@ def test_a_model_is_evaluated_and_calibrated(roberta_folder: Path) -> None:
         evaluate(model, DOCUMENTS, strategies=("guess",))
     done: list[tuple[int, int]] = []
     fitted = calibration.fit(
-        model, DOCUMENTS, holes=5, strategies=("independent",), on_progress=lambda a, b: done.append((a, b))
+        model,
+        DOCUMENTS,
+        holes=52,
+        strategies=("independent",),
+        kinds=["words-1", "partial-50"],
+        on_progress=lambda a, b: done.append((a, b)),
     )
     assert set(fitted.weights) == {"independent"}
     assert done[-1][0] == done[-1][1] == fitted.fitted_on["holes"]
     with pytest.raises(CorpusError, match="expected 100 or more"):
-        calibration.fit(model, DOCUMENTS, holes=1, strategies=("independent",))
+        calibration.fit(model, DOCUMENTS, holes=1, strategies=("independent",), kinds=["words-1"])

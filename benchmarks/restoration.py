@@ -22,8 +22,9 @@ import csv
 import lzma
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ from fillmask.restore.evaluation import (
     restoring,
 )
 from fillmask.restore.frame import Filling, Frame
+from fillmask.restore.machine import largest
 from fillmask.restore.restoration import Reading
 from fillmask.restore.samples import KINDS, Sample, draw
-from fillmask.restore.vocabulary import largest, vocabulary_of
+from fillmask.restore.vocabulary import vocabulary_of
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 # Words of each source in the held-out parts, which are written one source after the other (corpus README).
@@ -79,7 +81,7 @@ _NGRAM_CHARACTERS = 12_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the holes, and nothing written")
-    parser.add_argument("--holes", type=int, default=44, help="of each kind (three times as many of 2 to 5 words)")
+    parser.add_argument("--holes", type=int, default=36, help="of each kind (three times as many of 2 to 5 words)")
     parser.add_argument("--model", help="a checkpoint folder; the bundled model by default")
     parser.add_argument("--part", choices=list(WORDS), default="test")
     parser.add_argument("--corpus", type=Path, default=CORPUS)
@@ -88,18 +90,16 @@ def main() -> None:
     holes = max(4, options.holes // 10) if options.quick else options.holes
     documents = by_source(options.corpus, options.part)
     samples = [
-        sample
-        for kind in KINDS
-        for sample in draw(documents, kinds=[kind], holes=3 * holes if kind in LONG else holes, seed=0)
+        *draw(documents, kinds=[kind for kind in KINDS if kind not in LONG], holes=holes, seed=0),
+        *draw(documents, kinds=LONG, holes=3 * holes, seed=0),
     ]
     model = MaskedLM(options.model)
-    systems: dict[str, System] = {
-        name: restoring(model, name) for name in ("joint", "independent", "left-to-right", "gibbs")
+    makers: dict[str, Callable[[], System]] = {
+        **{name: partial(restoring, model, name) for name in ("joint", "independent", "left-to-right", "gibbs")},
+        "plain fill-mask": lambda: plain_fill_mask(model),
+        "character n-gram": lambda: CharacterNGrams(training_text(options.corpus)).system,
     }
-    systems["plain fill-mask"] = plain_fill_mask(model)
-    systems["character n-gram"] = CharacterNGrams(training_text(options.corpus)).system
-    if options.systems:
-        systems = {name: systems[name] for name in options.systems.split(",")}
+    systems = {name: makers[name]() for name in (options.systems.split(",") if options.systems else makers)}
     found = run(systems, samples)
     rows = [row for name in systems for row in by_kind(found, name)]
     sources = [

@@ -10,8 +10,9 @@ from fillmask.masked_lm import MaskedLM
 from fillmask.restore.asking import Asker, Cancelled
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
 from fillmask.restore.frame import Frame, Layout, Surroundings
+from fillmask.restore.machine import Machine
 from fillmask.restore.search import BEST_FIRST, LEFT_TO_RIGHT, Job, search, spread
-from fillmask.restore.vocabulary import Machine, vocabulary_of
+from fillmask.restore.vocabulary import vocabulary_of
 
 HOLE = Hole((Known("b"), Lost(1, 2), Known("e")))
 WIDE = 100_000

@@ -8,8 +8,9 @@ from toys import AROUND, HOLES, KINDS, texts, toy
 
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
 from fillmask.restore.frame import Frame, Layout
+from fillmask.restore.machine import Machine
 from fillmask.restore.spelling import readings
-from fillmask.restore.vocabulary import Machine, vocabulary_of
+from fillmask.restore.vocabulary import vocabulary_of
 from fillmask.tokenizer import Tokenizer
 
 

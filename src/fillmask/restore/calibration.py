@@ -32,7 +32,7 @@ FITTED = ("joint", "independent")  # strategies; the others use the joint one's 
 _RIDGE = 1.0  # pull of each weight, in units of its feature's spread, towards the plain one
 _STEPS = 50
 _LEAST = 100  # holes
-_PARAGRAPHS = 6000  # that lengths are counted on
+_PARAGRAPHS = 2000  # that lengths are counted on
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,7 @@ def fit(
     holes: int = HOLES,
     seed: int = 1,
     strategies: Sequence[str] = FITTED,
+    kinds: Sequence[str] = KINDS,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Stored:
     """Priors and weights for a model, to be saved beside it with `stored.save`.
@@ -68,6 +69,7 @@ def fit(
         holes: of each kind of damage, about.
         seed: of the damage.
         strategies: those to fit.
+        kinds: of damage.
         on_progress: called with the holes done and to be done.
 
     Raises:
@@ -75,7 +77,7 @@ def fit(
     """
     texts = documents if isinstance(documents, Mapping) else {"": list(documents)}
     lengths = lengths_of(model.tokenizer, texts)
-    samples = list(draw(texts, kinds=KINDS, holes=holes, seed=seed))
+    samples = list(draw(texts, kinds=kinds, holes=holes, seed=seed))
     total = len(strategies) * sum(len(s.truths) for s in samples)
     weights = {}
     done = 0
@@ -91,7 +93,7 @@ def fit(
                 f"the text gave {len(cases)} holes to calibrate on; expected {_LEAST} or more: give more text"
             )
         weights[strategy] = fit_weights(cases)
-    return Stored(lengths, weights, {"holes": total // len(strategies), "seed": seed, "kinds": len(KINDS)})
+    return Stored(lengths, weights, {"holes": total // len(strategies), "seed": seed, "kinds": list(kinds)})
 
 
 def lengths_of(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Lengths:

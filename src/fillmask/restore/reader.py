@@ -137,6 +137,7 @@ class Reader:
         self._names = {word.casefold() for entry in self._lexicon for word in entry.split()}
         self._traits = [confidence.traits(hole) for hole in frame.holes]
         self._counts: dict[tuple[int, Layout], list[tuple[int, float]]] = {}
+        self._unread: dict[int, Filling] = {}
         self._memory: dict[tuple[tuple[int, ...], int, int], float] = {}
 
     def counts(self, hole: int, layout: Layout) -> list[tuple[int, float]]:
@@ -166,9 +167,10 @@ class Reader:
 
     def masks(self, hole: int) -> Filling:
         """The hole as it is while it is unread: masks, as many as are likeliest."""
-        layout = self.frame.layouts[hole][0]
-        counts = self.counts(hole, layout)
-        return Filling(layout, (self.asker.mask,) * (counts[0][0] if counts else 1))
+        if hole not in self._unread:
+            count = min(self._lengths.tokens(self.frame.holes[hole])[0][0], _MOST_TOKENS)
+            self._unread[hole] = Filling(self.frame.layouts[hole][0], (self.asker.mask,) * count)
+        return self._unread[hole]
 
     def spell(self, hole: int, text: str) -> Filling:
         """A given text in the hole, as the tokenizer writes it."""
@@ -279,13 +281,14 @@ class Reader:
     def _judged(self, requests: Sequence[Request], pools: list[dict[str, _Pooled]]) -> list[Read]:
         wanted: list[tuple[int, str, Filling]] = []
         for number, (request, pool) in enumerate(zip(requests, pools, strict=True)):
-            for text in self._given(request.hole):
+            given = self._given(request.hole)
+            for text in given:
                 if text not in pool:
                     filling = self.spell(request.hole, text)
                     pool[text] = _Pooled([], -math.inf, filling, Found(filling.tokens, 0.0, 0.0), 0.0)
             best = sorted(pool, key=lambda text: (-self._preliminary(request.hole, text, pool[text]), text))
             judged = _finalists(best, pool, self.options.finalists)
-            judged += [text for text in best[len(judged) :] if not pool[text].weights]
+            judged += [text for text in best[len(judged) :] if not pool[text].weights or text in given]
             wanted += [(number, text, pool[text].filling) for text in judged]
         plls = self.pseudo_log_likelihoods([(requests[n], filling) for n, _, filling in wanted])
         opinions: list[dict[str, float]] = [{} for _ in requests]

@@ -21,7 +21,8 @@ import numpy as np
 from fillmask.engines import Floats
 from fillmask.restore.asking import Asker
 from fillmask.restore.frame import Surroundings
-from fillmask.restore.vocabulary import Ids, Machine
+from fillmask.restore.machine import Machine
+from fillmask.restore.trie import Ids
 
 BEST_FIRST, LEFT_TO_RIGHT = "best-first", "left-to-right"
 

@@ -107,4 +107,5 @@ def token_types(rows: npt.NDArray[np.int64], special: SpecialIds) -> npt.NDArray
     ends = rows == special.eos
     types = np.cumsum(ends, axis=1) - ends
     types[rows == special.pad] = 0
-    return np.minimum(types, 1)
+    first_two: npt.NDArray[np.int64] = np.minimum(types, 1)
+    return first_two

@@ -9,7 +9,7 @@ PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
-PEERS = minicons datasets
+PEERS = minicons datasets nncf
 PIP = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test test-base test-train lint bench clean
@@ -38,9 +38,19 @@ lint: .venv-train/.done
 	.venv-train/bin/ruff format --check .
 	.venv-train/bin/mypy
 
+# A text that the models were not trained on, one paragraph a line, makes the benchmarks' sentences real ones:
+# make bench TEXT=held_out.txt
 bench: .venv-train/.done
-	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/speed.py $(if $(TEXT),--text $(TEXT))
+	.venv-train/bin/python benchmarks/speed.py --model bundled $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/one_phrase.py
+	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/memory.py
+	.venv-train/bin/python benchmarks/scoring.py
+	.venv-train/bin/python benchmarks/targets.py
+	.venv-train/bin/python benchmarks/precision.py $(TEXT)
+	.venv-train/bin/python benchmarks/plot.py
+	.venv-train/bin/python benchmarks/readme.py
 
 clean:
 	rm -rf .venv .venv-train

@@ -1,11 +1,13 @@
 """Texts to answers: fillmask beside transformers and the exported graphs of Optimum's kind, on a CPU.
 
-    python benchmarks/speed.py [--quick]
+    python benchmarks/speed.py [--model distilroberta|bundled] [--text held_out.txt] [--quick]
 
 The checkpoint has DistilRoBERTa's sizes (82M parameters, 50,265 tokens) and
-random weights. Every contender answers the same texts with one mask each,
-five answers a mask, from text to text. The contenders take turns; medians.
-fp32 contenders must give the same best word for every text. Claims:
+random weights, or is the bundled one. Every contender answers the same texts
+with one mask each, five answers a mask, from text to text. The contenders take
+turns; medians. fp32 contenders must give the same best word for every text.
+The sentences are real ones of TEXT, or random words in sentences' lengths.
+Claims, for DistilRoBERTa's sizes:
 
 - 32×128, fp32: at least 5 times faster than transformers (eager), at least
   twice as fast as the same arithmetic on the same engine by an exported graph;
@@ -27,13 +29,17 @@ from typing import Any
 
 import peers
 import torch
-from checkpoints import distilroberta_shaped
+from checkpoints import BUNDLED, distilroberta_shaped
 from harness import medians, report
-from workloads import PHRASE, Machine, Sizes, sentence_lengths, texts
+from workloads import PHRASE, Machine, Sizes, sentence_lengths, sentences, texts
 
 import fillmask
 
-SIZES = Sizes(hidden=768, inner=3072, layers=6, vocabulary=50265)
+SIZES = {
+    "distilroberta": Sizes(hidden=768, inner=3072, layers=6, vocabulary=50265),
+    "bundled": Sizes(hidden=256, inner=384, layers=6, vocabulary=24576, gated=True),
+}
+TITLES = {"distilroberta": "DistilRoBERTa's shape", "bundled": "the bundled model"}
 REFERENCE = "transformers, eager fp32"
 # Name, precision, and which peer it is held against at the same precision on the same engine.
 OURS = {
@@ -45,7 +51,7 @@ OURS = {
 }
 
 
-def contenders(folder: Path, scratch: Path) -> dict[str, Callable[..., Any]]:
+def contenders(model: str, folder: Path, scratch: Path) -> dict[str, Callable[..., Any]]:
     """Each takes texts and a batch size, and returns transformers' answers."""
     graph = peers.export(folder, scratch)
     int8 = peers.quantized(graph)
@@ -55,12 +61,13 @@ def contenders(folder: Path, scratch: Path) -> dict[str, Callable[..., Any]]:
         "transformers, sdpa bf16": peers.on_torch(folder, dtype=torch.bfloat16),
         "transformers, torch.compile fp32": peers.on_torch(folder, compile=True),
         "exported, onnxruntime fp32": peers.on_onnxruntime(folder, graph),
-        "exported, onnxruntime fp32 fused": peers.on_onnxruntime(folder, peers.fused(graph, _config(folder))),
         "exported, onnxruntime int8": peers.on_onnxruntime(folder, int8),
         "exported, openvino fp32": peers.on_openvino(folder, graph, "float32"),
         "exported, openvino bf16": peers.on_openvino(folder, graph, "bfloat16"),
         "exported, openvino int8": peers.on_openvino(folder, graph, "int8"),
     }
+    if model == "distilroberta":  # onnxruntime's optimizer knows no ModernBERT
+        found["exported, onnxruntime fp32 fused"] = peers.on_onnxruntime(folder, peers.fused(graph, _config(folder)))
     for name, (precision, _) in OURS.items():
         engine = name.split()[1]
         ours = fillmask.pipeline("fill-mask", model=folder, engine=engine, precision=precision)
@@ -76,31 +83,39 @@ def _config(folder: Path) -> Any:
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
+    arguments.add_argument("--model", choices=list(SIZES), default="distilroberta")
+    arguments.add_argument("--text", type=Path, help="a file of paragraphs to take the sentences from")
     arguments.add_argument("--quick", action="store_true", help="fewer runs")
-    quick = arguments.parse_args().quick
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scratch:
-        distilroberta_shaped(Path(folder))
+    chosen = arguments.parse_args()
+    quick = chosen.quick
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as scratch:
+        folder = BUNDLED
+        if chosen.model == "distilroberta":
+            folder = Path(temporary)
+            distilroberta_shaped(folder)
         machine = Machine.measured()
-        running = contenders(Path(folder), Path(scratch))
+        running = contenders(chosen.model, folder, Path(scratch))
         unmask = fillmask.FillMask(folder)
-        sentences = sentence_lengths(200 if quick else 1000)
-        workloads: list[tuple[str, list[int], int, int]] = [
-            ("one phrase", [14], 1, 3 if quick else 7),
-            ("1×128", [128], 1, 2 if quick else 5),
-            ("32×128", [128] * 32, 32, 1 if quick else 3),
-            ("8×512", [512] * 8, 8, 1 if quick else 3),
-            (f"{len(sentences):,} sentences", sentences, 32, 1),
+        count = 200 if quick else 1000
+        mixed = sentences(chosen.text, count, unmask) if chosen.text else texts(sentence_lengths(count), unmask)
+        workloads = [
+            ("one phrase", [PHRASE], 1, 3 if quick else 7),
+            ("1×128", texts([128], unmask), 1, 2 if quick else 5),
+            ("32×128", texts([128] * 32, unmask), 32, 1 if quick else 2),
+            ("8×512", texts([512] * 8, unmask), 8, 1 if quick else 2),
+            (f"{count:,} sentences", mixed, 32, 1),
         ]
         rows: list[dict[str, Any]] = []
-        for name, lengths, batch_size, runs in workloads:
-            inputs = [PHRASE] if name == "one phrase" else texts(lengths, unmask)
-            rows.extend(measure(name, inputs, lengths, batch_size, runs, running, machine))
-    report("speed", "Texts to answers, DistilRoBERTa's shape", rows, by="workload")
+        for name, inputs, batch_size, runs in workloads:
+            lengths = [len(unmask.tokenizer.encode(text)) for text in inputs]
+            rows.extend(measure(name, inputs, lengths, batch_size, runs, running, machine, SIZES[chosen.model]))
+    name = "speed" if chosen.model == "distilroberta" else f"speed_{chosen.model}"
+    report(name, f"Texts to answers, {TITLES[chosen.model]}", rows, by="workload")
 
 
 def measure(
     workload: str, inputs: list[str], lengths: list[int], batch_size: int, runs: int,
-    running: dict[str, Callable[..., Any]], machine: Machine,
+    running: dict[str, Callable[..., Any]], machine: Machine, sizes: Sizes,
 ) -> list[dict[str, Any]]:  # fmt: skip
     answers: dict[str, list[int]] = {}
 
@@ -128,7 +143,7 @@ def measure(
         if agreement < 1 and "fp32" in name:
             raise SystemExit(f"{name} answers {agreement:.1%} of {workload} as {REFERENCE} does; expected all")
         precision = "bfloat16" if "bf16" in name else "float32"
-        floor = SIZES.floor(machine, lengths, precision, batches) if "int8" not in name else None
+        floor = sizes.floor(machine, lengths, precision, batches) if "int8" not in name else None
         peer = OURS[name][1] if name in OURS else None
         rows.append(
             {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +17,7 @@ from onnx import helper, numpy_helper
 
 import fillmask
 from fillmask.agreement import sample_documents
+from fillmask.training.corpus import read_documents, split_sentences
 
 PHRASE = "Read the rest of this <mask> to understand things in more detail"
 
@@ -32,6 +35,24 @@ def texts(lengths: Sequence[int], unmask: fillmask.FillMask, seed: int = 0) -> l
         assert len(unmask.tokenizer.encode(text)) == length
         found.append(text)
     return found
+
+
+def sentences(path: Path, count: int, unmask: fillmask.FillMask, seed: int = 0) -> list[str]:
+    """Real sentences of 6 to 100 tokens, drawn evenly from a text file, with one word of each hidden."""
+    rng = np.random.default_rng(seed)
+    pool = [
+        s for document in islice(read_documents(path), 400) for p in document.split("\n") for s in split_sentences(p)
+    ]
+    found = []
+    for index in rng.permutation(len(pool)).tolist():
+        words = pool[index].split(" ")
+        words[int(rng.integers(len(words)))] = unmask.mask_token
+        text = " ".join(words)
+        if 6 <= len(unmask.tokenizer.encode(text)) <= 100:
+            found.append(text)
+            if len(found) == count:
+                return found
+    raise SystemExit(f"{path} has {len(found)} sentences of 6 to 100 tokens; expected {count}")
 
 
 def sentence_lengths(count: int, seed: int = 0) -> list[int]:
@@ -90,29 +111,35 @@ def _best(run: Callable[[], object], runs: int = 12) -> float:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a BERT-like encoder."""
+    """Sizes of a BERT-like encoder; `gated` feed-forwards have a third matrix."""
 
     hidden: int
     inner: int
     layers: int
     vocabulary: int
+    gated: bool = False
+
+    @property
+    def _forward(self) -> int:
+        """Weights of a layer's feed-forward."""
+        return (3 if self.gated else 2) * self.hidden * self.inner
 
     def operations(self, lengths: Sequence[int], masks: int = 1) -> float:
         """Float operations to answer texts of these lengths, none for padding, and in the last layer and the head
         none but for the masks."""
-        h, i, n = self.hidden, self.inner, self.layers
+        h, f, n = self.hidden, self._forward, self.layers
         total = 0.0
         for t in lengths:
-            layer = 2 * t * (4 * h * h + 2 * h * i) + 4 * t * t * h
-            last = 2 * (2 * t * h * h + masks * (2 * h * h + 2 * h * i)) + 4 * masks * t * h
+            layer = 2 * t * (4 * h * h + f) + 4 * t * t * h
+            last = 2 * (2 * t * h * h + masks * (2 * h * h + f)) + 4 * masks * t * h
             total += (n - 1) * layer + last + 2 * masks * (h * h + h * self.vocabulary)
         return total
 
     @property
     def bytes(self) -> float:
         """Of the float32 weights that each batch reads: layers and head, and of the embeddings next to nothing."""
-        h, i = self.hidden, self.inner
-        return 4 * (self.layers * (4 * h * h + 2 * h * i) + h * h + h * self.vocabulary)
+        h = self.hidden
+        return 4 * (self.layers * (4 * h * h + self._forward) + h * h + h * self.vocabulary)
 
     def floor(self, machine: Machine, lengths: Sequence[int], precision: str, batches: int = 1) -> float:
         """Seconds that no implementation of this arithmetic goes below: operations or bytes, whichever takes longer."""

@@ -18,6 +18,7 @@ def test_public_names() -> None:
         "InputError",
         "MissingExtraError",
         "NoMaskError",
+        "NotationError",
         "Score",
         "TargetsError",
         "TextTooLongError",

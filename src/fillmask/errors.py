@@ -4,7 +4,8 @@ FillMaskError
 ├── InputError (ValueError)          a text, target or option that cannot be used
 │   ├── NoMaskError                  no mask in the text
 │   ├── TextTooLongError             more tokens than the model has positions
-│   └── TargetsError                 no usable target
+│   ├── TargetsError                 no usable target
+│   └── NotationError                a damaged document that is not written as its notation asks
 ├── CheckpointError                  a model that cannot be opened
 │   ├── CheckpointNotFoundError      nothing there, or a file of it missing
 │   ├── CorruptCheckpointError       a file that is truncated, lies, or does not fit the config
@@ -35,6 +36,19 @@ class TextTooLongError(InputError):
 
 class TargetsError(InputError):
     """No usable target was given."""
+
+
+class NotationError(InputError):
+    """A damaged document is not written as its notation asks.
+
+    Attributes:
+        line, column: where, from 1.
+    """
+
+    def __init__(self, what: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {what}")
+        self.line = line
+        self.column = column
 
 
 class CheckpointError(FillMaskError):

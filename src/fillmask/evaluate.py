@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from fillmask.errors import CorpusError, InputError
 from fillmask.masked_lm import MaskedLM
 from fillmask.tokenizer import Tokenizer, check_text
 
+_Item = TypeVar("_Item")
+DEEPEST = 100  # ranks that are told apart
+LOSS_BINS = np.linspace(0, 20, 81)  # nats; a larger loss counts in the last bin
 _CHUNK = 256  # texts that are planned into batches together; bounds memory
 
 
@@ -35,12 +38,14 @@ class MaskedAccuracy:
         loss: mean of −log p(true token), in nats.
         top1: share of masks whose likeliest token is the true one, 0 to 1.
         top5: share of masks with the true token among the five likeliest, 0 to 1.
+        within: the same for the k likeliest, k = 1 … `DEEPEST`.
     """
 
     masks: int
     loss: float
     top1: float
     top5: float
+    within: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def perplexity(self) -> float:
@@ -55,10 +60,12 @@ class PseudoPerplexity:
     Attributes:
         tokens: tokens that were scored, special tokens not among them.
         log_likelihood: the pseudo-log-likelihood, the sum of log p(token | all other tokens), in nats.
+        histogram: tokens by their loss, −log p, in the bins between `LOSS_BINS`.
     """
 
     tokens: int
     log_likelihood: float
+    histogram: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def loss(self) -> float:
@@ -105,7 +112,7 @@ class Tally:
     def __init__(self) -> None:
         self._masks = 0
         self._loss = 0.0
-        self._hits = {1: 0, 5: 0}
+        self._ranks = np.zeros(DEEPEST + 1, np.int64)  # masks by the rank of the true token; further ones at 0
 
     def add(self, log_probabilities: npt.NDArray[np.floating[Any]], labels: Ints) -> None:
         """Count some masks.
@@ -122,13 +129,12 @@ class Tally:
         rank = log_probabilities.shape[1] - (log_probabilities < true[:, None]).sum(axis=1)
         self._masks += len(labels)
         self._loss -= float(true.sum(dtype=np.float64))
-        for k in self._hits:
-            self._hits[k] += int((rank <= k).sum())
+        self._ranks += np.bincount(np.where(rank <= DEEPEST, rank, 0), minlength=DEEPEST + 1)
 
     def result(self) -> MaskedAccuracy:
         """The means so far; at least one mask must have been counted."""
-        masks = self._masks
-        return MaskedAccuracy(masks, self._loss / masks, self._hits[1] / masks, self._hits[5] / masks)
+        within = (np.cumsum(self._ranks[1:]) / self._masks).tolist()
+        return MaskedAccuracy(self._masks, self._loss / self._masks, within[0], within[4], tuple(within))
 
 
 def masked_accuracy(
@@ -157,12 +163,17 @@ def masked_accuracy(
     return tally.result()
 
 
-def pseudo_perplexity(model: MaskedLM, sentences: Iterable[str]) -> PseudoPerplexity:
+def pseudo_perplexity(
+    model: MaskedLM, sentences: Iterable[str], *, max_sentences: int | None = None, seed: int = 0
+) -> PseudoPerplexity:
     """Mask each token of each sentence in turn and score it (Salazar et al. 2020).
 
     A sentence that is too long for the model is cut into windows, and a token
     then sees its own window. Empty sentences are passed over. Memory does not
     grow with the number of sentences.
+
+    Args:
+        max_sentences: take so many, drawn evenly by `seed`; all of them by default.
 
     Raises:
         CorpusError: there is no text.
@@ -170,6 +181,8 @@ def pseudo_perplexity(model: MaskedLM, sentences: Iterable[str]) -> PseudoPerple
     """
     mask = _mask_token_id(model.tokenizer)
     tokenizer = model.tokenizer
+    if max_sentences is not None:
+        sentences = (s for _, s in _sample(enumerate(sentences), max_sentences, seed))
     windows = (w for s in sentences for w in _windows(tokenizer, s, tokenizer.model_max_length))
     singles = (
         MaskedWindow(w.ids, w.type_ids, w.special, w.positions[at : at + 1])
@@ -177,12 +190,16 @@ def pseudo_perplexity(model: MaskedLM, sentences: Iterable[str]) -> PseudoPerple
         for at in range(len(w.positions))
     )
     tokens, total = 0, 0.0
+    histogram = np.zeros(len(LOSS_BINS) - 1, np.int64)
     for found, labels in _scored(model, ((w.hidden(mask), w.labels) for w in singles)):
         tokens += 1
-        total += float(found[0, labels[0]])
+        value = float(found[0, labels[0]])
+        total += value
+        if not math.isnan(value):
+            histogram[min(int(np.searchsorted(LOSS_BINS, -value, "right")) - 1, len(histogram) - 1)] += 1
     if tokens == 0:
         raise CorpusError("there is no text to score; expected sentences with at least one token")
-    return PseudoPerplexity(tokens, total)
+    return PseudoPerplexity(tokens, total, tuple(histogram.tolist()))
 
 
 def masked_windows(
@@ -236,11 +253,11 @@ def _hide(windows: Iterable[tuple[int, MaskedWindow]], rate: float, seed: int) -
         raise CorpusError("there is no text to evaluate on; expected documents with at least one token")
 
 
-def _sample(windows: Iterable[tuple[int, MaskedWindow]], count: int, seed: int) -> list[tuple[int, MaskedWindow]]:
-    """`count` numbered windows drawn evenly from a stream (reservoir sampling), in its order."""
+def _sample(items: Iterable[tuple[int, _Item]], count: int, seed: int) -> list[tuple[int, _Item]]:
+    """`count` numbered items drawn evenly from a stream (reservoir sampling), in its order."""
     rng = np.random.default_rng(seed)
-    kept: list[tuple[int, MaskedWindow]] = []
-    for item in windows:
+    kept: list[tuple[int, _Item]] = []
+    for item in items:
         if len(kept) < count:
             kept.append(item)
         elif (slot := int(rng.integers(item[0] + 1))) < count:

@@ -9,48 +9,28 @@ is an error that says so, and lists are batched whatever `batch_size` says.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.batching import Masked
-from fillmask.engines import Floats
-from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TargetsError
+from fillmask.errors import FillMaskWarning, InputError, TargetsError
 from fillmask.masked_lm import MaskedLM
+from fillmask.masked_texts import Candidate, Filled, MaskedText, MaskedTexts, Ranked, ranked, top_indices
 from fillmask.score import Score, score_texts
 from fillmask.tokenizer import Tokenizer, check_text
-from fillmask.windows import window
 
-MASK_SPELLINGS = ("<mask>", "[MASK]")
+__all__ = ["Candidate", "FillMask", "Filled", "pipeline", "top_indices"]
+
+if TYPE_CHECKING:
+    from fillmask.restore import Progress, Restoration
+
 LONG_TEXTS = ("error", "window")
 _STREAM_CHUNK = 64
 _WARNINGS = 20  # targets of one list that are warned of by name
-
-
-class Candidate(TypedDict):
-    """One answer for one mask."""
-
-    score: float
-    token: int
-    token_str: str
-    sequence: str
-
-
-Filled = list[Candidate] | list[list[Candidate]]
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A tokenised text with the places of its masks, and what the model is to read for them, in their order."""
-
-    ids: list[int]
-    positions: list[int]
-    read: list[Masked]
 
 
 class FillMask:
@@ -92,13 +72,12 @@ class FillMask:
             model, engine=engine, precision=precision, threads=threads, device=device, revision=revision
         )
         self.tokenizer: Tokenizer = self.model.tokenizer
-        if self.tokenizer.mask_token is None or self.tokenizer.mask_token_id is None:
-            raise InputError("The tokenizer does not define a `mask_token`.")
-        self.mask_token: str = self.tokenizer.mask_token
-        self.mask_token_id: int = self.tokenizer.mask_token_id
+        self._texts = MaskedTexts(self.tokenizer)
+        self.mask_token: str = self._texts.mask_token
+        self.mask_token_id: int = self._texts.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
         self._last_targets: tuple[tuple[str, ...], npt.NDArray[np.int64], list[str]] | None = None
-        self._targets = None if targets is None else self._target_ids(targets)
+        self._targets = None if targets is None else self.target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
         self._long_text = _checked_long_text(long_text)
 
@@ -143,16 +122,16 @@ class FillMask:
             InputError: an input is not a text, or an option is wrong.
         """
         count = self._top_k if top_k is None else _checked_top_k(top_k)
-        chosen = self._targets if targets is None else self._target_ids(targets)
+        chosen = self._targets if targets is None else self.target_ids(targets)
         options = self._tokenizer_kwargs if tokenizer_kwargs is None else tokenizer_kwargs
         windows = (self._long_text if long_text is None else _checked_long_text(long_text)) == "window"
         if isinstance(inputs, str):
-            return self._fill([self._text(inputs, options, windows)], count, chosen)[0]
+            return self._fill([self._texts.read(inputs, options, windows=windows)], count, chosen)[0]
         if isinstance(inputs, (list, tuple)):
-            results = self._fill([self._text(text, options, windows) for text in inputs], count, chosen)
+            results = self._fill([self._texts.read(text, options, windows=windows) for text in inputs], count, chosen)
             return results[0] if len(results) == 1 else results
         if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, Mapping)):
-            texts = (self._text(text, options, windows) for text in inputs)
+            texts = (self._texts.read(text, options, windows=windows) for text in inputs)
             return self._stream(texts, count, chosen)
         check_text(inputs)
         raise AssertionError("unreachable: not a text, and check_text passed it")
@@ -197,10 +176,47 @@ class FillMask:
             return next(scores)
         return list(scores) if isinstance(inputs, (list, tuple)) else scores
 
-    def _stream(self, texts: Iterator[_Text], top_k: int, targets: npt.NDArray[np.int64] | None) -> Iterator[Filled]:
+    def restore(
+        self,
+        source: str,
+        *,
+        notation: str = "auto",
+        keep_ellipses: bool = False,
+        strategy: str = "joint",
+        readings: int = 10,
+        beam: int | None = None,
+        lexicon: Sequence[str] = (),
+        targets: Mapping[int, Sequence[str]] | None = None,
+        locked: Mapping[int, str] | None = None,
+        evidence: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Restoration:
+        """Read a damaged text: `I am ... to the b[..]ery`. See `fillmask.restore.restore`."""
+        from fillmask.restore import BEAM, restore
+
+        return restore(
+            self.model,
+            source,
+            notation=notation,
+            keep_ellipses=keep_ellipses,
+            strategy=strategy,
+            readings=readings,
+            beam=BEAM if beam is None else beam,
+            lexicon=lexicon,
+            targets=targets,
+            locked=locked,
+            evidence=evidence,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+
+    def _stream(
+        self, texts: Iterator[MaskedText], top_k: int, targets: npt.NDArray[np.int64] | None
+    ) -> Iterator[Filled]:
         failure: InputError | None = None
         while failure is None:
-            ready: list[_Text] = []
+            ready: list[MaskedText] = []
             try:
                 ready.extend(islice(texts, _STREAM_CHUNK))
             except InputError as error:
@@ -212,54 +228,33 @@ class FillMask:
         if failure is not None:
             raise failure
 
-    def _text(self, text: str, options: Mapping[str, Any] | None, windows: bool) -> _Text:
-        """Tokenise, and find the masks."""
-        check_text(text)
-        for spelling in MASK_SPELLINGS:
-            if spelling != self.mask_token:
-                text = text.replace(spelling, self.mask_token)
-        encoding = self.tokenizer.encode_text(text, options, any_length=windows)
-        positions = [place for place, token in enumerate(encoding.ids) if token == self.mask_token_id]
-        if not positions:
-            raise NoMaskError(
-                f"No mask_token ({self.mask_token}) found on the input; write <mask> where a word is missing"
-            )
-        longest = self.tokenizer.model_max_length
-        if len(encoding.ids) <= longest:
-            return _Text(encoding.ids, positions, [Masked(encoding.ids, encoding.type_ids, positions)])
-        return _Text(encoding.ids, positions, [window(encoding, place, longest) for place in positions])
-
-    def _fill(self, texts: Sequence[_Text], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
+    def _fill(self, texts: Sequence[MaskedText], top_k: int, targets: npt.NDArray[np.int64] | None) -> list[Filled]:
         reads = [(text, read) for text in texts for read in text.read]
-        rows: list[list[list[tuple[float, int]]]] = [[] for _ in reads]
+        rows: list[Ranked] = [[] for _ in reads]
         for index, log_probabilities in self.model.log_probabilities([read for _, read in reads]):
-            rows[index] = _ranked(log_probabilities, top_k, targets)
+            rows[index] = ranked(log_probabilities, top_k, targets)
         found = iter(rows)
         return [self._candidates(text, [row for _ in text.read for row in next(found)]) for text in texts]
 
-    def _candidates(self, text: _Text, ranked: list[list[tuple[float, int]]]) -> Filled:
+    def _candidates(self, text: MaskedText, ranked: Ranked) -> Filled:
         """Candidates from score and token of each mask's best."""
         single = len(text.positions) == 1
-        pad = self.tokenizer.pad_token_id
-        rows: list[list[Candidate]] = []
-        for position, best in zip(text.positions, ranked, strict=True):
-            row: list[Candidate] = []
-            for score, token in best:
-                ids = [*text.ids[:position], token, *text.ids[position + 1 :]]
-                # As in transformers: padding is dropped, and with several masks
-                # special tokens stay, since the other masks are among them.
-                sequence = self.tokenizer.decode([i for i in ids if i != pad], skip_special_tokens=single)
-                row.append(
-                    {"score": score, "token": token, "token_str": self.tokenizer.decode(token), "sequence": sequence}
-                )
-            rows.append(row)
+        rows = [
+            self._texts.candidates(text.ids, position, best, single=single)
+            for position, best in zip(text.positions, ranked, strict=True)
+        ]
         return rows[0] if single else rows
 
-    def _target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+    def target_ids(self, targets: str | Sequence[str]) -> npt.NDArray[np.int64]:
+        """Token ids of the words to choose among, duplicates collapsed; what is not one token is warned of.
+
+        Raises:
+            TargetsError: none can be used.
+        """
         words = (targets,) if isinstance(targets, str) else tuple(targets)
         # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.
         if self._last_targets is None or self._last_targets[0] != words:
-            self._last_targets = words, *self._look_up(words)
+            self._last_targets = words, *self._texts.look_up(words)
         _, ids, told = self._last_targets
         for message in told[:_WARNINGS]:
             warnings.warn(message, FillMaskWarning, stacklevel=3)
@@ -269,60 +264,6 @@ class FillMask:
         if not len(ids):
             raise TargetsError("At least one target must be provided when passed.")
         return ids
-
-    def _look_up(self, words: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """Ids of the words, duplicates collapsed, and what is to be said of those that are no tokens."""
-        vocab = self.tokenizer.vocab
-        found: dict[int, None] = {}
-        told: list[str] = []
-        for word in words:
-            check_text(word)
-            number = vocab.get(word)
-            if number is None:
-                pieces = self.tokenizer.encode(word, add_special_tokens=False)
-                start = f"The specified target token `{word}` does not exist in the model vocabulary. "
-                if not pieces:
-                    told.append(start + "We cannot replace it with anything meaningful, ignoring it")
-                    continue
-                number = pieces[0]
-                told.append(start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.")
-            found[number] = None
-        return np.array(list(found), np.int64), told
-
-
-def _ranked(
-    log_probabilities: Floats, top_k: int, targets: npt.NDArray[np.int64] | None
-) -> list[list[tuple[float, int]]]:
-    """Probability and token of the `top_k` best of each row, among the targets if there are any."""
-    if targets is not None:
-        log_probabilities = log_probabilities[:, targets]
-    best = top_indices(log_probabilities, top_k)
-    scores = np.exp(np.take_along_axis(log_probabilities, best, axis=1)).tolist()
-    tokens = (best if targets is None else targets[best]).tolist()
-    return [list(zip(*row, strict=True)) for row in zip(scores, tokens, strict=True)]
-
-
-def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
-    """Column indices of the `count` largest values of each row, largest first; of equals, the lower index.
-
-    Args:
-        values: (rows, columns).
-
-    Returns:
-        (rows, min(count, columns)).
-    """
-    columns = values.shape[1]
-    count = min(count, columns)
-    best = np.zeros((len(values), count), np.int64)
-    if count == 0:
-        return best
-    borders = np.partition(values, columns - count, axis=1)[:, columns - count]
-    for row, border, places in zip(values, borders, best, strict=True):
-        above = np.flatnonzero(row > border)
-        level = np.flatnonzero(row == border)[: count - len(above)]
-        picked = np.concatenate([above, level])
-        places[:] = picked[np.argsort(-row[picked], kind="stable")]
-    return best
 
 
 def _checked_top_k(top_k: int) -> int:

@@ -60,16 +60,23 @@ class MaskedLM:
         Raises:
             InputError: a token id is outside the model's vocabulary.
         """
-        pad = self.tokenizer.pad_token_id or 0
         for indices in plan(items, self.engine.budget):
-            batch = collate([items[i] for i in indices], pad)
-            if batch.input_ids.max() >= self.vocab_size:
-                raise InputError(
-                    f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"
-                )
-            found = self.engine.run(batch)
+            found = self.one_batch([items[i] for i in indices])
             start = 0
             for index in indices:
                 stop = start + len(items[index].positions)
                 yield index, found[start:stop]
                 start = stop
+
+    def one_batch(self, items: Sequence[Masked]) -> Floats:
+        """Log-probabilities at the positions of all items, one after the other: (masks, vocabulary), from one batch.
+
+        Raises:
+            InputError: a token id is outside the model's vocabulary.
+        """
+        batch = collate(items, self.tokenizer.pad_token_id or 0)
+        if batch.input_ids.max() >= self.vocab_size:
+            raise InputError(
+                f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"
+            )
+        return self.engine.run(batch)

@@ -8,7 +8,7 @@ of the special tokens. It knows nothing of models beyond their length limit.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -132,7 +132,9 @@ class Tokenizer:
     def __len__(self) -> int:
         return self.backend.get_vocab_size(with_added_tokens=True)
 
-    def encode_text(self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False) -> Encoding:
+    def encode_text(
+        self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False, pair: str | None = None
+    ) -> Encoding:
         """Ids with special tokens.
 
         Args:
@@ -140,6 +142,7 @@ class Tokenizer:
                 and `add_special_tokens` act; padding and tensor options have no
                 effect on the answers and are accepted.
             any_length: let a text be longer than the model.
+            pair: a second text, which comes after the first.
 
         Raises:
             InputError: not a text, a lone surrogate, or an unknown option.
@@ -152,18 +155,27 @@ class Tokenizer:
                 f"tokenizer_kwargs has {', '.join(sorted(unknown))}; expected any of {', '.join(_TOKENIZER_OPTIONS)}"
             )
         check_text(text)
-        found = self.backend.encode(text, add_special_tokens=options.get("add_special_tokens", True))
+        if pair is not None:
+            check_text(pair)
+        found = self.backend.encode(text, pair, add_special_tokens=options.get("add_special_tokens", True))
         truncation = options.get("truncation", False)
         if truncation not in (False, None, "do_not_truncate"):
             limit = min(options.get("max_length") or self.model_max_length, self.model_max_length)
             if len(found.ids) > limit:
-                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)))
+                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)), pair)
         if len(found.ids) > self.model_max_length and not any_length:
             raise TextTooLongError(
                 f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
                 " or ask for a window round each mask (long_text='window', --long-text window)"
             )
         return _encoding(found)
+
+    def encode_texts(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids, special tokens included, and segments of many texts of any length, on all cores and without the GIL.
+
+        The texts must have passed `check_text`.
+        """
+        return [(found.ids, found.type_ids) for found in self.backend.encode_batch_fast(list(texts))]
 
     def encode_words(self, text: str) -> WordEncoding:
         """Ids with special tokens and the words that they make up, as the tokenizer cuts a text before its model does.
@@ -186,10 +198,10 @@ class Tokenizer:
             words.append(Word(start, max(start, start + len(written.strip())), tuple(of_word)))
         return WordEncoding(text, _encoding(found), tuple(words))
 
-    def _truncated(self, text: str, limit: int, add_special_tokens: bool) -> Encoding:
+    def _truncated(self, text: str, limit: int, add_special_tokens: bool, pair: str | None) -> Encoding:
         self.backend.enable_truncation(limit)
         try:
-            cut = self.backend.encode(text, add_special_tokens=add_special_tokens)
+            cut = self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
         finally:
             self.backend.no_truncation()
         return Encoding(cut.ids, cut.type_ids)
@@ -208,6 +220,11 @@ class Tokenizer:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         text = self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
         return _clean_up(text) if self._clean_up else text
+
+    def decode_each(self, token_ids: Iterable[int]) -> list[str]:
+        """The text of each id by itself."""
+        texts = self.backend.decode_batch([[number] for number in token_ids], skip_special_tokens=False)
+        return [_clean_up(text) for text in texts] if self._clean_up else list(texts)
 
     def convert_ids_to_tokens(self, token_id: int) -> str | None:
         """The token with this id."""

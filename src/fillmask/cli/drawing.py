@@ -1,36 +1,24 @@
-"""What the terminal shows: filled sentences and scored words with bars for their probabilities."""
+"""What the terminal shows: filled sentences, scored words, labels and results, with bars for their probabilities."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from fillmask.bars import bar, percent
+
 if TYPE_CHECKING:
+    from fillmask.blimp import Blimp
+    from fillmask.classify import Label
     from fillmask.fill import Candidate
     from fillmask.score import Score
 
-_BAR = 20
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
-
-
-def bar(share: float, width: int = _BAR) -> Text:
-    """A bar `width` cells long for a probability, to an eighth of a cell."""
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    # Anything above nothing shows as at least a sliver.
-    eighths = max(eighths, 1) if share > 0 else eighths
-    full, rest = divmod(eighths, 8)
-    drawn = "█" * full + (_EIGHTHS[rest] if rest else "")
-    return Text(drawn, style="cyan").append("·" * (width - len(drawn)), style="bright_black")
-
-
-def percent(share: float) -> str:
-    """A probability in six columns."""
-    return f"{100 * share:5.1f}%" if share >= 0.0005 else " <0.1%"
 
 
 def draw(text: str, masks: list[list[Candidate]], mask_token: str) -> None:
@@ -68,6 +56,44 @@ def draw_score(score: Score) -> None:
             Text(f"  {percent(share)} ").append_text(bar(share)).append("  ").append(word.word.ljust(widest), "green")
         )
         console.print(line.append(f"  {word.score:8.2f}", "bright_black"), no_wrap=True, overflow="ellipsis")
+
+
+def draw_labels(text: str, labels: Sequence[Label]) -> None:
+    """Print one text with its labels. A score that is no share, as of a regression, is a number without a bar."""
+    console = Console(highlight=False, soft_wrap=False)
+    console.print()
+    console.print(Text("  " + " ".join(text.split()), style="bold"), no_wrap=True, overflow="ellipsis")
+    for label in labels:
+        score = label["score"]
+        if 0 <= score <= 1:
+            line = Text(f"  {percent(score)} ").append_text(bar(score)).append("  ")
+        else:
+            line = Text(f"  {score:8.3f}  ")
+        console.print(line.append(label["label"], "bold green" if label is labels[0] else "green"), no_wrap=True, overflow="ellipsis")  # fmt: skip
+
+
+def draw_shares(shares: Mapping[str, float], below: str) -> None:
+    """Print shares with their names, and a line about them."""
+    console = Console(highlight=False, soft_wrap=False)
+    widest = max(map(len, shares))
+    for name, share in shares.items():
+        console.print(Text(f"  {name.ljust(widest)}  {percent(share)} ").append_text(bar(share)))
+    console.print(Text(f"  {below}", style="bright_black"))
+
+
+def draw_blimp(result: Blimp) -> None:
+    """Print the accuracy of each phenomenon and of all, a column a method, with bars for the last method."""
+    console = Console(highlight=False, soft_wrap=False)
+    rows = {name.replace("_", " "): values for name, values in result.phenomena.items()} | {"overall": result.accuracy}
+    widest = max(map(len, rows))
+    heading = "".join(f"{method:>12}" for method in result.methods)
+    console.print(Text(f"  {f'{result.pairs:,} pairs'.ljust(widest)}{heading}", style="bright_black"), no_wrap=True)
+    for name, values in rows.items():
+        style = "bold" if name == "overall" else ""
+        line = Text(f"  {name.ljust(widest)}", style=style)
+        for method in result.methods:
+            line.append(f"{percent(values[method]):>12}", style)
+        console.print(line.append("  ").append_text(bar(values[result.methods[-1]])), no_wrap=True, overflow="ellipsis")
 
 
 def _question(text: str, mask_token: str, *, numbered: bool) -> Text:

@@ -1,7 +1,8 @@
 """ONNX graphs of encoder families, built from config and weights without torch.
 
 `build` turns a checkpoint's config and the layout of its weights into a
-serialised graph that gives log-probabilities at the masked positions only.
+serialised graph that gives log-probabilities at the masked positions only;
+`build_classifier` into one that gives the logits of labels.
 Nothing here runs a graph. The families import `onnx`, so they are imported
 when a graph is built and not before: a cached graph starts without them.
 """
@@ -93,6 +94,27 @@ def build(config: Config, weights: Weights) -> Graph:
         UnsupportedModelError: the family or a config value is not implemented.
         CorruptCheckpointError: the weights do not fit the config.
     """
+    return _built(config, weights)
+
+
+def build_classifier(config: Config, weights: Weights, labels: int) -> Graph:
+    """The ONNX graph of a checkpoint with a classifier for so many labels.
+
+    The graph is asked for the first place of each row, or for all of them in order: see `pools_all`.
+
+    Raises:
+        UnsupportedModelError: the family or a config value is not implemented.
+        CorruptCheckpointError: the weights do not fit the config.
+    """
+    return _built(config, weights, labels)
+
+
+def pools_all(config: Config) -> bool:
+    """Whether the classifier of the config's family looks at all places of a text, not at the first alone."""
+    return config.family == "modernbert" and config.text("classifier_pooling", "cls") == "mean"
+
+
+def _built(config: Config, weights: Weights, labels: int | None = None) -> Graph:
     if not has_graph(config):
         raise UnsupportedModelError(
             f"config.json has model_type={config.family!r}, which has no graph here; expected one of"
@@ -100,5 +122,8 @@ def build(config: Config, weights: Weights) -> Graph:
         )
     module = importlib.import_module(f"fillmask.encoders.{FAMILIES[config.family].module}")
     builder = importlib.import_module("fillmask.encoders.graph").GraphBuilder(weights)
-    module.build(builder, config)
+    if labels is None:
+        module.build(builder, config)
+    else:
+        module.build_classifier(builder, config, labels)
     return Graph(builder.serialize(config.family), builder.references(), builder.tables())

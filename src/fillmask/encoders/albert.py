@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import HeadNames, LayerNames, Sizes
+from fillmask.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.query",
@@ -23,12 +24,23 @@ HEAD = HeadNames(
     decoder="predictions.decoder.weight",
     bias=("predictions.bias", "predictions.decoder.bias"),
 )
+CLASSIFIER = ClassifierNames("albert.pooler", "classifier", "tanh")
 
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of AlbertForMaskedLM."""
-    postnorm.refuse_decoders(config)
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation=config.text("hidden_act", "gelu_new"))
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of AlbertForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+    postnorm.refuse_decoders(config)
     sizes = Sizes.of(config, default_activation="gelu_new")
     width = config.integer("embedding_size", 128)
     places = (postnorm.positions_from_zero(g, inputs), config.integer("max_position_embeddings", 512))
@@ -39,9 +51,7 @@ def build(g: GraphBuilder, config: Config) -> None:
     x = bricks.layer_norm(g, x, f"{base}.LayerNorm", width, sizes.eps)
     x = bricks.linear(g, x, "albert.encoder.embedding_hidden_mapping_in", sizes.hidden, width)
     x = postnorm.encode(g, inputs, x, _layers(config), LAYER, sizes, postnorm.padding(g, inputs))
-    postnorm.head(
-        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=width, activation=sizes.activation, eps=sizes.eps
-    )
+    return Encoded(x, words, width, sizes)
 
 
 def _layers(config: Config) -> list[str]:

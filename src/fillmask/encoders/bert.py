@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import BERT_LAYER, HeadNames, Sizes
+from fillmask.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, HeadNames, Sizes
 
 HEAD = HeadNames(
     dense="cls.predictions.transform.dense",
@@ -14,18 +15,27 @@ HEAD = HeadNames(
     bias=("cls.predictions.bias", "cls.predictions.decoder.bias"),
 )
 
+CLASSIFIER = ClassifierNames("bert.pooler.dense", "classifier", "tanh")
+
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of BertForMaskedLM."""
     inputs = bricks.inputs(g)
-    positions = postnorm.positions_from_zero(g, inputs)
-    encode_and_predict(g, config, inputs, "bert", HEAD, positions, config.text("hidden_act", "gelu"))
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation=config.text("hidden_act", "gelu"))
 
 
-def encode_and_predict(
-    g: GraphBuilder, config: Config, inputs: bricks.Inputs, base: str, head: HeadNames, positions: str, head_act: str
-) -> None:
-    """All of a model of BERT's shape whose tensors begin with `base`."""
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of BertForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+    return encode(g, config, inputs, "bert", postnorm.positions_from_zero(g, inputs))
+
+
+def encode(g: GraphBuilder, config: Config, inputs: Inputs, base: str, positions: str) -> Encoded:
+    """The encoder of a model of BERT's shape whose tensors begin with `base`."""
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     kinds = config.integer("type_vocab_size", 2)
@@ -35,6 +45,4 @@ def encode_and_predict(
     x = bricks.layer_norm(g, x, f"{base}.embeddings.LayerNorm", sizes.hidden, sizes.eps)
     layers = [f"{base}.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
-    postnorm.head(
-        g, config, inputs, x, head, words, hidden=sizes.hidden, size=sizes.hidden, activation=head_act, eps=sizes.eps
-    )
+    return Encoded(x, words, sizes.hidden, sizes)

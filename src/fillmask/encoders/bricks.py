@@ -161,6 +161,18 @@ def at_slots(g: GraphBuilder, x: str, inputs: Inputs) -> str:
     return g.op("Gather", x, g.op("Reshape", flat, g.wholes(-1)))
 
 
+def mean_over_tokens(g: GraphBuilder, x: str, inputs: Inputs) -> str:
+    """The mean of x (B, T, n) over the tokens of each row, its padding left out: (B, n)."""
+    real = g.op("Cast", g.op("Unsqueeze", inputs.attention_mask, g.wholes(2)), to=1)
+    total = g.op("ReduceSum", g.op("Mul", x, real), g.wholes(1), keepdims=0)
+    return g.op("Div", total, g.op("ReduceSum", real, g.wholes(1), keepdims=0))
+
+
+def logits(g: GraphBuilder, x: str, labels: int) -> None:
+    """Declare a classifier's output: the logits of each row, (B, labels)."""
+    g.output(x, "logits", "batch", labels)
+
+
 def log_probabilities(g: GraphBuilder, logits: str, vocab_size: int) -> None:
     """Declare the graph's output: log-probabilities at the masks, (M, vocabulary)."""
     g.output(g.op("LogSoftmax", logits, axis=-1), "log_probabilities", "masks", vocab_size)

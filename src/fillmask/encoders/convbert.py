@@ -17,8 +17,10 @@ from fillmask.encoders import bricks, electra, postnorm
 from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import BERT_LAYER, Sizes
+from fillmask.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, Sizes
 from fillmask.errors import UnsupportedModelError
+
+CLASSIFIER = ClassifierNames("classifier.dense", "classifier.out_proj", "hidden_act", configured=True)
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,18 @@ class _Shape:
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of ConvBertForMaskedLM."""
-    postnorm.refuse_decoders(config)
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), electra.HEAD, activation="gelu")
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of ConvBertForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+    postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     shape = _shape(config, sizes)
     width = config.integer("embedding_size", 768)
@@ -52,9 +64,7 @@ def build(g: GraphBuilder, config: Config) -> None:
         )
     if not layers:
         x = bricks.at_slots(g, x, inputs)
-    postnorm.head(
-        g, config, inputs, x, electra.HEAD, words, hidden=sizes.hidden, size=width, activation="gelu", eps=sizes.eps
-    )
+    return Encoded(x, words, width, sizes)
 
 
 def _shape(config: Config, sizes: Sizes) -> _Shape:

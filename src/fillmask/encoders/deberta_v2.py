@@ -23,7 +23,7 @@ from fillmask.encoders import bert, bricks, postnorm
 from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import HeadNames, LayerNames, Sizes
+from fillmask.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
 from fillmask.errors import UnsupportedModelError
 
 LAYER = LayerNames(
@@ -38,6 +38,7 @@ LAYER = LayerNames(
 )
 # The head that DeBERTa was trained with, where the checkpoint has it; the other one is transformers' own.
 HEAD = HeadNames("lm_predictions.lm_head.dense", "lm_predictions.lm_head.LayerNorm", None, ("lm_predictions.lm_head.bias",))  # fmt: skip
+CLASSIFIER = ClassifierNames("pooler.dense", "classifier", "pooler_hidden_act", configured=True)
 _BASE = "deberta"
 
 
@@ -62,6 +63,20 @@ class _Distances:
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of DebertaV2ForMaskedLM."""
     inputs = bricks.inputs(g)
+    encoded = _encode(g, config, inputs)
+    legacy = config.flag("legacy", not g.has(f"{HEAD.dense}.weight"))
+    postnorm.head(g, config, inputs, encoded, bert.HEAD if legacy else HEAD, activation=encoded.sizes.activation)
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of DebertaV2ForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    encoded = _encode(g, config, inputs)
+    config.require("pooler_hidden_size", encoded.sizes.hidden)
+    postnorm.classifier(g, config, inputs, encoded, CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     sizes = Sizes.of(config, default_eps=1e-7)
     config.require("attention_head_size", sizes.head)
     width = config.integer("embedding_size", sizes.hidden)
@@ -92,12 +107,7 @@ def build(g: GraphBuilder, config: Config) -> None:
             at_slots = layers == 1
     if at_slots:
         x = bricks.at_slots(g, x, inputs)
-
-    legacy = config.flag("legacy", not g.has(f"{HEAD.dense}.weight"))
-    postnorm.head(
-        g, config, inputs, x, bert.HEAD if legacy else HEAD, words, hidden=sizes.hidden, size=width,
-        activation=sizes.activation, eps=sizes.eps,
-    )  # fmt: skip
+    return Encoded(x, words, width, sizes)
 
 
 def _kinds(config: Config) -> frozenset[str]:

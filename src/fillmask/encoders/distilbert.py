@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import HeadNames, LayerNames, Sizes
+from fillmask.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.q_lin",
@@ -23,12 +24,23 @@ HEAD = HeadNames(
     decoder="vocab_projector.weight",
     bias=("vocab_projector.bias",),
 )
+CLASSIFIER = ClassifierNames("pre_classifier", "classifier", "relu")
 _EPS = 1e-12  # not in the config
 
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of DistilBertForMaskedLM. Sinusoidal positions are a table in the checkpoint like learned ones."""
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation=config.text("activation", "gelu"))
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of DistilBertForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     config.divided("dim", "n_heads")
     activation = config.text("activation", "gelu")
     sizes = Sizes(
@@ -41,6 +53,4 @@ def build(g: GraphBuilder, config: Config) -> None:
     x = bricks.layer_norm(g, x, f"{base}.LayerNorm", sizes.hidden, _EPS)
     layers = [f"distilbert.transformer.layer.{n}" for n in range(config.integer("n_layers", 6))]
     x = postnorm.encode(g, inputs, x, layers, LAYER, sizes, postnorm.padding(g, inputs))
-    postnorm.head(
-        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=sizes.hidden, activation=activation, eps=_EPS
-    )
+    return Encoded(x, words, sizes.hidden, sizes)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fillmask.encoders import bricks, postnorm
+from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import BERT_LAYER, HeadNames, Sizes
+from fillmask.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, HeadNames, Sizes
 
 HEAD = HeadNames(
     dense="generator_predictions.dense",
@@ -13,18 +14,29 @@ HEAD = HeadNames(
     decoder="generator_lm_head.weight",
     bias=("generator_lm_head.bias",),
 )
+CLASSIFIER = ClassifierNames("classifier.dense", "classifier.out_proj", "gelu")
 
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of ElectraForMaskedLM."""
-    postnorm.refuse_decoders(config)
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation="gelu")
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of ElectraForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+    postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     width = config.integer("embedding_size", 128)
     x, words = embed(g, config, inputs, "electra", sizes, width)
     layers = [f"electra.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
-    postnorm.head(g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=width, activation="gelu", eps=sizes.eps)
+    return Encoded(x, words, width, sizes)
 
 
 def embed(

@@ -60,30 +60,59 @@ def _theta(config: Config, kind: str) -> float:
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of ModernBertForMaskedLM."""
     inputs = bricks.inputs(g)
+    x, words = _encode(g, config, inputs)
+    x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
+    x = _head(g, config, x)
+    vocab_size, size = config.integer("vocab_size", 50368), config.integer("hidden_size", 768)
+    decoder = words if config.flag("tie_word_embeddings", True) else g.weight("decoder.weight", vocab_size, size)
+    parts = [x, decoder] + ([g.weight("decoder.bias", vocab_size)] if config.flag("decoder_bias", True) else [])
+    bricks.log_probabilities(g, g.op("Gemm", *parts, transB=1), vocab_size)
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of ModernBertForSequenceClassification.
+
+    Where the config pools by the mean, the slots of a row are all its places in order, as many as the batch is long.
+    """
+    inputs = bricks.inputs(g)
+    x, _ = _encode(g, config, inputs)
+    config.require("classifier_pooling", "cls", "mean")
+    size = config.integer("hidden_size", 768)
+    if config.text("classifier_pooling", "cls") == "cls":
+        x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
+    else:
+        batched = g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0)
+        x = g.op("Reshape", _norm(g, config, x, "model.final_norm"), batched)
+        x = bricks.mean_over_tokens(g, x, inputs)
+    bricks.logits(g, bricks.linear(g, _head(g, config, x), "classifier", labels, size), labels)
+
+
+def _head(g: GraphBuilder, config: Config, x: str) -> str:
+    """What both heads make of states (N, hidden) before their last layer."""
+    size = config.integer("hidden_size", 768)
+    x = bricks.linear(g, x, "head.dense", size, size, bias=config.flag("classifier_bias", False))
+    return _norm(g, config, bricks.activation(g, x, config.text("classifier_activation", "gelu")), "head.norm")
+
+
+def _norm(g: GraphBuilder, config: Config, x: str, prefix: str) -> str:
+    size, eps = config.integer("hidden_size", 768), config.number("norm_eps", 1e-5)
+    return bricks.layer_norm(g, x, prefix, size, eps, bias=config.flag("norm_bias", False))
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> tuple[str, str]:
+    """States at the slots before the last norm, (B·S, hidden), and the word embeddings, (vocabulary, hidden)."""
     size = config.integer("hidden_size", 768)
     vocab_size = config.integer("vocab_size", 50368)
-    eps = config.number("norm_eps", 1e-5)
-    norm_bias = config.flag("norm_bias", False)
     head_size = config.raw("head_dim") or config.divided("hidden_size", "num_attention_heads")
     kinds = layer_types(config)
 
     words = g.weight("model.embeddings.tok_embeddings.weight", vocab_size, size)
     x = bricks.embed(g, words, inputs.ids, size)
-    x = bricks.layer_norm(g, x, "model.embeddings.norm", size, eps, bias=norm_bias)
+    x = _norm(g, config, x, "model.embeddings.norm")
     shared = {kind: _kind(g, config, inputs, kind, head_size) for kind in sorted(set(kinds))}
     for number, kind in enumerate(kinds):
         x = _layer(g, config, inputs, number, shared[kind], x, size, head_size, last=number == len(kinds) - 1)
-    if not kinds:
-        x = bricks.at_slots(g, x, inputs)
-
-    x = g.op("Gather", x, inputs.chosen)
-    x = bricks.layer_norm(g, x, "model.final_norm", size, eps, bias=norm_bias)
-    x = bricks.linear(g, x, "head.dense", size, size, bias=config.flag("classifier_bias", False))
-    x = bricks.activation(g, x, config.text("classifier_activation", "gelu"))
-    x = bricks.layer_norm(g, x, "head.norm", size, eps, bias=norm_bias)
-    decoder = words if config.flag("tie_word_embeddings", True) else g.weight("decoder.weight", vocab_size, size)
-    parts = [x, decoder] + ([g.weight("decoder.bias", vocab_size)] if config.flag("decoder_bias", True) else [])
-    bricks.log_probabilities(g, g.op("Gemm", *parts, transB=1), vocab_size)
+    return (x if kinds else bricks.at_slots(g, x, inputs)), words
 
 
 def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size: int) -> _Kind:

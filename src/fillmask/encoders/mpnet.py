@@ -11,7 +11,7 @@ from fillmask.encoders import bricks, postnorm
 from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import Biases, HeadNames, LayerNames, Sizes
+from fillmask.encoders.postnorm import Biases, Encoded, HeadNames, LayerNames, Sizes
 from fillmask.errors import UnsupportedModelError
 
 LAYER = LayerNames(
@@ -37,6 +37,16 @@ _BUCKETS, _FURTHEST = 32, 128
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of MPNetForMaskedLM."""
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation="gelu")
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of MPNetForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), postnorm.FIRST_TOKEN, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     sizes = Sizes.of(config)
     count = config.integer("max_position_embeddings", 512)
     places = (postnorm.positions_after_padding(g, inputs, _PAD), count)
@@ -46,9 +56,7 @@ def build(g: GraphBuilder, config: Config) -> None:
     x = bricks.layer_norm(g, x, f"{base}.LayerNorm", sizes.hidden, sizes.eps)
     layers = [f"mpnet.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, LAYER, sizes, _biases(g, config, inputs, sizes, count))
-    postnorm.head(
-        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=sizes.hidden, activation="gelu", eps=sizes.eps
-    )
+    return Encoded(x, words, sizes.hidden, sizes)
 
 
 def buckets(differences: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

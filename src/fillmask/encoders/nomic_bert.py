@@ -9,7 +9,7 @@ from fillmask.encoders import bert, bricks, postnorm, rotary
 from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import HeadNames, Sizes
+from fillmask.encoders.postnorm import ClassifierNames, Encoded, HeadNames, Sizes
 from fillmask.encoders.rotary import Angles
 from fillmask.errors import UnsupportedModelError
 
@@ -19,16 +19,27 @@ HEAD = HeadNames(
     decoder=bert.HEAD.decoder,
     bias=bert.HEAD.bias,
 )
+CLASSIFIER = ClassifierNames("nomic_bert.pooler.dense", "classifier", "tanh")
 
 
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of NomicBertForMaskedLM."""
+    inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation=config.text("hidden_act", "silu"))
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of NomicBertForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     if "n_embd" in config:
         raise UnsupportedModelError(
             "config.json is in the form of nomic_bert's own code (n_embd, n_head …), which is never run here; expected"
             " that of transformers (hidden_size, num_attention_heads …)"
         )
-    inputs = bricks.inputs(g)
     sizes = Sizes.of(config, default_activation="silu")
     head_size = config.integer("head_dim", sizes.head)
     words = g.weight("nomic_bert.embeddings.word_embeddings.weight", config.integer("vocab_size"), sizes.hidden)
@@ -44,10 +55,7 @@ def build(g: GraphBuilder, config: Config) -> None:
         x = _layer(g, inputs, x, f"nomic_bert.encoder.layers.{number}", sizes, head_size, angles, bias, last=last)
     if not layers:
         x = bricks.at_slots(g, x, inputs)
-    postnorm.head(
-        g, config, inputs, x, HEAD, words, hidden=sizes.hidden, size=sizes.hidden, activation=sizes.activation,
-        eps=sizes.eps,
-    )  # fmt: skip
+    return Encoded(x, words, sizes.hidden, sizes)
 
 
 def _theta(config: Config) -> float:

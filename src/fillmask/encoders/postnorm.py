@@ -1,4 +1,4 @@
-"""What BERT and most of its children share: embeddings, post-norm layers, and the head.
+"""What BERT and most of its children share: embeddings, post-norm layers, and the heads.
 
 A family is its tensors' names and the few places where its arithmetic
 differs. Shapes as in `bricks`.
@@ -66,6 +66,16 @@ class Sizes:
             config.text("hidden_act", default_activation),
             config.number("layer_norm_eps", default_eps),
         )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder hands to its head: states at the slots, (B·S, hidden), and the word embeddings, (vocabulary, width)."""
+
+    states: str
+    words: str
+    width: int
+    sizes: Sizes
 
 
 @dataclass(frozen=True)
@@ -178,25 +188,48 @@ class HeadNames:
 
 
 def head(
-    g: GraphBuilder, config: Config, inputs: Inputs, x: str, names: HeadNames, words: str, *, hidden: int, size: int,
-    activation: str, eps: float,
-) -> None:  # fmt: skip
-    """From states at the slots (B·S, hidden) to the graph's output.
-
-    Args:
-        words: the word embeddings (vocabulary, size), which are the decoder's matrix where they are tied.
-        size: what the dense layer makes of `hidden`.
-    """
+    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: HeadNames, *, activation: str
+) -> None:
+    """From states at the slots to the graph's output. The word embeddings are the decoder's matrix where they are tied."""
+    words, size, sizes = encoded.words, encoded.width, encoded.sizes
     vocab_size = config.integer("vocab_size")
     tied = names.decoder is None or config.flag("tie_word_embeddings", True)
-    x = g.op("Gather", x, inputs.chosen)
-    x = bricks.activation(g, bricks.linear(g, x, names.dense, size, hidden), activation)
-    x = bricks.layer_norm(g, x, names.norm, size, eps)
+    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = bricks.activation(g, bricks.linear(g, x, names.dense, size, sizes.hidden), activation)
+    x = bricks.layer_norm(g, x, names.norm, size, sizes.eps)
     decoder = words if tied or names.decoder is None else g.weight(names.decoder, vocab_size, size)
     candidates = names.bias if tied else names.bias[::-1]
     bias = next((name for name in candidates if g.has(name)), names.bias[0])
     logits = g.op("Gemm", x, decoder, g.weight(bias, vocab_size), transB=1)
     bricks.log_probabilities(g, logits, vocab_size)
+
+
+@dataclass(frozen=True)
+class ClassifierNames:
+    """A head that classifies by the first token: a dense layer as wide as the states, an activation, and the labels' layer.
+
+    `activation` is the function's name, or, with `configured`, the key under which the config names it.
+    """
+
+    dense: str
+    out: str
+    activation: str
+    configured: bool = False
+
+
+# BERT's own pooler, below the model's prefix; and the one that RoBERTa put beside the encoder.
+FIRST_TOKEN = ClassifierNames("classifier.dense", "classifier.out_proj", "tanh")
+
+
+def classifier(
+    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: ClassifierNames, labels: int
+) -> None:
+    """From states at the slots, each row's being its first token, to the logits of the labels."""
+    size = encoded.sizes.hidden
+    act = config.text(names.activation, "gelu") if names.configured else names.activation
+    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = bricks.activation(g, bricks.linear(g, x, names.dense, size, size), act)
+    bricks.logits(g, bricks.linear(g, x, names.out, labels, size), labels)
 
 
 def refuse_decoders(config: Config) -> None:

@@ -7,9 +7,10 @@ that are not padding, and a head that always uses gelu.
 from __future__ import annotations
 
 from fillmask.encoders import bert, bricks, postnorm
+from fillmask.encoders.bricks import Inputs
 from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
-from fillmask.encoders.postnorm import HeadNames
+from fillmask.encoders.postnorm import Encoded, HeadNames
 
 HEAD = HeadNames(
     dense="lm_head.dense",
@@ -22,5 +23,15 @@ HEAD = HeadNames(
 def build(g: GraphBuilder, config: Config) -> None:
     """The graph of RobertaForMaskedLM."""
     inputs = bricks.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation="gelu")
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of RobertaForSequenceClassification."""
+    inputs = bricks.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), postnorm.FIRST_TOKEN, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     positions = postnorm.positions_after_padding(g, inputs, config.integer("pad_token_id", 1))
-    bert.encode_and_predict(g, config, inputs, "roberta", HEAD, positions, head_act="gelu")
+    return bert.encode(g, config, inputs, "roberta", positions)

@@ -70,7 +70,7 @@ class Engine(Protocol):
     budget: Budget
 
     def run(self, batch: Batch) -> Floats:
-        """Log-probabilities at the places asked for, (masks, vocabulary), row by row."""
+        """Log-probabilities at the places asked for, (masks, vocabulary), row by row; or the logits of a classifier, (rows, labels)."""
         ...
 
 
@@ -81,6 +81,7 @@ def load(
     precision: str = "auto",
     threads: int | None = None,
     device: str | None = None,
+    labels: int | None = None,
 ) -> Engine:
     """The named engine, ready to run the checkpoint.
 
@@ -89,6 +90,7 @@ def load(
         precision: one of the engine's, or "auto".
         threads: threads for one batch; all cores by default.
         device: for torch, "cpu", "cuda" or "cuda:1"; a GPU where there is one by default.
+        labels: run the checkpoint's classifier, which has so many labels, in place of the masked language model.
 
     Raises:
         InputError: no such engine, precision or device.
@@ -107,7 +109,7 @@ def load(
     if device not in (None, "cpu") and engine != "torch":
         raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
     try:
-        return _load(checkpoint, engine, precision, threads, device)
+        return _load(checkpoint, engine, precision, threads, device, labels)
     except MissingExtraError as missing:
         if asked != "auto" or encoders.has_graph(checkpoint.config):
             raise
@@ -115,21 +117,26 @@ def load(
         raise MissingExtraError(what, "torch") from missing
 
 
-def _load(checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None) -> Engine:
+def _load(
+    checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None, labels: int | None
+) -> Engine:
+    if labels is not None and precision == "auto":
+        precision = "float32"  # what is measured for "auto" is measured on masks
     precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
     match engine:
         case "openvino":
             from fillmask.engines.openvino import OpenVino
 
-            return OpenVino(checkpoint, precision=precision, threads=threads)
+            return OpenVino(checkpoint, precision=precision, threads=threads, labels=labels)
         case "torch":
-            from fillmask.engines.torch import Torch
+            from fillmask.engines.torch import Torch, TorchClassifier
 
-            return Torch(checkpoint, precision=precision, threads=threads, device=device)
+            kind = Torch if labels is None else TorchClassifier
+            return kind(checkpoint, precision=precision, threads=threads, device=device)
         case _:
             from fillmask.engines.onnxruntime import OnnxRuntime
 
-            return OnnxRuntime(checkpoint, precision=precision, threads=threads)
+            return OnnxRuntime(checkpoint, precision=precision, threads=threads, labels=labels)
 
 
 def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:

@@ -42,13 +42,18 @@ def graph_key(checkpoint: Checkpoint, form: str = "") -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def cached_graph(checkpoint: Checkpoint, rewrite: Callable[[Graph], Graph] | None = None) -> Graph:
-    """The checkpoint's graph, perhaps rewritten, from the cache or built (and then kept)."""
-    form = rewrite.__name__ if rewrite else ""
+def cached_graph(
+    checkpoint: Checkpoint, rewrite: Callable[[Graph], Graph] | None = None, *, labels: int | None = None
+) -> Graph:
+    """The checkpoint's graph, perhaps rewritten, from the cache or built (and then kept); with `labels`, its classifier's."""
+    form = (rewrite.__name__ if rewrite else "") + ("" if labels is None else f"/classifier of {labels}")
     path = cache_folder() / "graphs" / f"{graph_key(checkpoint, form)}.graph"
     graph = _read(path)
     if graph is None:
-        graph = encoders.build(checkpoint.config, checkpoint.weights)
+        if labels is None:
+            graph = encoders.build(checkpoint.config, checkpoint.weights)
+        else:
+            graph = encoders.build_classifier(checkpoint.config, checkpoint.weights, labels)
         if rewrite:
             graph = rewrite(graph)
         _write(path, graph)
@@ -87,6 +92,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
+        Path(part).chmod(0o644)  # a temporary file is its owner's alone
         os.replace(part, path)
     except OSError:
         os.unlink(part)

@@ -20,9 +20,16 @@ class OnnxRuntime:
     name = "onnxruntime"
     budget = ON_A_CPU
 
-    def __init__(self, checkpoint: Checkpoint, *, precision: str = "float32", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        precision: str = "float32",
+        threads: int | None = None,
+        labels: int | None = None,
+    ) -> None:
         self.precision = precision
-        graph = cached_graph(checkpoint, int8.integer_products if precision == "int8" else None)
+        graph = cached_graph(checkpoint, int8.integer_products if precision == "int8" else None, labels=labels)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # Not in the arena, which would keep the room that each matrix took before it was repacked.
@@ -42,8 +49,8 @@ class OnnxRuntime:
         self._inputs = {i.name for i in self._session.get_inputs()}
 
     def run(self, batch: Batch) -> Floats:
-        """Log-probabilities at the places asked for, (masks, vocabulary)."""
+        """Log-probabilities at the places asked for, (masks, vocabulary); or a classifier's logits, (rows, labels)."""
         feeds = {name: value for name, value in vars(batch).items() if name in self._inputs}
-        (found,) = self._session.run(["log_probabilities"], feeds)
+        (found,) = self._session.run(None, feeds)
         result: Floats = found
         return result

@@ -48,7 +48,14 @@ class OpenVino:
     name = "openvino"
     budget = ON_A_CPU
 
-    def __init__(self, checkpoint: Checkpoint, *, precision: str = "float32", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        precision: str = "float32",
+        threads: int | None = None,
+        labels: int | None = None,
+    ) -> None:
         if precision == "bfloat16" and not has_bfloat16():
             raise InputError("this processor has no bfloat16 arithmetic; use precision='float32' or 'int8'")
         self.precision = precision
@@ -59,9 +66,9 @@ class OpenVino:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        graph = cached_graph(checkpoint, int8.integer_weights if precision == "int8" else None)
+        graph = cached_graph(checkpoint, int8.integer_weights if precision == "int8" else None, labels=labels)
         self._head: Head | None = None
-        if precision == "bfloat16":
+        if precision == "bfloat16" and labels is None:
             graph, matrix, bias = with_hidden(graph)
             weights = checkpoint.weights
             self._head = Head(weights.floats(matrix), None if bias is None else weights.floats(bias))
@@ -76,7 +83,7 @@ class OpenVino:
         self._requests = threading.local()
 
     def run(self, batch: Batch) -> Floats:
-        """Log-probabilities at the places asked for, (masks, vocabulary)."""
+        """Log-probabilities at the places asked for, (masks, vocabulary); or a classifier's logits, (rows, labels)."""
         feeds = {name: value for name, value in vars(batch).items() if name in self._inputs}
         if hasattr(self._requests, "own"):
             found = self._requests.own.infer(feeds, share_inputs=True)
@@ -85,7 +92,7 @@ class OpenVino:
             # The plugin repacks the matrices when they are first multiplied with.
             with self._weights.passing_through():
                 found = self._requests.own.infer(feeds, share_inputs=True)
-        result: Floats = np.array(found["log_probabilities"], np.float32)  # the request's buffer is used again
+        result: Floats = np.array(found[0], np.float32)  # the request's buffer is used again
         if self._head is not None:
             self._head.rescore(result, found["hidden"])
         return result

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from fillmask.engines import ON_A_CPU, ON_A_GPU, Batch
 from fillmask.engines.rescoring import Head
-from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
+from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError, UnsupportedModelError
 
 try:
     import torch
-    from transformers import AutoModelForMaskedLM
+    from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
     from transformers.utils.logging import disable_progress_bar
 except ImportError as missing:
     raise MissingExtraError("the torch engine", "torch") from missing
@@ -48,15 +48,7 @@ class Torch:
         self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
         if threads is not None:
             torch.set_num_threads(threads)
-        disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr
-        try:
-            model = AutoModelForMaskedLM.from_pretrained(
-                checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision]
-            )
-        except (ValueError, KeyError) as error:
-            raise UnsupportedModelError(
-                f"transformers has no masked language model for {checkpoint.name}: {error}"
-            ) from error
+        model, _ = _load(AutoModelForMaskedLM, checkpoint, precision, "masked language model")
         self._model = model.to(self.device).train(False)
         decoder = self._model.get_output_embeddings()
         if decoder is None:
@@ -115,6 +107,65 @@ class Torch:
         if self._head is not None and len(hidden) == len(result):
             self._head.rescore(result, hidden.float().cpu().numpy())
         return result
+
+
+class TorchClassifier:
+    """A transformers model that classifies texts."""
+
+    name = "torch"
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, precision: str, threads: int | None = None, device: str | None = None
+    ) -> None:
+        self.device = find_device(device)
+        self.precision = precision
+        self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
+        if threads is not None:
+            torch.set_num_threads(threads)
+        model, missing = _load(AutoModelForSequenceClassification, checkpoint, precision, "classifier")
+        if missing:  # transformers draws them at random, with a warning
+            raise CorruptCheckpointError(
+                f"the weights of {checkpoint.name} do not fit the config: tensor {min(missing)} is missing"
+            )
+        self._model = model.to(self.device).train(False)
+        self._takes_types = "token_type_ids" in model.forward.__code__.co_varnames
+        self._padding_leaks = checkpoint.config.family in _PADDING_LEAKS
+
+    def run(self, batch: Batch) -> Floats:
+        """The logits of each row, (rows, labels)."""
+        if not self._padding_leaks:
+            return self._run(batch)
+        parts = [(chosen, self._run(part)) for chosen, part in split_by_length(batch)]
+        result = np.empty((len(batch.input_ids), parts[0][1].shape[1]), np.float32)
+        for chosen, found in parts:  # one place is asked for in each row
+            result[chosen] = found
+        return result
+
+    @torch.inference_mode()
+    def _run(self, batch: Batch) -> Floats:
+        feeds: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        if self._takes_types and batch.token_type_ids.any():
+            feeds["token_type_ids"] = batch.token_type_ids
+        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
+        found: Floats = self._model(**tensors).logits.float().cpu().numpy()
+        return found
+
+
+def _load(kind: Any, checkpoint: Checkpoint, precision: str, what: str) -> tuple[Any, set[str]]:
+    """The checkpoint's model of a kind, and the tensors that it lacks.
+
+    Raises:
+        UnsupportedModelError: transformers has no class for it.
+    """
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr
+    try:
+        model, found = kind.from_pretrained(
+            checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision],
+            output_loading_info=True,
+        )  # fmt: skip
+    except (ValueError, KeyError) as error:
+        raise UnsupportedModelError(f"transformers has no {what} for {checkpoint.name}: {error}") from error
+    return model, set(found["missing_keys"])
 
 
 def split_by_length(batch: Batch) -> list[tuple[npt.NDArray[np.int64], Batch]]:

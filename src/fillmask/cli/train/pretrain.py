@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fillmask.cli.train.on_ray import on_ray, ray_options
 from fillmask.cli.train.options import (
     Screen,
     exit_code,
@@ -158,13 +159,15 @@ _SIZES = ("tiny", "small", "medium", "base")
 @click.option("--model-json", hidden=True)
 @click.option("--stages-json", hidden=True)
 @machine_options
+@ray_options
 def command(
     files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, validation: tuple[str, ...],
     held_out: float | None, cache: Path | None, config: Path | None, tokens: float | None, length: int, last_length: int | None,
     mask_rate: str, mask_schedule: str, mask_unit: str, corruption: str, static_masks: int, objective: str,
     phrase_share: float, batch_tokens: int, optimizer: str, lr: float, muon_lr: float, warmup_steps: int, schedule: str,
     decay: float, dropout: float, model_json: str | None, stages_json: str | None, device: str | None, compile: bool | None,
-    attention: str | None, micro_tokens: int | None, precision: str, shards: bool, threads: int | None, **settings: Any,
+    attention: str | None, micro_tokens: int | None, precision: str, shards: bool, threads: int | None, ray: str | None, workers: int | None,
+    **settings: Any,
 ) -> int:  # fmt: skip
     """Train a masked language model from FILES into FOLDER.
 
@@ -178,7 +181,12 @@ def command(
       fillmask train pretrain my.txt -o my-model --tokens 5e6
       fillmask train pretrain "texts/*.jsonl.zst" -o my-model --family bert --size tiny --objective nsp
       torchrun --nproc-per-node 2 -m fillmask.cli train pretrain my.txt -o my-model
+      fillmask train pretrain my.txt -o my-model --ray auto --workers 4 --threads 8
     """
+    if ray is not None:
+        return on_ray(ray, workers, threads, device, folder)
+    if workers is not None:
+        raise usage("--workers goes with --ray")
     from fillmask.training.masking import Masking
     from fillmask.training.recipe import Recipe, Stage, stages
     from fillmask.training.session import Text

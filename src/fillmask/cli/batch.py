@@ -1,0 +1,205 @@
+"""`fillmask batch`: files of any size through a task, resumable."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fillmask.cli import complain
+from fillmask.cli.options import model_options
+
+if TYPE_CHECKING:
+    from fillmask.scale.job import Job, Summary
+
+_TASKS = ("fill", "restore", "score", "classify")
+
+
+@click.command("batch")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(_TASKS), default="fill", show_default=True, help="What to do with each text.")
+@click.option("--text-column", default="text", show_default=True, metavar="NAME", help="Where the texts are.")
+@click.option("--id-column", metavar="NAME", help="Where the ids are that rejects are named by.")
+@click.option("--columns", metavar="NAME,...", help="Columns to carry through to the output.  [default: all]")
+@click.option(
+    "--input-format",
+    type=click.Choice(["text", "csv", "tsv", "jsonl", "parquet"]),
+    help="Format of the inputs.  [default: by suffix; text for stdin]",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["parquet", "jsonl"]),
+    help="Format of the output.  [default: parquet where pyarrow is installed, else jsonl]",
+)
+@click.option(
+    "--shard-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore 500]",
+)
+@click.option("--restart", is_flag=True, help="Throw away what an earlier run left in OUTPUT.")
+@click.option(
+    "--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask; classify: labels.  [default: 5; 1]"
+)
+@click.option("--targets", "-t", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
+@click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
+@click.option("--method", type=click.Choice(["word-l2r", "original", "whole-word"]), help="score: what is hidden.")
+@click.option("--words", is_flag=True, help="score: also write every word with its score.")
+@click.option("--notation", help="restore: how damage is written.  [default: auto]")
+@click.option("--strategy", help="restore: how holes are decoded.  [default: joint]")
+@click.option("--readings", type=click.IntRange(min=1), help="restore: readings a hole.  [default: 10]")
+@click.option("--truncate", is_flag=True, help="classify: cut off what is longer than the model.")
+@click.option(
+    "--long-text",
+    type=click.Choice(["error", "window"]),
+    help="fill, score: for a text longer than the model, reject it or read a window.  [default: error]",
+)
+@model_options
+@click.option("--dry-run", is_flag=True, help="Estimate time and cost from a sample; write nothing.")
+@click.option("--price-per-hour", type=click.FloatRange(min=0), metavar="PRICE", help="What this machine costs.")
+@click.option("--ray", metavar="ADDRESS", help="Run on a Ray cluster: its address, auto, or local.")
+@click.option("--workers", metavar="N|MIN:MAX", help="With --ray: workers, of one core each.  [default: 1: all cores]")
+@click.option("--quiet", "-q", is_flag=True, help="No bar and no summary.")
+@click.option("--json", "as_json", is_flag=True, help="The summary, or the estimate, as one JSON object on stdout.")
+def command(
+    inputs: tuple[str, ...],
+    output: Path,
+    input_format: str | None,
+    restart: bool,
+    dry_run: bool,
+    price_per_hour: float | None,
+    ray: str | None,
+    workers: str | None,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Put every row of INPUT through a task, into a folder OUTPUT of Parquet or JSON-lines files.
+
+    INPUT is text (one text a line), CSV, TSV, JSON lines or Parquet, plain or
+    compressed (.gz .xz .bz2 .zst); several files, globs in quotes, or - for
+    stdin. Columns beside the text are carried through.
+
+    \b
+      fillmask batch phrases.txt filled/
+      fillmask batch 'in/*.parquet' out/ --text-column sentence --id-column key
+      fillmask batch reviews.csv.gz scores/ --task score --format jsonl
+
+    The job may be killed at any moment: the same command goes on where it was,
+    and the output is the same to the byte. Rows that cannot be answered are
+    listed in OUTPUT/_rejects-*.jsonl with the reason, and the exit code is then 3.
+    """
+    from fillmask.scale.inputs import find
+
+    job = _job(find(inputs, input_format), output, **options)
+    if dry_run:
+        return _estimate(job, price_per_hour, as_json=as_json)
+    # A machine that is taken away says so by SIGTERM: what is committed stays, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        summary = _run(job, restart=restart, ray=ray, workers=workers, quiet=quiet)
+    except KeyboardInterrupt:
+        complain(f"interrupted; what is in {output} is whole, and the same command goes on from there")
+        raise
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(summary)))
+    elif not quiet:
+        _tell(summary, output)
+    if summary.rejected:
+        complain(
+            f"{summary.rejected:,} rows were rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
+        )
+        return 3
+    return 0
+
+
+def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> Job:  # fmt: skip
+    from importlib.util import find_spec
+
+    from fillmask.scale import tasks
+    from fillmask.scale.job import Job
+    from fillmask.scale.tasks import ModelOptions, TaskOptions
+
+    model = ModelOptions(**{name: options.pop(name) for name in ("model", "engine", "precision", "threads", "device")})
+    words = [word for group in options.pop("targets") for word in group.split(",") if word]
+    chosen = {name: value for name, value in options.items() if value not in (None, False)}
+    if words:
+        chosen["targets"] = words
+    known = tasks.parameters(TaskOptions(task))
+    for name in chosen:
+        if name not in known:
+            raise click.UsageError(f"--{name.replace('_', '-')} is no option of --task {task}")
+    if format is None:
+        format = "parquet" if find_spec("pyarrow") else "jsonl"
+    return Job(
+        inputs,
+        output,
+        TaskOptions(task, chosen, model),
+        format,
+        shard_rows,
+        text_column,
+        id_column,
+        None if columns is None else tuple(name for name in columns.split(",") if name),
+    )
+
+
+def _run(job: Job, *, restart: bool, ray: str | None, workers: str | None, quiet: bool) -> Summary:
+    if ray is None and workers is not None:
+        raise click.UsageError("--workers goes with --ray; threads of this machine are --threads")
+    bar = None
+    if not quiet and sys.stderr.isatty():
+        from fillmask.cli.progress import Bar
+
+        bar = Bar()
+    try:
+        if ray is None:
+            from fillmask.scale.local import run
+
+            return run(job, restart=restart, on_progress=bar)
+        from fillmask.scale.cluster import run_on_ray
+
+        return run_on_ray(job, ray, workers=_range(workers), restart=restart, on_progress=bar)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _range(workers: str | None) -> tuple[int, int | None]:
+    if workers is None:
+        return 1, None
+    least, _, most = workers.partition(":")
+    try:
+        found = int(least), int(most or least)
+    except ValueError:
+        found = (0, 0)
+    if not 1 <= found[0] <= found[1]:
+        raise click.UsageError(f"--workers is {workers!r}; expected a number, or MIN:MAX")
+    return found
+
+
+def _tell(summary: Summary, output: Path) -> None:
+    from fillmask.scale.estimate import duration
+
+    rate = summary.computed / summary.seconds if summary.seconds else 0
+    click.echo(
+        f"{summary.computed:,} rows in {duration(summary.seconds)} ({rate:,.0f} rows/s, {summary.masks:,} masks);"
+        f" {summary.rows:,} in {summary.shards:,} files in {output}",
+        err=True,
+    )
+
+
+def _estimate(job: Job, price: float | None, *, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from fillmask.scale.estimate import estimate
+
+    found = estimate(job, price_per_hour=price)
+    click.echo(json.dumps(asdict(found)) if as_json else found.in_words())
+    return 0

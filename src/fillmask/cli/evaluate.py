@@ -1,0 +1,210 @@
+"""`fillmask evaluate`: how good a model is, in numbers that can be compared."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fillmask.cli.options import model_options
+
+if TYPE_CHECKING:
+    from fillmask.masked_lm import MaskedLM
+
+TASKS = ("masked", "pseudo-perplexity", "blimp", "restoration")
+_Progress = Callable[[int, int], None]
+
+
+@click.command("evaluate")
+@click.argument("file", required=False, type=click.Path(exists=True, allow_dash=True, path_type=Path), metavar="[FILE]")
+@click.option("--task", type=click.Choice(TASKS), default="masked", show_default=True, help="What to measure.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="masked, pseudo-perplexity: take N windows or sentences, drawn evenly.  [default: all]")  # fmt: skip
+@click.option("--rate", type=float, default=0.15, show_default=True, help="masked: share of tokens to hide.")
+@click.option("--length", type=int, default=128, show_default=True, help="masked: tokens a window.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="blimp: the first N pairs of each paradigm.  [default: all]")  # fmt: skip
+@click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
+@click.option("--strategy", "strategies", multiple=True, type=click.Choice(["joint", "independent", "left-to-right", "gibbs"]), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
+@click.option("--holes", type=click.IntRange(min=1), default=200, show_default=True, help="restoration: about so many holes of each kind.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the JSON object to FILE.")  # fmt: skip
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the result: .png, .svg or .pdf (needs the extra plots).")  # fmt: skip
+def command(
+    file: Path | None, task: str, rows: int | None, rate: float, length: int, limit: int | None, methods: tuple[str, ...],
+    strategies: tuple[str, ...], holes: int, seed: int, model: str | None, as_json: bool, output: Path | None,
+    plot: Path | None, **engine: Any,
+) -> int:  # fmt: skip
+    """Measure a model on FILE.
+
+    \b
+    masked             hide tokens of a text: how often is the true one the
+                       likeliest, or among the five likeliest?
+    pseudo-perplexity  hide each token of each sentence in turn: how
+                       surprising is the text?
+    blimp              minimal pairs of BLiMP, from its JSON Lines (.xz, .gz,
+                       .bz2 or plain) or the folder of them: how often is the
+                       grammatical sentence the likelier? A tie is wrong.
+    restoration        make holes in a text: how well are they restored?
+
+    A text has a blank line between documents; - is stdin, and without FILE a
+    few paragraphs of English are taken. For BLiMP, FILE is needed.
+
+    \b
+      fillmask evaluate held_out.txt --plot ranks.png
+      fillmask evaluate blimp.jsonl.xz --task blimp -o blimp.json --plot blimp.png
+    """
+    from fillmask.masked_lm import MaskedLM
+
+    if plot is not None:  # before the work rather than after it
+        importlib.import_module("fillmask.plots").check_name(plot)
+    for path in (output, plot):
+        if path is not None:
+            _check_writable(path)
+    if task == "blimp" and (file is None or str(file) == "-"):
+        raise click.UsageError("--task blimp needs the FILE of BLiMP's pairs: https://github.com/alexwarstadt/blimp")
+    opened = MaskedLM(model, **engine)
+    with _progress(task, as_json) as on_progress:
+        result: Any
+        match task:
+            case "masked":
+                from fillmask.evaluate import masked_accuracy
+
+                result = masked_accuracy(opened, _documents(file), rate=rate, length=length, max_rows=rows, seed=seed)
+            case "pseudo-perplexity":
+                from fillmask.evaluate import pseudo_perplexity
+
+                result = pseudo_perplexity(opened, _sentences(file), max_sentences=rows, seed=seed)
+            case "blimp":
+                from fillmask.blimp import METHODS, blimp, read_pairs
+
+                assert file is not None
+                pairs = read_pairs(file)
+                result = blimp(opened, pairs, methods=methods or METHODS, limit=limit, on_progress=on_progress)
+            case _:
+                restoration = importlib.import_module("fillmask.restore.evaluation")
+                result = restoration.evaluate(
+                    opened, list(_documents(file)), strategies=strategies or ("joint",), holes=holes, seed=seed,
+                    on_progress=on_progress,
+                )  # fmt: skip
+    found = _facts(opened, file, task) | _values(result, task)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        _show(result, task)
+    if output is not None:
+        from fillmask.engines.graphs import write_atomically
+
+        write_atomically(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+    if plot is not None:
+        _plot(result, task, opened.checkpoint.name, plot)
+    return 0
+
+
+def _check_writable(path: Path) -> None:
+    """Fail now rather than after minutes of work; nothing is left behind.
+
+    Raises:
+        OSError: no file can be written there.
+    """
+    import tempfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def _documents(file: Path | None) -> Iterator[str]:
+    from fillmask.agreement import sample_documents
+    from fillmask.training.corpus import read_documents
+
+    if file is None:
+        return iter(sample_documents())
+    if str(file) == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        return (document for document in text.split("\n\n") if document.strip())
+    return read_documents(file)
+
+
+def _sentences(file: Path | None) -> Iterator[str]:
+    from fillmask.training.corpus import split_sentences
+
+    return (s for document in _documents(file) for paragraph in document.split("\n") for s in split_sentences(paragraph))  # fmt: skip
+
+
+@contextmanager
+def _progress(task: str, quiet: bool) -> Iterator[_Progress | None]:
+    """A bar on stderr for the tasks that say how far they are; none where nobody looks."""
+    if quiet or task not in ("blimp", "restoration") or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        BarColumn(40), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        whole = bar.add_task(task)
+        yield lambda done, total: bar.update(whole, completed=done, total=total)
+
+
+def _facts(model: MaskedLM, file: Path | None, task: str) -> dict[str, Any]:
+    """What was measured on what, for the JSON."""
+    engine = model.engine
+    return {
+        "task": task,
+        "model": model.checkpoint.name,
+        "revision": model.checkpoint.revision,
+        "engine": engine.name,
+        "precision": engine.precision,
+        "data": "sample" if file is None else file.name,
+    }
+
+
+def _values(result: Any, task: str) -> dict[str, Any]:
+    if task == "restoration":
+        return {"strategies": result.to_dict()}
+    if task == "blimp":
+        found: dict[str, Any] = result.to_dict()
+        return found
+    from dataclasses import asdict
+
+    return asdict(result) | {"loss": result.loss, "perplexity": result.perplexity}
+
+
+def _show(result: Any, task: str) -> None:
+    from fillmask.cli import drawing
+
+    match task:
+        case "blimp":
+            drawing.draw_blimp(result)
+        case "masked":
+            drawing.draw_shares({"top 1": result.top1, "top 5": result.top5}, f"{result.masks:,} masks · loss {result.loss:.4f} nats · perplexity {result.perplexity:,.2f}")  # fmt: skip
+        case "pseudo-perplexity":
+            click.echo(f"  pseudo-perplexity {result.perplexity:,.2f} · loss {result.loss:.4f} nats · {result.tokens:,} tokens")  # fmt: skip
+        case _:
+            from rich.console import Console
+
+            Console().print(result.table())
+
+
+def _plot(result: Any, task: str, model: str, path: Path) -> None:
+    from fillmask import plots
+
+    title = f"{model} · "
+    match task:
+        case "blimp":
+            figure = plots.blimp(result, title + f"BLiMP, {result.pairs:,} pairs")
+        case "masked":
+            figure = plots.masked_accuracy(result, title + "hidden tokens")
+        case "pseudo-perplexity":
+            figure = plots.pseudo_perplexity(result, title + "each token in turn")
+        case _:
+            figure = plots.restoration(result.to_dict(), title + "restoration of hidden text")
+    plots.save(figure, path)

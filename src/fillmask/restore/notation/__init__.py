@@ -1,0 +1,53 @@
+"""Reading damaged documents: plain text with holes, the Leiden conventions, EpiDoc TEI.
+
+Each notation has one file, and all make the same `Document`.
+"""
+
+from __future__ import annotations
+
+from fillmask.errors import InputError, NotationError
+from fillmask.restore.notation.document import Document, Place, Stretch
+from fillmask.restore.notation.leiden import looks_leiden, parse_leiden
+from fillmask.restore.notation.plain import parse_plain
+
+__all__ = ["NOTATIONS", "Document", "Place", "Stretch", "detect", "parse"]
+
+NOTATIONS = ("auto", "plain", "leiden", "tei")
+
+
+def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -> Document:
+    """Read a damaged document.
+
+    Args:
+        source: the document.
+        notation: "plain", "leiden", "tei", or "auto": the one that `detect` finds.
+        keep_ellipses: whether "..." and "…" without brackets are punctuation, not damage.
+
+    Raises:
+        NotationError: not well-formed in its notation; it names line and column.
+        InputError: no such notation.
+    """
+    if notation not in NOTATIONS:
+        raise InputError(f"there is no notation {notation!r}; expected one of {', '.join(NOTATIONS)}")
+    found = detect(source) if notation == "auto" else notation
+    if found == "plain":
+        return parse_plain(source, keep_ellipses=keep_ellipses)
+    if found == "tei":
+        from fillmask.restore.notation.tei import parse_tei
+
+        return parse_tei(source, keep_ellipses=keep_ellipses)
+    try:
+        return parse_leiden(source, keep_ellipses=keep_ellipses)
+    except NotationError as error:
+        if notation == "auto":
+            error.args = (f"{error} (the document looks like Leiden notation; to read it otherwise, say plain)",)
+        raise
+
+
+def detect(source: str) -> str:
+    """The notation of a document: "tei" where it is XML, "leiden" where it has a sign that plain text has not."""
+    from fillmask.restore.notation.tei import looks_tei
+
+    if looks_tei(source):
+        return "tei"
+    return "leiden" if looks_leiden(source) else "plain"

@@ -1,0 +1,230 @@
+"""Words and holes from pieces: what touches a lost letter is part of the hole; lines and hyphens are read over.
+
+Knows no notation. One pass over the pieces, with nothing in hand but a word
+and the blanks after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TypeVar
+
+from fillmask.restore.damage import Damaged, Element, Hole, Known
+from fillmask.restore.notation.document import Break, Document, Gone, Piece, Said, Stretch, Unclear
+
+# Marks over and under letters, which \w leaves out.
+_MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u064b-\u065f\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0"
+_Part = TypeVar("_Part")
+
+_APOSTROPHES = "'’"
+_SOFT = "\u00ad¬"  # hyphens that are hyphenation and nothing else
+_STRENGTH = {"joined": 0, "word": 1, "space": 2, "line": 3, "paragraph": 4}
+_TOKEN = re.compile(
+    rf"(?P<space>\s+)|(?P<word>[\w{_MARKS}]+(?:[{_APOSTROPHES}][\w{_MARKS}]+)*)|(?P<apostrophe>[{_APOSTROPHES}])"
+    rf"|(?P<hyphen>[-‐{_SOFT}])|(?P<other>[^\s\w{_APOSTROPHES}\-‐{_SOFT}{_MARKS}]+)"
+)
+
+
+def assemble(notation: str, source: str, pieces: Iterable[Piece], *, lines: bool) -> Document:
+    """The document that the pieces add up to.
+
+    Args:
+        lines: whether a newline in the text ends a line (plain, Leiden); in XML only elements do.
+    """
+    kept = tuple(pieces)
+    assembly = _Assembly(lines)
+    for piece in kept:
+        assembly.read(piece)
+    assembly.finish()
+    damaged = Damaged(tuple(assembly.parts))
+    return Document(
+        source, notation, kept, damaged, tuple(assembly.layout), tuple(assembly.stretches), tuple(assembly.joins)
+    )
+
+
+class _Assembly:
+    def __init__(self, lines: bool) -> None:
+        self.lines = lines
+        self.parts: list[str | Hole] = []
+        self.layout: list[str | int] = []
+        self.stretches: list[tuple[Stretch, ...]] = []
+        self.joins: list[tuple[int, int]] = []
+        # The word in hand: what its parts say and where (start, end), and how it looks should it turn out whole.
+        self.word: list[tuple[Known | Gone, int, int]] = []
+        self.looks: list[str] = []
+        # What came after it and may yet join it to the next: (kind, characters, offset).
+        self.pending: list[tuple[str, str, int]] = []
+        # Blanks not yet written, since they differ at the ends: (kind, characters).
+        self.blanks: list[tuple[str, str]] = []
+        self.owed = False  # a line ended within the last hole: the next blank is a line end
+
+    def read(self, piece: Piece) -> None:
+        match piece.says:
+            case Said(text) | Unclear(text):
+                # An entity, or letters whose mark was taken off, are one place: source and text do not run in step.
+                whole = text != piece.source
+                for token in _TOKEN.finditer(text):
+                    start = piece.start if whole else piece.start + token.start()
+                    end = piece.end if whole else piece.start + token.end()
+                    self._token(token.lastgroup or "other", token.group(), start, end, isinstance(piece.says, Said))
+            case Gone():
+                self._letters(piece.says, "", piece.start, piece.end)
+            case Break(kind, joined):
+                self.pending.append(("joined" if joined else kind, "" if kind == "word" else "\n", piece.start))
+
+    def finish(self) -> None:
+        self._flush()
+        if self.lines and self.layout:
+            self.layout.append("".join(raw for _, raw in self.blanks))
+        self.parts, self.layout = _merged(self.parts), _merged(self.layout)
+
+    def _token(self, kind: str, text: str, start: int, end: int, certain: bool) -> None:
+        if kind == "word":
+            self._letters(Known(text, certain), start=start, end=end, looks=text)
+        elif kind == "space":
+            self.pending.append((kind_of_blank(text) if self.lines else "space", text, start))
+        elif kind in ("apostrophe", "hyphen") and self.word and not self.pending:
+            self.pending.append((kind, text, start))
+        else:
+            self._flush()
+            self._write(text, text)
+
+    def _letters(self, said: Known | Gone, looks: str, start: int, end: int) -> None:
+        if self.pending:
+            if self.word and self._joins(said):
+                if self.pending[0][0] == "apostrophe":
+                    _, text, offset = self.pending[0]
+                    self.word.append((Known(text), offset, offset + 1))
+                crossed = {kind for kind, _, _ in self.pending}
+                hyphen = (
+                    "-" if "joined" in crossed and "hyphen" not in crossed else ""
+                )  # shown where the source shows none
+                if self.pending[0][0] != "apostrophe":
+                    _, last, offset = self.pending[-1]
+                    self.joins.append((self.pending[0][2], offset + len(last)))
+                self.looks += [hyphen + raw if kind == "joined" else raw for kind, raw, _ in self.pending]
+                self.pending.clear()
+            else:
+                kinds = [kind for kind, _, _ in self.pending]
+                if self.word and kinds[0] == "hyphen" and "line" in kinds and "paragraph" not in kinds:
+                    # A hyphen of the word's own at the end of a line: no space after it.
+                    self.pending = [(k if k == "hyphen" else "joined", text, at) for k, text, at in self.pending]
+                self._flush()
+        self.word.append((said, start, end))
+        self.looks.append(looks)
+
+    def _joins(self, said: Known | Gone) -> bool:
+        """Whether what comes next goes on with the word in hand, over what is pending."""
+        kinds = [kind for kind, _, _ in self.pending]
+        if kinds == ["apostrophe"]:
+            return True
+        if "paragraph" in kinds or "word" in kinds:
+            return False
+        if "joined" in kinds:
+            return all(kind != "apostrophe" for kind in kinds)
+        if kinds[0] != "hyphen" or "hyphen" in kinds[1:] or "apostrophe" in kinds:
+            return False
+        hyphen = self.pending[0][1]
+        if "line" not in kinds:  # a soft hyphen within a line is not to be seen at all
+            return hyphen == "\u00ad" and len(kinds) == 1
+        # "Anglo-\nSaxon" has a hyphen of its own; "ba-\nkery" has not.
+        return hyphen in _SOFT or isinstance(said, Gone) or said.text[0].islower()
+
+    def _flush(self) -> None:
+        """End the word in hand, and write it and what is pending."""
+        if self.word:
+            if all(isinstance(said, Known) and said.certain for said, _, _ in self.word):
+                text = "".join(said.text for said, _, _ in self.word if isinstance(said, Known))
+                self._write(text, "".join(self.looks))
+            else:
+                self._hole()
+            self.word.clear()
+            self.looks.clear()
+        for kind, text, _ in self.pending:
+            if kind in ("apostrophe", "hyphen"):
+                self._write(text, text)
+            else:
+                self.blanks.append((kind, text))
+        self.pending.clear()
+
+    def _hole(self) -> None:
+        attached = any(
+            isinstance(one, Gone) != isinstance(other, Gone)
+            and all(isinstance(said, Gone) or said.text[0] not in _APOSTROPHES for said in (one, other))
+            for (one, _, _), (other, _, _) in pairwise(self.word)
+        )
+        stretches = []
+        for said, start, end in self.word:
+            if isinstance(said, Known):
+                elements: tuple[Element, ...] = (said,)
+            else:
+                elements = said.attached if attached else said.alone
+            stretches.append(Stretch(start, end, elements))
+        self._blank()
+        self.parts.append(Hole(_joined(element for stretch in stretches for element in stretch.elements)))
+        self.layout.append(len(self.stretches))
+        self.stretches.append(tuple(stretches))
+        self.owed = any("\n" in look or "\r" in look for look in self.looks)
+
+    def _write(self, text: str, looks: str) -> None:
+        self._blank()
+        self.parts.append(text)
+        self.layout.append(looks)
+
+    def _blank(self) -> None:
+        """Write the blanks that came before what is written next."""
+        kinds = {kind for kind, _ in self.blanks}
+        if self.parts and kinds - {"joined"}:
+            self.parts.append("\n" if "paragraph" in kinds else " ")
+        raw = "".join(text for _, text in self.blanks)
+        if not self.lines or any(kind in ("line", "joined") and text == "\n" for kind, text in self.blanks):
+            # Elements, or a stroke that stands for the end of a line.
+            ends = "\n\n" if "paragraph" in kinds else "\n" if kinds & {"line", "joined"} else " " if kinds else ""
+            raw = ends if self.parts or self.lines else ""
+        elif sum(kind != "joined" for kind, _ in self.blanks) > 1:
+            # What stood between these blanks is not read: one of them is enough, the one that ends most.
+            raw = max(self.blanks, key=lambda blank: _STRENGTH[blank[0]])[1]
+        if self.owed and raw and not {"line", "paragraph", "joined"} & kinds:
+            raw = "\n"
+        self.owed = False if raw else self.owed
+        self.layout.append(raw)
+        self.blanks.clear()
+
+
+def kind_of_blank(text: str) -> str:
+    """What blank characters are: the end of a paragraph (an empty line), of a line or a page, or a space."""
+    pages = re.sub(r"\r\n?", "\n", text).split("\f")
+    if any(page.count("\n") > 1 for page in pages):
+        return "paragraph"
+    return "line" if len(pages) > 1 or "\n" in pages[0] else "space"
+
+
+def _joined(elements: Iterable[Element]) -> tuple[Element, ...]:
+    """Known letters in a row as one element."""
+    found: list[Element] = []
+    for element in elements:
+        last = found[-1] if found else None
+        if isinstance(element, Known) and isinstance(last, Known) and element.certain == last.certain:
+            found[-1] = Known(last.text + element.text, last.certain)
+        else:
+            found.append(element)
+    return tuple(found)
+
+
+def _merged(parts: list[str | _Part]) -> list[str | _Part]:
+    """Stretches of text in a row as one."""
+    found: list[str | _Part] = []
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        if any(texts):
+            found.append("".join(texts))
+        texts.clear()
+        found.append(part)
+    if any(texts):
+        found.append("".join(texts))
+    return found

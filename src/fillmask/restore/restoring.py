@@ -1,0 +1,396 @@
+"""Restore a damaged text: parse, read its holes group by group, and say what was found.
+
+Holes are read in the order of the text, in groups of neighbours, each in a
+window of the text round it; so a long document takes time and not memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from fillmask.errors import InputError
+from fillmask.masked_lm import MaskedLM
+from fillmask.restore import stored, strategies
+from fillmask.restore.asking import Asker, Cancelled
+from fillmask.restore.confidence import Weights
+from fillmask.restore.damage import Damaged, Hole
+from fillmask.restore.evidence import occlusion
+from fillmask.restore.frame import Filling, Frame
+from fillmask.restore.gibbs import gibbs
+from fillmask.restore.reader import Options, Read, Reader
+from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Progress, Reading, Restoration
+from fillmask.restore.search import LEFT_TO_RIGHT
+from fillmask.restore.strategies import Outcome
+from fillmask.restore.vocabulary import vocabulary_of
+from fillmask.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from fillmask.restore.notation import Document
+
+STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
+BEAM = 6
+_HYPOTHESES = 10
+_GROUP = 8  # holes read together at most
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a text is read, apart from what the caller says of each hole.
+
+    Attributes:
+        strategy: one of `STRATEGIES`.
+        options: how hard each hole is looked at.
+        window: tokens round a hole that the model reads.
+        hypotheses: joint readings kept side by side.
+        rounds: how often a hole is read again in the light of all others.
+    """
+
+    strategy: str = "joint"
+    options: Options = field(default_factory=Options)
+    window: int = 64
+    hypotheses: int = 2
+    rounds: int = 1
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What was found in each hole, and the reader that found it.
+
+    Attributes:
+        outcome: readings and choices, by hole.
+        locked: the text of each hole that was given.
+        complete: whether every hole was reached.
+    """
+
+    reader: Reader
+    outcome: Outcome
+    locked: Mapping[int, str]
+    complete: bool
+
+
+def settings_for(strategy: str, beam: int = BEAM) -> Settings:
+    """The settings of a named strategy.
+
+    Raises:
+        InputError: no such strategy, or a beam below 1.
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}")
+    if isinstance(beam, bool) or not isinstance(beam, int) or beam < 1:
+        raise InputError(f"beam is {beam!r}; expected a whole number, 1 or more")
+    options = Options(beam=beam)
+    if strategy == "left-to-right":
+        options = replace(options, order=LEFT_TO_RIGHT, correction=0.0, finalists=0)
+    return Settings(strategy, options)
+
+
+def decode(
+    model: MaskedLM,
+    damaged: Damaged,
+    settings: Settings,
+    *,
+    lexicon: Sequence[str] = (),
+    locked: Mapping[int, str] | None = None,
+    known: stored.Stored | None = None,
+    weights: Weights | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Decoded:
+    """Read every hole of a damaged text.
+
+    Args:
+        known: priors and weights; those of the checkpoint by default.
+        weights: instead of those in `known`.
+    """
+    if model.tokenizer.mask_token_id is None:
+        raise InputError("the tokenizer does not define a `mask_token`; restore needs a masked language model")
+    locked = locked or {}
+    known = known or stored.of_checkpoint(model.checkpoint.folder)
+    asker = Asker(model, cancelled)
+    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window)
+    reader = Reader(
+        asker, model.tokenizer, frame, known.lengths, weights or known.of(settings.strategy), settings.options, lexicon
+    )
+    outcome = Outcome()
+    fixed = {hole: reader.spell(hole, text) for hole, text in locked.items()}
+    unread = [hole for hole in range(len(damaged.holes)) if hole not in locked]
+    around = _Around(reader, fixed, outcome)
+    complete = True
+    done = len(fixed)
+    try:
+        for group in _groups(frame, unread, settings.window):
+            _read_group(reader, group, around.near(group, settings.window), outcome, settings)
+            done += len(group)
+            if on_progress is not None:
+                on_progress(Progress(done, len(damaged.holes), asker.forward_passes))
+    except Cancelled:
+        complete = False
+    return Decoded(reader, outcome, locked, complete)
+
+
+def _read_group(
+    reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome, settings: Settings
+) -> None:
+    match settings.strategy:
+        case "joint":
+            strategies.joint(reader, group, around, outcome, hypotheses=settings.hypotheses, rounds=settings.rounds)
+        case "independent":
+            strategies.independent(reader, group, around, outcome)
+        case "left-to-right":
+            strategies.left_to_right(reader, group, around, outcome)
+        case _:
+            gibbs(reader, group, around, outcome)
+
+
+class _Around:
+    """What fills the holes round a group: given readings, readings found so far, and masks in those not yet read."""
+
+    def __init__(self, reader: Reader, fixed: Mapping[int, Filling], outcome: Outcome) -> None:
+        self._reader, self._fixed, self._outcome = reader, fixed, outcome
+
+    def chosen(self) -> dict[int, Filling]:
+        return {**{h: c.filling for h, c in self._outcome.chosen.items()}, **self._fixed}
+
+    def near(self, group: Sequence[int], window: int) -> dict[int, Filling]:
+        found = self.chosen()
+        holes = len(self._reader.frame.holes)
+        # Every hole takes a token or a separator, so none further than the window is seen.
+        for hole in range(max(0, group[0] - window), min(holes, group[-1] + window + 1)) if len(group) else ():
+            if hole not in found:
+                found[hole] = self._reader.masks(hole)
+        return found
+
+
+def _groups(frame: Frame, holes: Sequence[int], window: int) -> list[list[int]]:
+    """Neighbours that the model sees together."""
+    groups: list[list[int]] = []
+    for hole in holes:
+        last = groups[-1] if groups else None
+        if (
+            last is not None
+            and len(last) < _GROUP
+            and sum(frame.distance(h) for h in range(last[-1], hole)) <= window // 2
+        ):
+            last.append(hole)
+        else:
+            groups.append([hole])
+    return groups
+
+
+def restore(
+    model: MaskedLM,
+    source: str,
+    *,
+    notation: str = "auto",
+    keep_ellipses: bool = False,
+    strategy: str = "joint",
+    readings: int = 10,
+    beam: int = BEAM,
+    lexicon: Sequence[str] = (),
+    targets: Mapping[int, Sequence[str]] | None = None,
+    locked: Mapping[int, str] | None = None,
+    evidence: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Restoration:
+    """Read a damaged text.
+
+    Args:
+        model: what reads it.
+        source: the text with its holes, in one of the notations.
+        notation: "auto", "plain", "leiden" or "tei".
+        keep_ellipses: in the plain notation, whether `...` is punctuation and no hole.
+        strategy: one of `STRATEGIES`.
+        readings: readings of a hole, at most.
+        beam: hypotheses of each number of tokens; more is slower and finds more.
+        lexicon: names and terms; readings made of them are preferred, and proposed wherever they fit.
+        targets: for the hole of a number, the only readings that may stand in it.
+        locked: for the hole of a number, the reading that stands in it; the others are read in its light.
+        evidence: say which words of the context mattered to each hole's best reading.
+        on_progress: called whenever holes have been settled.
+        cancelled: asked before each call of the model; when it says True, what was found so far is returned.
+
+    Raises:
+        NotationError: the source is malformed.
+        InputError: an option cannot be used; nothing can stand in a hole.
+    """
+    from fillmask.restore.notation import parse
+
+    document = parse(source, notation=notation, keep_ellipses=keep_ellipses)
+    return restore_document(
+        model,
+        document,
+        strategy=strategy,
+        readings=readings,
+        beam=beam,
+        lexicon=lexicon,
+        targets=targets,
+        locked=locked,
+        evidence=evidence,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+
+
+def restore_document(
+    model: MaskedLM,
+    document: Document,
+    *,
+    strategy: str = "joint",
+    readings: int = 10,
+    beam: int = BEAM,
+    lexicon: Sequence[str] = (),
+    targets: Mapping[int, Sequence[str]] | None = None,
+    locked: Mapping[int, str] | None = None,
+    evidence: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Restoration:
+    """`restore` for a document that was parsed before."""
+    if isinstance(readings, bool) or not isinstance(readings, int) or readings < 1:
+        raise InputError(f"readings is {readings!r}; expected a whole number, 1 or more")
+    damaged = _with_targets(document.damaged, targets or {})
+    _check_locked(damaged, locked or {})
+    settings = settings_for(strategy, beam)
+    if readings > settings.options.finalists > 0:
+        settings = replace(settings, options=replace(settings.options, finalists=readings))
+    decoded = decode(
+        model,
+        damaged,
+        settings,
+        lexicon=lexicon,
+        locked=locked,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
+    found = _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
+    return replace(found, model=model.checkpoint.title)
+
+
+def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Damaged:
+    _check_numbers(targets, len(damaged.holes), "targets")
+    parts: list[str | Hole] = []
+    number = 0
+    for part in damaged.parts:
+        if isinstance(part, Hole):
+            if number in targets:
+                words = targets[number]
+                given: tuple[str, ...] = (words,) if isinstance(words, str) else tuple(words)
+                part = replace(part, targets=given)
+                if not any(part.admits(t) for t in given):
+                    raise InputError(
+                        f"none of the targets of hole {number} fits what is known of it: {', '.join(given)[:80]}"
+                    )
+            number += 1
+        parts.append(part)
+    return Damaged(tuple(parts))
+
+
+def _check_locked(damaged: Damaged, locked: Mapping[int, str]) -> None:
+    _check_numbers(locked, len(damaged.holes), "locked")
+    for number, text in locked.items():
+        if not isinstance(text, str):
+            raise InputError(f"locked[{number}] is {text!r:.40}; expected a text")
+
+
+def _check_numbers(given: Mapping[int, object], holes: int, name: str) -> None:
+    wrong = [n for n in given if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < holes]
+    if wrong:
+        known = f"holes 0 to {holes - 1}" if holes else "no holes"
+        raise InputError(f"{name} speaks of hole {wrong[0]!r}, and the text has {known}")
+
+
+def _restoration(
+    document: Document,
+    damaged: Damaged,
+    decoded: Decoded,
+    tokenizer: Tokenizer,
+    strategy: str,
+    count: int,
+    evidence: bool,
+) -> Restoration:
+    ranked: list[tuple[tuple[Reading, ...], float]] = []
+    for hole in range(len(damaged.holes)):
+        if hole in decoded.locked:
+            ranked.append(((Reading(decoded.locked[hole], 1.0),), 0.0))
+            continue
+        ranked.append(_readings(decoded.outcome.reads.get(hole), count))
+    best = [found[0].text if found else "" for found, _ in ranked]
+    text = damaged.filled(best)
+    gaps = []
+    at = 0
+    number = 0
+    for part in damaged.parts:
+        if isinstance(part, str):
+            at += len(part)
+            continue
+        written, line, column = document.places[number]
+        found, none = ranked[number]
+        end = at + len(best[number])
+        locked = number in decoded.locked
+        seen: tuple[Evidence, ...] = ()
+        if evidence and found and not locked and decoded.complete:
+            seen = occlusion(decoded.reader.asker, tokenizer, text, at, end)
+        gaps.append(Gap(number, at, end, written, line, column, found, none, locked, seen))
+        at = end
+        number += 1
+    confidence = math.fsum(f[0].probability if f else 0.0 for f, _ in ranked) / len(ranked) if ranked else 1.0
+    return Restoration(
+        text=text,
+        source=document.source,
+        notation=document.notation,
+        strategy=strategy,
+        gaps=tuple(gaps),
+        hypotheses=_hypotheses(damaged, ranked),
+        confidence=confidence,
+        complete=decoded.complete,
+        cost=decoded.reader.asker.cost(),
+        document=document,
+    )
+
+
+def _readings(read: Read | None, count: int) -> tuple[tuple[Reading, ...], float]:
+    """The best readings of a hole, and the probability that is left."""
+    if read is None or not read.candidates:
+        return (), 1.0
+    found, _ = read.probabilities()
+    kept = [Reading(c.text, p) for c, p in zip(read.candidates, found, strict=True)][:count]
+    return tuple(kept), max(0.0, 1.0 - math.fsum(r.probability for r in kept))
+
+
+def _hypotheses(damaged: Damaged, ranked: Sequence[tuple[tuple[Reading, ...], float]]) -> tuple[Hypothesis, ...]:
+    """The best combinations of readings, each hole's in the light of the others' best."""
+    choices = [found for found, _ in ranked]
+    logs = [[math.log(max(r.probability, 1e-12)) for r in found] for found in choices]
+
+    def score(picks: tuple[int, ...]) -> float:
+        return math.fsum(log[pick] for log, pick in zip(logs, picks, strict=True) if log)
+
+    # Ten hypotheses need no more than the ten holes whose second readings are nearest to the first.
+    near = heapq.nsmallest(
+        _HYPOTHESES, (h for h, log in enumerate(logs) if len(log) > 1), lambda h: logs[h][0] - logs[h][1]
+    )
+    first = (0,) * len(choices)
+    queue = [(-score(first), first)]
+    seen = {first}
+    found: list[tuple[float, tuple[int, ...]]] = []
+    while queue and len(found) < _HYPOTHESES:
+        negative, picks = heapq.heappop(queue)
+        found.append((-negative, picks))
+        for hole in near:
+            if picks[hole] + 1 < len(logs[hole]):
+                more = (*picks[:hole], picks[hole] + 1, *picks[hole + 1 :])
+                if more not in seen:
+                    seen.add(more)
+                    heapq.heappush(queue, (-score(more), more))
+    total = math.fsum(math.exp(s - found[0][0]) for s, _ in found)
+    hypotheses = []
+    for value, picks in found:
+        readings = tuple(c[p].text if c else "" for c, p in zip(choices, picks, strict=True))
+        share = math.exp(value - found[0][0]) / total
+        hypotheses.append(Hypothesis(damaged.filled(readings), readings, value, share))
+    return tuple(hypotheses)

@@ -1,0 +1,170 @@
+"""Leiden notation: what each sign says, how signs nest, and what is not well-formed."""
+
+import re
+import unicodedata
+
+import pytest
+
+from fillmask import NotationError
+from fillmask.restore.damage import Element, Hole, Known, Lost
+from fillmask.restore.notation import detect, parse
+
+_UNKNOWN = Lost(1, None, True)
+
+
+def _about(about: int, least: int, most: int, *, spaces: bool = True) -> Lost:
+    return Lost(least, most, spaces, about)
+
+
+def _parts(source: str, *, keep_ellipses: bool = False) -> tuple[str | Hole, ...]:
+    document = parse(source, notation="leiden", keep_ellipses=keep_ellipses)
+    assert document.notation == "leiden"
+    assert document.print() == source
+    return document.damaged.parts
+
+
+@pytest.mark.parametrize(
+    ("source", "elements"),
+    [
+        ("[.]", [Lost(1, 1, True)]),
+        ("[...]", [Lost(3, 3, True)]),
+        ("[…]", [Lost(3, 3, True)]),
+        ("[. . . .]", [Lost(4, 4, True)]),
+        ("[ .... ]", [Lost(4, 4, True)]),
+        ("[c. 4]", [_about(4, 2, 6)]),
+        ("[c.4]", [_about(4, 2, 6)]),
+        ("[ca. 4]", [_about(4, 2, 6)]),
+        ("[ca 4]", [_about(4, 2, 6)]),
+        ("[± 4]", [_about(4, 2, 6)]),
+        ("[- ca.7 -]", [_about(7, 4, 10)]),
+        ("[- - - ca. 20 - - -]", [_about(20, 10, 30)]),
+        ("[c. 4-6]", [Lost(4, 6, True)]),
+        ("[c. 4–6]", [Lost(4, 6, True)]),
+        ("[-7-]", [Lost(7, 7, True)]),
+        ("[..7..]", [Lost(7, 7, True)]),
+        ("[---]", [_UNKNOWN]),
+        ("[- - -]", [_UNKNOWN]),
+        ("[—]", [_UNKNOWN]),
+        ("[c. 5000]", [_UNKNOWN]),
+        ("[c. 99999999999999999999]", [_UNKNOWN]),
+        ("[---][..]", [_UNKNOWN, Lost(2, 2, True)]),
+        ("....", [Lost(4, 4, True)]),
+        ("b[..]ery", [Known("b"), Lost(2, 2), Known("ery")]),
+        ("b[c. 2]ery", [Known("b"), _about(2, 1, 4, spaces=False), Known("ery")]),
+        ("b[---]ery", [Known("b"), _UNKNOWN, Known("ery")]),
+        ("b[ak..]y", [Known("bak"), Lost(2, 2), Known("y")]),
+        ("b[ak.r]y", [Known("bak"), Lost(1, 1), Known("ry")]),
+        ("[---ry]", [_UNKNOWN, Known("ry")]),
+        ("[ba- - -]", [Known("ba"), _UNKNOWN]),
+        ("ba..ry", [Known("ba"), Lost(2, 2), Known("ry")]),
+        ("ba[__]ry", [Known("ba"), Lost(2, 2), Known("ry")]),
+        ("[[b..]]ery", [Known("b"), Lost(2, 2), Known("ery")]),
+        ("[[[...]]]ery", [Lost(3, 3), Known("ery")]),
+        ("ba{k}[..]ry", [Known("ba"), Lost(2, 2), Known("ry")]),
+        ("b<a>[.]ery", [Known("ba"), Lost(1, 1), Known("ery")]),
+        ("<mask>", [Lost(1, None)]),
+        ("ba\u0323kery", [Known("b"), Known("a", False), Known("kery")]),
+        ("b\u1ea1kery", [Known("b"), Known("a", False), Known("kery")]),
+        ("ba\u0323k\u0323[..]y", [Known("b"), Known("ak", False), Lost(2, 2), Known("y")]),
+        ("b[..]\u1eb9\u0301ry", [Known("b"), Lost(2, 2), Known("é", False), Known("ry")]),
+        ("S(alu)t[..]", [Known("Salut"), Lost(2, 2)]),
+    ],
+)
+def test_one_hole(source: str, elements: list[Element]) -> None:
+    assert _parts(f"went, {source}; and") == ("went, ", Hole(tuple(elements)), "; and")
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("ba[ke]ry", "bakery"),
+        ("the [old bakery] there", "the old bakery there"),
+        ("the ba{ba}kery", "the bakery"),
+        ("{the} the", "the"),
+        ("the ba<k>ery", "the bakery"),
+        ("the [[king]] and ⟦queen⟧", "the king and queen"),
+        ("D(is) M(anibus) (see below)", "Dis Manibus (see below)"),
+        ("one | two | three|four", "one two threefour"),
+        ("bakery(?) and(!)", "bakery and"),
+        ("[Mr. Smith went.]", "Mr. Smith went."),
+        ("{a [b <c> [...]] d}e", "e"),
+        ("[[a[b<c{d}>]]]", "abc"),
+        ("I said. Then 3.5 went.", "I said. Then 3.5 went."),
+        ("[over two\nlines]", "over two lines"),
+    ],
+)
+def test_marks_resolve(source: str, read: str) -> None:
+    assert _parts(source) == (read,)
+
+
+def test_blanks_in_brackets_show_words() -> None:
+    assert _parts("[.... ..] went") == (Hole((Lost(4, 4),)), " ", Hole((Lost(2, 2),)), " went")
+    assert _parts("ba[.. ..]ing") == (Hole((Known("ba"), Lost(2, 2))), " ", Hole((Lost(2, 2), Known("ing"))))
+
+
+def test_ellipses_can_be_punctuation() -> None:
+    assert _parts("Well... then [...] a..d", keep_ellipses=True) == (
+        "Well... then ",
+        Hole((Lost(3, 3, True),)),
+        " ",
+        Hole((Known("a"), Lost(2, 2), Known("d"))),
+    )
+
+
+def test_strokes_end_lines() -> None:
+    document = parse("to the ba|k[.]ry | on [---]", notation="leiden")
+    assert document.laid_out(["bakery", "foot"]) == "to the bakery\non foot"
+    assert parse("to the ba|kery | on", notation="leiden").laid_out([]) == "to the ba-\nkery\non"
+
+
+def test_the_place_of_a_hole_has_both_brackets_of_a_pair() -> None:
+    document = parse("the [k..g] went, [[b..]]k a[b..] [c..]d", notation="leiden")
+    assert [place.text for place in document.places] == ["[k..g]", "[[b..]]k", "a[b..]", "[c..]d"]
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "column", "what"),
+    [
+        ("one [two", 1, 5, "'[' is not closed"),
+        ("one\ntwo {three\nfour\n\nfive}", 2, 5, "'{' is not closed"),
+        ("one\r\n\r\n two] three", 3, 5, "']' closes nothing"),
+        ("[a}", 1, 3, "'}' where ']' is expected, for the '[' opened in line 1"),
+        ("[[a] b", 1, 4, "']' where ']]' is expected"),
+        ("a > b", 1, 3, "'>' closes nothing"),
+        ("a [c. 0] b", 1, 3, "at least 1"),
+        ("a [c. 9-6] b", 1, 3, "a range that grows"),
+        ("[(" * 60, 1, 101, "more than 50 deep"),
+    ],
+)
+def test_what_is_not_well_formed_names_its_place(source: str, line: int, column: int, what: str) -> None:
+    with pytest.raises(NotationError, match=re.escape(what)) as caught:
+        parse(source, notation="leiden")
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert str(caught.value).startswith(f"line {line}, column {column}: ")
+
+
+def test_an_error_says_that_leiden_was_a_guess() -> None:
+    with pytest.raises(NotationError, match="looks like Leiden notation"):
+        parse("[---] and [")
+    assert parse("[---] and [", notation="plain").damaged.holes == ()
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["[---]", "[c. 4]", "[- ca.7 -]", "a\u0323", "ba[ke]ry", "ba[kery]", "[ba]kery", "[[gone]]", "ba{k}kery", "b<a>k"],
+)
+def test_leiden_is_known_by_its_signs(source: str) -> None:
+    assert detect(f"I went to {source} today") == "leiden"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["[...]", "b[..]k", "b_k", "[sic]", "word[1]", "ba<mask>ry", "ba[MASK]ry", "f[0]", "a < b > c", "{a} b"],
+)
+def test_plain_text_has_none_of_them(source: str) -> None:
+    assert detect(f"I went to {source} today") == "plain"
+
+
+def test_composed_and_decomposed_underdots_are_the_same() -> None:
+    source = "ḅaḳẹṛy and ẹ́"
+    assert _parts(source) == _parts(unicodedata.normalize("NFD", source))

@@ -48,7 +48,9 @@ def _million(rows: npt.NDArray[np.uint16], tokens: int) -> npt.NDArray[np.uint16
 def test_rates_and_special_tokens(texts: tuple[Vocabulary, npt.NDArray[np.uint16]], unit: str) -> None:
     vocabulary, rows = texts
     masker, rng = Masker(vocabulary, Masking(unit)), np.random.default_rng(1)
-    rows = _million(rows, 1_050_000 if unit != "gap" else 400_000)
+    # A million tokens for every unit with one kind of vocabulary, fewer with the others.
+    bpe = len(vocabulary.forbidden) > 200
+    rows = _million(rows, 1_050_000 if bpe else 250_000)
     for rate in (0.15, 0.3) if unit == "token" else (0.15,):
         masked = maskable = 0
         for start in range(0, len(rows), CHUNK):

@@ -26,7 +26,7 @@ _INDEX = "model.safetensors.index.json"
 def quiet() -> Iterator[None]:
     """transformers without its bars and notes: they would tear the training's own."""
     before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield

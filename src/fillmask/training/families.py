@@ -38,7 +38,6 @@ SIZES = {
     "medium": Size(512, 8, 8, 2048),
     "base": Size(768, 12, 12, 3072),
 }
-# How each family takes what keeps packed texts apart: a mask of (rows, 1, length, length), or of (rows, length, length).
 FAMILIES = (
     "modernbert", "bert", "roberta", "distilbert", "albert", "electra", "mpnet", "deberta-v2", "camembert",
     "xlm-roberta", "nomic_bert", "convbert",
@@ -131,12 +130,12 @@ def make_model(config: Any, objective: str = "mlm") -> Any:
         InputError: the family has no such head.
     """
     if objective == "mlm":
-        return AutoModelForMaskedLM.from_config(config)
+        return AutoModelForMaskedLM.from_config(config)  # type: ignore[no-untyped-call]
     if config.model_type != PAIRS[objective]:
         raise InputError(
             f"the objective {objective} is of {PAIRS[objective]} models; {config.model_type} has no such head"
         )
-    return AutoModelForPreTraining.from_config(config)
+    return AutoModelForPreTraining.from_config(config)  # type: ignore[no-untyped-call]
 
 
 def encode(
@@ -159,13 +158,18 @@ def encode(
         zero = torch.zeros((), dtype=torch.float32, device=input_ids.device)
         return torch.where(allowed, zero, torch.full_like(zero, -1e4))
 
+    if config.model_type == "deberta-v2":  # its embeddings and its layers want masks of different shapes
+        base = model.base_model
+        types = torch.zeros_like(input_ids) if type_ids is None else type_ids
+        embedded = base.embeddings(input_ids=input_ids, token_type_ids=types, mask=segment_ids > 0)
+        return base.encoder(embedded, together, output_hidden_states=False, return_dict=True).last_hidden_state
     inputs: dict[str, Any] = {"input_ids": input_ids}
     if config.model_type == "modernbert":  # positions count relatively, and local layers have a window of their own
         place = torch.arange(input_ids.shape[1], device=input_ids.device)
         near = (place[:, None] - place[None, :]).abs() <= config.sliding_window
         inputs["attention_mask"] = {"full_attention": mask(together), "sliding_attention": mask(together & near)}
     else:
-        inputs["attention_mask"] = together[:, 0] if config.model_type == "deberta-v2" else mask(together)
+        inputs["attention_mask"] = mask(together)
         place = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(segment_ids)
         begins = torch.nn.functional.pad(segment_ids[:, 1:] != segment_ids[:, :-1], (1, 0), value=True)
         first = torch.where(begins, place, torch.zeros_like(place)).cummax(dim=1).values
@@ -197,7 +201,8 @@ def head(model: Any, hidden: Tensor) -> Tensor:
         case _:
             predictions = model.cls.predictions if hasattr(model.cls, "predictions") else model.cls
             logits = predictions(hidden)
-    return logits.float()
+    found: Tensor = logits.float()
+    return found
 
 
 def depth(config: Any) -> int:

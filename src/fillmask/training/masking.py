@@ -111,7 +111,7 @@ class Masker:
     def _batch(
         self, ids: Ints, hidden: Bools, together: Ints | None, rate: float, rng: np.random.Generator
     ) -> MaskedBatch:
-        special, slots = self.vocabulary.special, self.slots(*ids.shape, rate)
+        special, slots = self.vocabulary.special, self.slots(len(ids), ids.shape[1], rate)
         found = np.flatnonzero(hidden.reshape(-1))[:slots]
         positions, truth = np.zeros(slots, np.int64), np.full(slots, IGNORED, np.int64)
         positions[: len(found)] = found

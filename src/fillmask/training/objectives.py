@@ -61,6 +61,7 @@ class SentencePairs(MaskedTokens):
         type_ids: Tensor | None = None, pairs: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """The loss of a batch."""
+        assert pairs is not None
         hidden, pooled = encode(self.model, input_ids, segment_ids, type_ids, pooled=True)
         tokens = nn.functional.cross_entropy(self.logits(hidden, positions), labels, ignore_index=IGNORED)
         return tokens + nn.functional.cross_entropy(self.judge(pooled), pairs)

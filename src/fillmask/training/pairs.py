@@ -10,6 +10,7 @@ both papers, so that short texts are known too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +78,13 @@ def make_pairs(
             labels.append(int(changed))
     if not rows:
         raise CorpusError("no document has two sentences; sentence pairs need such")
-    return Pairs(np.stack(rows).astype(corpus.tokens.dtype), np.array(labels))
+    stacked: Any = np.stack(rows).astype(corpus.tokens.dtype)
+    return Pairs(stacked, np.array(labels))
 
 
 def _join(corpus: TokenizedCorpus, sentences: list[int]) -> npt.NDArray[np.int64]:
-    return np.concatenate([corpus.piece(s) for s in sentences]).astype(np.int64)
+    joined: npt.NDArray[np.int64] = np.concatenate([corpus.piece(s) for s in sentences]).astype(np.int64)
+    return joined
 
 
 def _row(
@@ -104,4 +107,5 @@ def token_types(rows: npt.NDArray[np.int64], special: SpecialIds) -> npt.NDArray
     ends = rows == special.eos
     types = np.cumsum(ends, axis=1) - ends
     types[rows == special.pad] = 0
-    return np.minimum(types, 1)
+    first_two: npt.NDArray[np.int64] = np.minimum(types, 1)
+    return first_two

@@ -234,16 +234,17 @@ def _text(source: Source, on_bad: OnBad) -> Iterator[Document]:
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     """Numbered lines; one that is longer than memory should hold is cut at a space."""
-    number, rest = 0, b""
+    number, rest, whole = 0, b"", True
     while line := file.readline(_LONGEST_LINE):
-        number += not rest
+        number += whole
+        whole = line.endswith(b"\n")
         line = rest + line
         rest = b""
-        if not line.endswith(b"\n") and len(line) >= _LONGEST_LINE:
+        if not whole and len(line) >= _LONGEST_LINE:
             cut = line.rfind(b" ") + 1
             if cut:
                 line, rest = line[:cut], line[cut:]
-        yield max(number, 1), line
+        yield number, line
     if rest:
         yield number, rest
 

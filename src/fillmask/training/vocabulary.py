@@ -81,7 +81,7 @@ class Vocabulary:
 
     def word_starts(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         """Whether each token begins a word (a number or a sign counts as one); shape of `rows`."""
-        starts = self._begins[rows].copy()
+        starts: npt.NDArray[np.bool_] = self._begins[rows].copy()
         starts[:, 0] = True
         before = rows[:, :-1]
         if self._kind != "wordpiece":

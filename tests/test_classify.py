@@ -190,7 +190,7 @@ def test_an_unknown_pooling(tmp_path: Path) -> None:
 def test_int8_stays_near(classifier: Classifier) -> None:
     rounded = Classifier(classifier.checkpoint.folder, precision="int8")
     exact, found = classifier.logits(SENTENCES[:20]), rounded.logits(SENTENCES[:20])
-    assert 0 < np.abs(exact - found).max() < 0.5
+    assert 0 < np.abs(exact - found).mean() < 0.2 * exact.std()
     assert rounded.engine.precision == "int8"
     assert classifier.engine.precision == "float32"
 

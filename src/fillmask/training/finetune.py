@@ -53,11 +53,11 @@ class Recipe:
     Attributes:
         epochs: at most so many passes over the examples.
         patience: stop after so many epochs in a row that are no better.
-        lr: highest learning rate; by default 5e-5 for a model 768 wide, more for narrower ones.
+        lr: highest learning rate; see `default_rate`.
         warmup: share of all steps in which the rate rises.
         max_length: tokens of a text; the rest is cut off.
-        pooling: for ModernBERT, whether the head sees the first token or the mean of all; "auto" is the mean. Its first
-            token stands for nothing before it is fine-tuned, and few examples do not teach it to (docs/log).
+        pooling: for ModernBERT, whether the head sees the first token ("cls") or the mean of all; "auto" is what the
+            checkpoint's config says.
         class_weights: "balanced" makes each label count alike, however rare it is.
         precision: "auto" is bfloat16 on a GPU and float32 elsewhere.
     """
@@ -198,8 +198,8 @@ def finetune(
 
 
 def default_rate(checkpoint: Checkpoint) -> float:
-    """5e-5, as is usual for models 768 wide, and more for narrower ones, in proportion."""
-    return 5e-5 * 768 / checkpoint.config.integer("hidden_size", 768)
+    """5e-5, as is usual for models 768 wide; for narrower ones more, by the square of the ratio, and 1e-3 at most."""
+    return min(1e-3, 5e-5 * (768 / checkpoint.config.integer("hidden_size", 768)) ** 2)
 
 
 def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
@@ -312,8 +312,10 @@ class _Run:
 
 def _pooling(checkpoint: Checkpoint, asked: str) -> dict[str, str]:
     """What the config is to say of it; nothing for the families that leave no choice."""
+    if asked == "auto":
+        return {}
     if checkpoint.config.family == "modernbert":
-        return {"classifier_pooling": "mean" if asked == "auto" else asked}
+        return {"classifier_pooling": asked}
     if asked == "mean":
         raise InputError(
             f"the head of {checkpoint.config.family} sees the first token; pooling='mean' is for modernbert"

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 @click.option("--epochs", default=10, show_default=True, help="At most so many passes over DATA.")
 @click.option("--patience", default=3, show_default=True, help="Stop after so many epochs that are no better.")
 @click.option("--batch-size", default=32, show_default=True, help="Texts a step.")
-@click.option("--lr", type=float, help="Learning rate.  [default: by the width of the model, 5e-5 at 768]")
+@click.option(
+    "--lr", type=float, help="Learning rate.  [default: by the width of the model: 5e-5 at 768, 4.5e-4 at 256]"
+)
 @click.option("--max-length", default=256, show_default=True, help="Tokens of a text; the rest is cut off.")
-@click.option("--pooling", type=click.Choice(["auto", "cls", "mean"]), default="auto", show_default=True, help="ModernBERT: what the head sees, the first token or the mean of all; auto is the mean.")  # fmt: skip
+@click.option("--pooling", type=click.Choice(["auto", "cls", "mean"]), default="auto", show_default=True, help="ModernBERT: what the head sees, the first token or the mean of all; auto is as its config says.")  # fmt: skip
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Make each label count alike, however rare.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True, help="Arithmetic; auto is bfloat16 on a GPU.")  # fmt: skip
 @click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")  # fmt: skip

@@ -45,7 +45,7 @@ class Service:
             except ValueError:
                 self.stderr.append(line)
 
-    def event(self, name: str, nth: int = 1, seconds: float = 20) -> dict[str, Any]:
+    def event(self, name: str, nth: int = 1, seconds: float = 60) -> dict[str, Any]:
         """Wait for the nth event of this name in the log."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -69,14 +69,14 @@ class Service:
         return int(self.event("model ready", nth)["pid"])
 
     def client(self, **settings: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, **settings)
+        return httpx.Client(base_url=self.url, timeout=60, **settings)
 
     def metric(self, name: str) -> float:
         """The value of a metric, summed over its labels."""
         text = httpx.get(f"{self.url}/metrics").text
         return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
-    def wait_for_metric(self, name: str, value: float, seconds: float = 10) -> None:
+    def wait_for_metric(self, name: str, value: float, seconds: float = 30) -> None:
         end = time.monotonic() + seconds
         while (found := self.metric(name)) != value:
             assert time.monotonic() < end, f"{name} is {found}, expected {value}"

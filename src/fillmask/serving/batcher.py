@@ -1,10 +1,12 @@
 """Which waiting rows go to the model together, and when.
 
 As soon as the model is free, it gets the batch that holds the row which has
-waited longest, among rows of like length (`fillmask.batching.plan`). While
-requests come one at a time nothing waits; where the last batch had several
-rows, more are likely on their way, and a batch that is not full may wait a
-few milliseconds for them.
+waited longest, with others of like length. `fillmask.batching.plan` fills
+batches up, which is right for a thousand texts; of the few that wait here the
+longest would pad all others, so these are divided such that the model has the
+least to do. While requests come one at a time nothing waits; where the last
+batch had several rows, more are likely on their way, and a batch that is not
+full may wait a few milliseconds for them.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 
-from fillmask.batching import plan
+from fillmask.batching import Masked
 from fillmask.engines import Budget
 from fillmask.serving.metrics import Metrics
 from fillmask.serving.wire import Row
+
+_WINDOW = 64  # rows that are looked at, the oldest
+_BATCH_COST = 48  # tokens that the model could run in the time that a batch takes by itself
 
 Answer = list[list[bytes]]  # for each row, JSON of the candidates of each mask
 
@@ -95,6 +101,8 @@ class Batcher:
 
     def take(self, budget: Budget) -> list[Waiting]:
         """The next batch, out of the queue; none where there is nothing to run now."""
+        # Those that ended in this turn of the loop have not left yet.
+        self._forget([one for one in self._waiting if one.request.future.done()])
         if not self._waiting:
             return []
         if self._tokens < budget.tokens:
@@ -104,10 +112,8 @@ class Batcher:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(left, self._time_is_up)
                 return []
-        rows = list(self._waiting)
-        reads = [one.row.read for one in rows]
-        chosen = next(indices for indices in plan(reads, budget) if 0 in indices)  # the oldest is row 0
-        batch = [rows[index] for index in sorted(chosen)]
+        rows = list(islice(self._waiting, _WINDOW))
+        batch = [rows[index] for index in with_first([one.row.read for one in rows], budget)]
         self._forget(batch)
         self._last_rows = len(batch)
         now = time.perf_counter()
@@ -121,3 +127,33 @@ class Batcher:
     def _time_is_up(self) -> None:
         self._timer = None
         self._wake()
+
+
+def with_first(rows: Sequence[Masked], budget: Budget) -> list[int]:
+    """Indices of the batch that holds row 0, in order, when all rows are divided so that the least work is done.
+
+    The work of a batch is its padded tokens and what it costs to run one at all. Rows of one batch stand together in the
+    order of their lengths, so the best division of the first so many is found from those of fewer.
+    """
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index].ids))
+    lengths = [len(rows[index].ids) for index in order]
+    masks = [0]
+    for index in order:
+        masks.append(masks[-1] + len(rows[index].positions))
+    work = [0.0]
+    starts = [0]
+    for stop in range(1, len(order) + 1):
+        best, where = float("inf"), stop - 1
+        for start in range(stop - 1, -1, -1):
+            tokens = (stop - start) * lengths[start]
+            if start < stop - 1 and (tokens > budget.tokens or masks[stop] - masks[start] > budget.masks):
+                break  # longer rows, and more of them, fit even less
+            if work[start] + tokens < best:
+                best, where = work[start] + tokens, start
+        work.append(best + _BATCH_COST)
+        starts.append(where)
+    stop = len(order)
+    place = order.index(0)
+    while starts[stop] > place:
+        stop = starts[stop]
+    return sorted(order[starts[stop] : stop])

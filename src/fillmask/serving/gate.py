@@ -25,7 +25,7 @@ Scope = dict[str, Any]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _SECONDS = re.compile(rb"[0-9]{1,6}(\.[0-9]{1,6})?")
 _BODY_SECONDS = 15.0
-_DRAIN_SECONDS = 0.5
+_DRAIN_SECONDS = 0.3
 _OPEN = ("/health/live",)  # without the key
 _SECURITY = [
     (

@@ -1,0 +1,240 @@
+"""The long forms of the service's tests: `make soak`, or python tests/soak/soak.py [PART…].
+
+Each part starts a service of its own over a toy model on the loopback address,
+prints what it measured, and fails where a bound does not hold:
+
+- requests: 50,000 requests of 16 clients; resident memory of both processes
+  grows by less than 20 MB after the warm-up, descriptors and threads stay;
+- hostile: bodies of 100 MB, a gzip bomb, a million characters, top_k of the
+  whole vocabulary: refused in under a second each, memory +< 100 MB;
+- burst: 200 requests into 8 places, ten times: all admitted finish, the rest
+  are 429, and no 5xx;
+- leave: 100 clients that leave, ten times: none is inferred;
+- schema: 10,000 cases of schemathesis: no 5xx, no break of the description.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "serving")]
+
+import httpx
+from fuzzing import fuzz
+from served import JSON, PHRASE, Service
+from tiny import write_modernbert
+
+_FILL = "/v1/fill-mask"
+_BODY = json.dumps({"inputs": PHRASE}).encode()
+MB = 1_000_000
+
+
+def main() -> None:
+    parts = {"requests": requests, "hostile": hostile, "burst": burst, "leave": leave, "schema": schema}
+    chosen = sys.argv[1:] or list(parts)
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_modernbert(Path(folder) / "model")
+        for name in chosen:
+            start = time.monotonic()
+            parts[name](model)
+            print(f"{name}: done in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def started(model: Path, *arguments: str) -> Service:
+    service = Service("--model", str(model), "--log-level", "info", *arguments)
+    service.worker()
+    return service
+
+
+def hold(true: bool, what: str) -> None:
+    if not true:
+        raise SystemExit(f"does not hold: {what}")
+
+
+def usage(pid: int) -> tuple[int, int, int]:
+    """Resident bytes, descriptors and threads of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    threads = int(status.partition("Threads:")[2].split()[0])
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len(list(Path(f"/proc/{pid}/fd").iterdir())), threads
+
+
+def requests(model: Path, count: int = 50_000, warm_up: int = 5_000, clients: int = 16) -> None:
+    service = started(model)
+    pids = {"server": service.process.pid, "model": service.worker()}
+    # Texts of every length, so that every shape of batch comes by; some are refused.
+    bodies = [json.dumps({"inputs": f"{'The old dog went. ' * (n % 20)}It was <mask>."}).encode() for n in range(40)]
+    bodies += [
+        json.dumps({"inputs": "no gap"}).encode(),
+        json.dumps({"inputs": ["<mask> dog", "a <mask>"]}).encode(),
+        b"{",
+    ]
+
+    async def send(total: int) -> dict[bytes, int]:
+        statuses: dict[bytes, int] = {}
+        numbers = iter(range(total))
+
+        async def client() -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            for number in numbers:
+                body = bodies[number % len(bodies)]
+                head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body)
+                found = await reader.readuntil(b"\r\n\r\n")
+                length = next(line for line in found.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
+                statuses[found[9:12]] = statuses.get(found[9:12], 0) + 1
+            writer.close()
+            await writer.wait_closed()
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+        return statuses
+
+    asyncio.run(send(warm_up))
+    service.log.clear()
+    time.sleep(1)
+    before = {name: usage(pid) for name, pid in pids.items()}
+    start = time.monotonic()
+    statuses = asyncio.run(send(count))
+    seconds = time.monotonic() - start
+    time.sleep(1)
+    after = {name: usage(pid) for name, pid in pids.items()}
+    service.end()
+    print(f"requests: {count:,} in {seconds:.0f} s, statuses {statuses}")
+    for name in pids:
+        (was, files, threads), (now, files_now, threads_now) = before[name], after[name]
+        print(
+            f"requests: {name}: {was / MB:.1f} → {now / MB:.1f} MB, descriptors {files} → {files_now}, threads {threads} → {threads_now}"
+        )
+        hold(now - was < 20 * MB, f"{name} grew by {(now - was) / MB:.1f} MB")
+        hold((files, threads) == (files_now, threads_now), f"descriptors or threads of {name} changed")
+    hold(set(statuses) == {b"200", b"400", b"422"}, f"statuses {statuses}")
+
+
+def hostile(model: Path) -> None:
+    service = started(model)
+    pid = service.process.pid
+    vocabulary = httpx.get(f"{service.url}/info").json()["vocabulary"]
+    httpx.post(service.url + _FILL, content=_BODY, headers=JSON)
+    before = usage(pid)[0]
+    peak = before
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal peak
+        for _ in range(1526):
+            yield b"x" * 65536
+            peak = max(peak, usage(pid)[0])
+
+    bodies: dict[str, tuple[object, dict[str, str]]] = {
+        "100 MB, chunked": (chunks(), {}),
+        "100 MB, announced": (b"x" * (100 * MB), {}),
+        "gzip bomb of 1 GB": (gzip.compress(b"0" * (1000 * MB), 9), {"Content-Encoding": "gzip"}),
+        "1M characters": (json.dumps({"inputs": "a" * MB + "<mask>"}).encode()[: 1 << 20], {}),
+        "1M characters, one text": (json.dumps({"inputs": "a" * (MB - 100) + "<mask>"}).encode(), {}),
+        "top_k = vocabulary": (json.dumps({"inputs": PHRASE, "parameters": {"top_k": vocabulary}}).encode(), {}),
+        "100,000 lists in each other": (b"[" * 100_000, {}),
+    }
+    with service.client() as client:
+        for name, (body, headers) in bodies.items():
+            start = time.monotonic()
+            answer = client.post(_FILL, content=body, headers={**JSON, **headers})  # type: ignore[arg-type]
+            seconds = time.monotonic() - start
+            peak = max(peak, usage(pid)[0])
+            print(
+                f"hostile: {name}: {answer.status_code} {answer.json()['error_type']} in {1000 * seconds:.0f} ms, memory +{(peak - before) / MB:.1f} MB"
+            )
+            hold(400 <= answer.status_code < 500, f"{name} is refused")
+            hold(seconds < 1, f"{name} is refused within a second")
+    hold(peak - before < 100 * MB, "memory")
+    service.end()
+
+
+def burst(model: Path) -> None:
+    service = started(model, "--limit", "queue_items=8")
+
+    async def one(client: httpx.AsyncClient) -> int:
+        return (await client.post(_FILL, content=_BODY, headers=JSON)).status_code
+
+    async def all_at_once() -> list[int]:
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(base_url=service.url, timeout=30, limits=limits) as client:
+            return await asyncio.gather(*(one(client) for _ in range(200)))
+
+    found: list[int] = []
+    for _ in range(10):
+        found += asyncio.run(all_at_once())
+    slowest = max(entry["ms"] for entry in service.log if entry.get("status") == 429)
+    service.end()
+    print(
+        f"burst: {found.count(200)} answered, {found.count(429)} refused, the slowest refusal after {slowest} ms in the service"
+    )
+    hold(found.count(200) + found.count(429) == 2000, f"statuses {set(found)}")
+    hold(found.count(200) >= 80, "what is admitted is answered")
+    hold(slowest < 50, "429 within 50 ms")
+
+
+def leave(model: Path) -> None:
+    service = started(model)
+    import socket
+
+    left = 0
+    for _ in range(10):
+        os.kill(service.worker(), signal.SIGSTOP)
+        sent = []
+        head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
+        for number in range(101):  # the first is with the model process, so that the others wait
+            connection = socket.create_connection(("127.0.0.1", service.port))
+            connection.sendall(head.encode() + _BODY)
+            sent.append(connection)
+            if not number:
+                time.sleep(0.3)
+        service.wait_for_metric("fillmask_queued", 100)
+        for connection in sent[1:]:
+            connection.close()
+        service.wait_for_metric("fillmask_queued", 0)
+        left += 100
+        os.kill(service.worker(), signal.SIGCONT)
+        sent[0].recv(100)
+        sent[0].close()
+        service.wait_for_metric("fillmask_in_flight", 1)
+    rows = service.metric("fillmask_batch_rows_sum")
+    service.end()
+    print(f"leave: {left} clients left; rows run: {rows:.0f}, those of the 10 that stayed")
+    hold(rows == 10, "none of them was inferred")
+
+
+def schema(model: Path, cases: int = 10_000) -> None:
+    service = started(model)
+    total, statuses = 0, dict[int, int]()
+    seed = 1
+    while total < cases:
+        found = fuzz(
+            service.url, cases=600, phases="coverage,fuzzing" if seed == 1 else "fuzzing", workers=4, seed=seed
+        )
+        for status, count in found.statuses.items():
+            statuses[status] = statuses.get(status, 0) + count
+        total += found.cases
+        seed += 1
+        print(
+            f"schema: {total:,} cases, statuses {dict(sorted(statuses.items()))}, failures {found.failures}", flush=True
+        )
+        if found.failures:
+            print(found.report)
+        hold(not found.failures, "the description")
+        hold(not any(status >= 500 for status in statuses), "no 5xx")
+        hold(found.cases > 0, "cases are made")
+    service.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -38,9 +38,19 @@ lint: .venv-train/.done
 	.venv-train/bin/ruff format --check .
 	.venv-train/bin/mypy
 
+# A text that the models were not trained on, one paragraph a line, makes the benchmarks' sentences real ones:
+# make bench TEXT=held_out.txt
 bench: .venv-train/.done
-	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/speed.py $(if $(TEXT),--text $(TEXT))
+	.venv-train/bin/python benchmarks/speed.py --model bundled $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/one_phrase.py
+	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/memory.py
+	.venv-train/bin/python benchmarks/scoring.py
+	.venv-train/bin/python benchmarks/targets.py
+	.venv-train/bin/python benchmarks/precision.py $(TEXT)
+	.venv-train/bin/python benchmarks/plot.py
+	.venv-train/bin/python benchmarks/readme.py
 
 clean:
 	rm -rf .venv .venv-train

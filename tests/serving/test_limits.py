@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import JSON, PHRASE, Service, refused
+from served import JSON, PHRASE, Service, refused
 
 _FILL = "/v1/fill-mask"
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from conftest import JSON, PHRASE, Service, refused
+from served import JSON, PHRASE, Service, refused
 
 _BODY = json.dumps({"inputs": PHRASE}).encode()
 _FILL = "/v1/fill-mask"

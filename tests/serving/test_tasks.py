@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import JSON, PHRASE, Service, refused
 from huggingface_hub import InferenceClient
+from served import JSON, PHRASE, Service, refused
 
 import fillmask
 

@@ -27,7 +27,7 @@ from fillmask.tokenizer import Tokenizer
 
 Numbers = npt.NDArray[np.float64]
 
-HOLES = 60  # of each kind
+HOLES = 36  # of each kind
 FITTED = ("joint", "independent")  # strategies; the others use the joint one's weights
 _RIDGE = 1.0  # pull of each weight, in units of its feature's spread, towards the plain one
 _STEPS = 50

@@ -28,10 +28,12 @@ from fillmask.tokenizer import Tokenizer
 
 _CROSSING = math.log(0.02)  # prior of a token that reaches across the edge of a hole
 _MOST_TARGETS = 500
-_MOST_TOKENS = 96  # in a hole
+_MOST_TOKENS = 400  # in a hole
 _FULL_BEAM = 4  # tokens; the more there are, the narrower the beam
 _JUDGED = 80  # tokens of the finalists of a hole, about: a row of the model each
-_FEWEST = 8  # finalists
+_FEWEST = 8  # finalists, unless they are of hundreds of tokens
+_MOST_JUDGED = 200  # tokens
+_KEEP = 24  # finished hypotheses of each number of tokens
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,12 @@ class Reader:
             for layout in self.frame.layouts[request.hole]:
                 for count, prior in self.counts(request.hole, layout):
                     around = self.frame.around(request.hole, layout, request.fillings, count)
-                    beam = self.options.beam if not layout.crosses else 2
+                    beam = 2 if layout.crosses else self.options.beam
+                    if not self._traits[request.hole].spaces:
+                        beam *= 2  # letters that are known leave much to a few rare tokens, and little to read
                     if count > _FULL_BEAM:
                         beam = max(1, beam * _FULL_BEAM // count)
-                    jobs.append(Job(around, self.frame.machine(layout), count, beam))
+                    jobs.append(Job(around, self.frame.machine(layout), count, beam, 2 if layout.crosses else _KEEP))
                     asked.append((number, layout, prior + (_CROSSING if layout.crosses else 0.0)))
         found = search(self.asker, jobs, order=self.options.order, correction=self.options.correction)
         pools: list[dict[str, _Pooled]] = [{} for _ in requests]
@@ -196,10 +200,11 @@ class Reader:
             for one in sequences:
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
         if self.options.finalists == 0:
-            return self._unjudged(requests, pools)
+            reads = self._unjudged(requests, pools)
+            return [self._chosen(request) or read for request, read in zip(requests, reads, strict=True)]
         return self._judged(requests, pools)
 
-    def glance(self, requests: Sequence[Request]) -> list[Read]:
+    def glance(self, requests: Sequence[Request], *, beam: int | None = None) -> list[Read]:
         """The candidates by one look at each number of masks: each token as if it knew nothing of the others."""
         asked: list[tuple[int, Layout, int, float]] = []
         rows = []
@@ -215,9 +220,17 @@ class Reader:
         for index, answers in self.asker.ask(rows):
             number, layout, count, prior = asked[index]
             machine = self.frame.machine(layout)
-            for one in spread(answers, machine, count, self.options.spread, self.asker.mask):
+            for one in spread(answers, machine, count, beam or self.options.spread, self.asker.mask):
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
-        return self._unjudged(requests, pools)
+        found = self._unjudged(requests, pools)
+        return [self._chosen(request) or read for request, read in zip(requests, found, strict=True)]
+
+    def _chosen(self, request: Request) -> Read | None:
+        """A hole whose readings are given has no others: they are judged, by whatever strategy. None for other holes."""
+        if self.frame.holes[request.hole].targets is None:
+            return None
+        (read,) = self._judged([request], [{}])
+        return read
 
     def _unjudged(self, requests: Sequence[Request], pools: Sequence[Mapping[str, _Pooled]]) -> list[Read]:
         """Without a second opinion, the first one counts twice."""
@@ -375,7 +388,7 @@ def _finalists(best: Sequence[str], pool: Mapping[str, _Pooled], most: int) -> l
     tokens = 0
     for text in best[:most]:
         tokens += len(pool[text].filling.tokens)
-        if tokens > _JUDGED and len(chosen) >= _FEWEST:
+        if chosen and tokens > (_JUDGED if len(chosen) >= _FEWEST else _MOST_JUDGED):
             break
         chosen.append(text)
     return chosen

@@ -34,13 +34,15 @@ class Job:
         around: the tokens round the hole.
         machine: what they have to spell.
         count: how many tokens.
-        beam: hypotheses to keep.
+        beam: hypotheses to keep while places are open.
+        keep: finished ones to return; they cost nothing more.
     """
 
     around: Surroundings
     machine: Machine
     count: int
     beam: int
+    keep: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,17 +94,23 @@ def search(asker: Asker, jobs: Sequence[Job], *, order: str = BEST_FIRST, correc
             n, item = open_items[index]
             places = item.places() if order == BEST_FIRST else item.places()[:1]
             into = grown.setdefault(n, {})
-            for new in _grow(item, places, answers, jobs[n], asker.mask, correction):
+            width = _width(jobs[n], item)
+            for new in _grow(item, places, answers, jobs[n].machine, width, asker.mask, correction):
                 old = into.get(new.tokens)
                 if old is None or _score(new, correction) > _score(old, correction):
                     into[new.tokens] = new
         for n, beam in enumerate(beams):
             if beam and None in beam[0].tokens:
-                beams[n] = _best(list(grown.get(n, {}).values()), jobs[n].beam, correction)
+                beams[n] = _best(list(grown.get(n, {}).values()), _width(jobs[n], beam[0]), correction)
     return [
         [Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in beam]
         for beam in beams
     ]
+
+
+def _width(job: Job, item: _Partial) -> int:
+    """How many hypotheses to keep when one more place of this one is filled."""
+    return max(job.beam, job.keep) if item.tokens.count(None) == 1 else job.beam
 
 
 def _possible(machine: Machine, count: int) -> bool:
@@ -120,10 +128,16 @@ def _best(items: list[_Partial], count: int, correction: float) -> list[_Partial
 
 
 def _grow(
-    item: _Partial, places: Sequence[int], answers: Floats, job: Job, mask: int, correction: float
+    item: _Partial,
+    places: Sequence[int],
+    answers: Floats,
+    machine: Machine,
+    width: int,
+    mask: int,
+    correction: float,
 ) -> list[_Partial]:
     """The hypothesis with one more place filled, in each of the best ways."""
-    lefts, rights = job.machine.frontier(item.tokens)
+    lefts, rights = machine.frontier(item.tokens)
     best: tuple[float, int, Ids, Floats] | None = None
     # No place is surer than its best token of all; so those that cannot be surest are not looked at.
     bounds = answers.max(axis=1) - correction * answers[:, mask]
@@ -131,7 +145,7 @@ def _grow(
         if best is not None and bounds[number] <= best[0]:
             break
         row, place = answers[number], places[number]
-        chosen = job.machine.best(row, lefts[place], rights[place + 1], job.beam)
+        chosen = machine.best(row, lefts[place], rights[place + 1], width)
         confidence = float(row[chosen[0]] - correction * row[mask])
         if best is None or confidence > best[0]:
             best = confidence, place, chosen, row

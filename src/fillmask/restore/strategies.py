@@ -87,7 +87,7 @@ def joint(
 
 
 def _surest_first(reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome) -> list[int]:
-    reads = reader.glance([Request(hole, around) for hole in group])
+    reads = reader.glance([Request(hole, around) for hole in group], beam=4)
     sure = {}
     for hole, read in zip(group, reads, strict=True):
         _settle(outcome, hole, read)

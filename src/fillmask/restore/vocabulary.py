@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -32,10 +33,11 @@ Bits = npt.NDArray[np.bool_]
 
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
 _META = "▁"
-_KEPT = 64  # machines
+_KEPT = 16  # machines
 _MANY = 0.1  # of the vocabulary
 _FIRST = 256  # tokens
-_SIDES = 4096  # half-chosen rows of tokens whose states are kept
+_SIDES = 512  # half-chosen rows of tokens whose states are kept
+_LONG = 250  # states of an automaton over characters
 BREAK_MARK = "\x00"
 
 
@@ -170,8 +172,8 @@ class Vocabulary:
         self._trie = Trie.of([self._symbols(token) for token in ids])
         # Whether a token begins inside a character, (vocabulary,).
         self._inside = np.zeros(self.size, bool)
-        for number, text in self._spelled.items():
-            self._inside[number] = isinstance(text, bytes) and 0x80 <= text[0] < 0xC0
+        for number, piece in self._spelled.items():
+            self._inside[number] = isinstance(piece, bytes) and 0x80 <= piece[0] < 0xC0
         self._machines: OrderedDict[Region, Machine] = OrderedDict()
 
     def _characters(self, token: str) -> str:
@@ -222,7 +224,8 @@ class Vocabulary:
             return self._machines[region]
         automaton = compile_region(region, self.normalize)
         if self.kind == BYTES:
-            table, starts = byte_table(automaton)
+            # A hole of hundreds of characters has too many states to know each half-read character in each.
+            table, starts = byte_table(automaton, ascii_only=len(automaton.table) > _LONG)
             machine = Machine(
                 self._trie, self.ids, self.size, self._symbols, self._inside, automaton, table, None, starts
             )
@@ -288,7 +291,7 @@ class Machine:
         self._remain = np.arange(self.states, dtype=np.int32)
         self._remain[plain] = plain[automaton.token_end]
         self._ends: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
-        self._after_all: dict[int, npt.NDArray[np.int32]] = {}
+        self._after_all: dict[int, npt.NDArray[np.signedinteger[Any]]] = {}
         self._left_of: dict[tuple[int | None, ...], list[Bits]] = {}
         self._right_of: dict[tuple[int | None, ...], list[Bits]] = {}
         self._admitted: dict[tuple[bytes, bytes], Ids] = {}
@@ -381,11 +384,11 @@ class Machine:
             weight[state] = len(self.ends(int(state))[0])
         return weight
 
-    def _dense(self, state: int) -> npt.NDArray[np.int32]:
+    def _dense(self, state: int) -> npt.NDArray[np.signedinteger[Any]]:
         """The state after every token, 0 where it does not fit, (vocabulary,)."""
         if state not in self._after_all:
             tokens, ends = self.ends(state)
-            self._after_all[state] = np.zeros(self._size, np.int32)
+            self._after_all[state] = np.zeros(self._size, np.int16 if self.states < 1 << 15 else np.int32)
             self._after_all[state][self._ids[tokens]] = ends
         return self._after_all[state]
 

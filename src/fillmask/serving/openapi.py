@@ -89,9 +89,9 @@ _TASKS: dict[str, tuple[type[BaseModel], Any, list[Any], Any]] = {
     ),
     "/v1/classify": (
         schemas.ClassifyRequest,
-        list[schemas.Label] | list[list[schemas.Label]],
+        list[list[schemas.Label]],
         [{"inputs": "What a lovely day"}],
-        [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],
+        [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
     ),
     "/v1/restore": (
         schemas.RestoreRequest,
@@ -120,6 +120,12 @@ def errors(asked: type[BaseModel] | int | None = None) -> dict[int | str, dict[s
     }
 
 
+# One event of a stream; its data is JSON.
+_EVENT = {
+    "type": "object",
+    "properties": {"event": {"enum": ["progress", "result", "error"]}, "data": {"type": "string"}},
+    "required": ["event", "data"],
+}
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 
 
@@ -140,7 +146,7 @@ def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> bytes:
         _bound(known[asked.__name__], limits)
         if path == "/v1/restore":
             stream = {
-                "schema": {"type": "string"},
+                "schema": _EVENT,
                 "example": 'event: progress\ndata: {"done": 1, "holes": 2, "forward_passes": 6}\n\n',
             }
             operation["responses"]["200"]["content"]["text/event-stream"] = stream

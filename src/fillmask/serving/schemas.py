@@ -79,6 +79,9 @@ class Score(_Answer):
 
 class ClassifyParameters(_Request):
     top_k: int | None = Field(default=None, ge=1, description="Labels of each text, best first; all by default.")
+    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = Field(
+        default=None, description="What makes scores of logits; as the model's config says by default."
+    )
 
 
 class ClassifyRequest(_Request):

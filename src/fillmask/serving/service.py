@@ -173,8 +173,8 @@ class Service:
             return b"[]"
         lengths = await self._read(lambda: [len(self.tokenizer.encode(text)) for text in texts])
         call.place.grow(tokens=self._check_model_tokens(sum(lengths)))
-        top_k = (request.parameters or schemas.ClassifyParameters()).top_k
-        wanted = {"inputs": texts, "many": not isinstance(request.inputs, str), "top_k": top_k}
+        asked = request.parameters or schemas.ClassifyParameters()
+        wanted = {"inputs": texts, "top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
         return await call.wait(self.jobs.submit("classify", wanted).future)
 
     def restore(self, call: Call, request: schemas.RestoreRequest) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fillmask.errors import InputError
 from fillmask.masked_lm import MaskedLM
@@ -13,13 +13,10 @@ from fillmask.score import score_texts
 from fillmask.serving.errors import LimitError
 from fillmask.serving.limits import Limits
 
+if TYPE_CHECKING:
+    from fillmask.classify import Classifier
+
 Report = Callable[[int, int, int], None]
-
-
-class Classifies(Protocol):
-    """What `/v1/classify` needs of a fine-tuned model."""
-
-    def __call__(self, inputs: list[str], /, *, top_k: int | None = None) -> Any: ...
 
 
 def score(model: MaskedLM, request: dict[str, Any]) -> bytes:
@@ -60,10 +57,9 @@ def restore(
     return _json({"restoration": found.to_dict(), "documents": {name: render(found, name) for name in formats}})
 
 
-def classify(classifier: Classifies, request: dict[str, Any]) -> bytes:
-    """Labels of texts."""
-    found = classifier(request["inputs"], top_k=request["top_k"])
-    return _json(found if request["many"] else found[0])
+def classify(classifier: Classifier, request: dict[str, Any]) -> bytes:
+    """Labels of texts, a list for each: the inference API nests them for a single text too."""
+    return _json(classifier(request["inputs"], top_k=request["top_k"], function_to_apply=request["function_to_apply"]))
 
 
 def _json(answer: Any) -> bytes:

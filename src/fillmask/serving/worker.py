@@ -136,6 +136,7 @@ class _Worker:
         if job.task == "classify":
             assert self._classifier is not None
             classifier = copy.copy(self._classifier)
+            classifier.engine = InTurn(classifier.engine, self._turns, first=False, check=check)
             return tasks.classify(classifier, job.request)
         assert self._model is not None
         model = _with_engine(self._model, self._turns, first=False, check=check)

@@ -328,7 +328,7 @@ def test_a_long_document_shows_its_progress_and_can_be_stopped(page: Any) -> Non
 def test_the_page_is_small(page: Any, server: str) -> None:
     page.evaluate("document.fonts.ready")
     loaded = page.evaluate(
-        "['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind)).map(e => [e.name, e.decodedBodySize])"
+        "['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind)).map(e => [e.name, e.encodedBodySize])"
     )
     sizes = {name.removeprefix(server): size for name, size in loaded}
     assert {"/", "/app.js", "/edition.js", "/edition.css", "/style.css"} <= set(sizes)

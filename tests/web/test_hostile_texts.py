@@ -26,7 +26,35 @@ def answer(page: Any, **answered: Any) -> None:
     page.route("**/v1/restore", lambda route: route.fulfill(**answered), times=1)
 
 
-PAGE_ELEMENTS = set(["a", "aside", "button", "code", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "header", "input", "kbd", "label", "li", "noscript", "ol", "option", "p", "progress", "section", "select", "span", "textarea", "ul"])
+PAGE_ELEMENTS = {
+    "a",
+    "aside",
+    "button",
+    "code",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "header",
+    "input",
+    "kbd",
+    "label",
+    "li",
+    "noscript",
+    "ol",
+    "option",
+    "p",
+    "progress",
+    "section",
+    "select",
+    "span",
+    "textarea",
+    "ul",
+}
 
 
 def test_the_policy_of_the_page(browser: Any, server: str) -> None:
@@ -46,7 +74,7 @@ def test_the_policy_of_the_page(browser: Any, server: str) -> None:
 
 def test_payloads_in_a_text(page: Any) -> None:
     assert len(PAYLOADS) == 20
-    write(page, "\n".join(f"I am ... to {payload} the bakery" for payload in PAYLOADS))
+    write(page, "I am ... to\n" + "\n".join(PAYLOADS))
     assert page.locator("#alert").is_hidden(), page.locator("#alert").text_content()
     for payload in PAYLOADS[:19]:
         assert payload in page.locator("#document").text_content()
@@ -77,7 +105,9 @@ def test_payloads_in_names_of_files(page: Any) -> None:
 
 def test_payloads_as_readings_and_errors_of_a_model(page: Any) -> None:
     for payload in PAYLOADS:
-        hostile = restoration("I am [word] to the bakery", replace={"word": payload}, other=payload, evidence=True).to_dict()
+        hostile = restoration(
+            "I am [word] to the bakery", replace={"word": payload}, other=payload, evidence=True
+        ).to_dict()
         hostile["gaps"][0]["source"] = payload
         hostile["gaps"][0]["evidence"][0]["word"] = payload
         hostile["notation"] = payload
@@ -106,7 +136,10 @@ def test_payloads_in_a_report(open_page: Any, tmp_path: Path) -> None:
     text = "\n".join(f"I am [word{i}] to the {'b[ak]ery' if i % 2 else '[shop]'}" for i in range(len(PAYLOADS)))
     replaced = {f"word{i}": payload for i, payload in enumerate(PAYLOADS)}
     path = tmp_path / "hostile.html"
-    path.write_text(render(restoration(text, replace=replaced, other=PAYLOADS[1], source="\n".join(PAYLOADS), evidence=True)), "utf-8")
+    path.write_text(
+        render(restoration(text, replace=replaced, other=PAYLOADS[1], source="\n".join(PAYLOADS), evidence=True)),
+        "utf-8",
+    )
     page = open_page(path.as_uri())
     before = elements(page)
     shown = page.locator("#document .hole")

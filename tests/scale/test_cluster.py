@@ -83,8 +83,6 @@ def test_a_node_is_killed_in_the_middle(cluster: object, job: Callable[..., Job]
     def kill() -> None:
         cluster.remove_node(node, allow_graceful=False)  # type: ignore[attr-defined]
         killed.set()
-        # As an autoscaler does.
-        cluster.add_node(num_cpus=1, object_store_memory=STORE)  # type: ignore[attr-defined]
 
     def watch(progress: Progress) -> None:
         time.sleep(0.02)  # so that there is a middle

@@ -97,14 +97,14 @@ def connected(address: str) -> Iterator[None]:
         return
     try:
         if address == LOCAL:
-            # Loopback only, and no dashboard.
+            # No dashboard; Ray asks for a token by itself (2.59 and later).
             ray.init(
-                address="local", _node_ip_address="127.0.0.1", object_store_memory=_STORE, include_dashboard=False,
-                log_to_driver=False, logging_level=logging.ERROR,
+                address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
+                logging_level=logging.ERROR,
             )  # fmt: skip
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises Exception itself where a node does not start in time
         raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
     try:
         yield

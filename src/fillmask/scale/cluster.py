@@ -47,6 +47,7 @@ LOCAL = "local"
 _STORE = 256 << 20  # bytes of the object store of a local cluster: shards in flight, not the data
 _SHARDS = 16  # that a task reads, where a file can be read from any row
 _ALL = -1
+_FEEDS = 64  # workers that one reading and one writing task keep busy
 _IN_FLIGHT = 2  # shards that wait at an actor, the one that it computes included
 
 
@@ -96,14 +97,14 @@ def connected(address: str) -> Iterator[None]:
         return
     try:
         if address == LOCAL:
-            # Loopback only, and no dashboard.
+            # No dashboard; Ray asks for a token by itself (2.59 and later).
             ray.init(
-                address="local", _node_ip_address="127.0.0.1", object_store_memory=_STORE, include_dashboard=False,
-                log_to_driver=False, logging_level=logging.ERROR,
+                address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
+                logging_level=logging.ERROR,
             )  # fmt: skip
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises Exception itself where a node does not start in time
         raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
     try:
         yield
@@ -177,7 +178,8 @@ def _pipeline(
         parts = reading.parts()
         data: Any = ray.data.from_items([{"first": a, "stop": b} for a, b in parts], override_num_blocks=len(parts))
         # Reading and writing take next to no time and no core of their own; that also keeps them out of the actors.
-        data = data.map_batches(reading, batch_size=None, num_cpus=0)
+        helpers = 1 + most // _FEEDS
+        data = data.map_batches(reading, batch_size=None, num_cpus=0, concurrency=helpers)
         data = data.map_batches(
             _Worker,
             fn_constructor_args=(options, dict(provenance), encoder),
@@ -185,7 +187,7 @@ def _pipeline(
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=_IN_FLIGHT),
         )
-        return data.map_batches(_Writing(job.output, job.format), batch_size=1, num_cpus=0)
+        return data.map_batches(_Writing(job.output, job.format), batch_size=1, num_cpus=0, concurrency=helpers)
     finally:
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = saved
 

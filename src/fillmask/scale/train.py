@@ -3,8 +3,7 @@
 Ray Train places the workers, says in their environment who they are (as
 `torchrun` does) and sets up torch's process group; the training code averages
 gradients over it. What a training writes lies in its own folder, which all
-nodes must see, and a worker that dies makes Ray Train start all again, which
-go on from the folder's last state.
+nodes must see; when a worker dies Ray Train starts all again, a few times.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from xml.sax.saxutils import unescape
 
 import pytest
 from test_cli import FILLMASK, one_line, run
@@ -17,6 +18,7 @@ from test_cli import FILLMASK, one_line, run
 from fillmask import cli
 from fillmask.restore.damage import Hole, Known
 from fillmask.restore.notation import parse
+from fillmask.restore.reports.transcript import escape
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "restore" / "reports"))
 from schema import complaints
@@ -69,7 +71,8 @@ def test_a_letter_in_its_formats(restored: dict[str, dict[str, str]], name: str)
         read = parse(re.sub(_CHOICE, r"\2", letter["xml"]), notation="tei").damaged
         # Unclear letters are still unclear; a hole without a reading is still a hole, and nothing in the text.
         known = [_spelled(hole) for hole in read.holes]
-        assert read.filled(known) == told["text"]
+        # A model of random weights may read a control character, for which XML has no room.
+        assert read.filled(known) == unescape(escape(told["text"]))
     if "html" in letter:
         assert letter["html"].lower().startswith("<!doctype html>")
 
@@ -184,20 +187,21 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
 
 def test_a_terminal_gets_a_drawing(modernbert_folder: Path) -> None:
     pty = pytest.importorskip("pty", reason="terminals are tested on POSIX")
-    seen, _, code = _on_a_terminal(pty, "I am ... to the b[..]ery", modernbert_folder)
+    seen, code = _on_a_terminal(pty, "I am ... to the b[..]ery", modernbert_folder)
     assert code == 0
     assert "line 1, column 6" in seen
     assert "b[..]ery" in seen
     assert "2 holes · read as plain · joint" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
 
 
-def test_interrupted_it_writes_what_it_found(modernbert_folder: Path) -> None:
+def test_interrupted_it_writes_what_it_found(modernbert_folder: Path, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty", reason="terminals are tested on POSIX")
     holes = 400
     text = "The [...] dog went to the ba[..]ry in winter. " * (holes // 2)
-    seen, written, code = _on_a_terminal(pty, text, modernbert_folder, "-f", "json", stop=rb"\b[1-9]\d*/400")
+    path = tmp_path / "letter.json"
+    seen, code = _on_a_terminal(pty, text, modernbert_folder, "-o", str(path), stop=rb"\b[1-9]\d*/400")
     assert code == 130
-    told = json.loads(written)
+    told = json.loads(path.read_text("utf-8"))
     assert list(complaints(told)) == []
     assert told["complete"] is False
     assert len(told["gaps"]) == holes
@@ -206,13 +210,13 @@ def test_interrupted_it_writes_what_it_found(modernbert_folder: Path) -> None:
     assert "interrupted: what was found so far is written" in seen
 
 
-def _on_a_terminal(pty: ModuleType, text: str, model: Path, *options: str, stop: bytes = b"") -> tuple[str, bytes, int]:
-    """What a terminal is shown, what stdout gets where `stop` is waited for (then Ctrl-C), and the exit code."""
+def _on_a_terminal(pty: ModuleType, text: str, model: Path, *options: str, stop: bytes = b"") -> tuple[str, int]:
+    """What a terminal is shown, and the exit code; Ctrl-C is pressed when `stop` is seen."""
     main, terminal = pty.openpty()
     process = subprocess.Popen(
         [FILLMASK, "restore", "-", "--model", str(model), *options],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if stop else terminal,
+        stdout=terminal,
         stderr=terminal,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"},
     )
@@ -220,16 +224,14 @@ def _on_a_terminal(pty: ModuleType, text: str, model: Path, *options: str, stop:
     assert process.stdin is not None
     process.stdin.write(text.encode())
     process.stdin.close()
-    process.stdin = None
     seen = b""
     while part := _read(main):
         seen += part
         if stop and re.search(stop, seen):
             process.send_signal(signal.SIGINT)
             stop = b""
-    written, _ = process.communicate(timeout=60)
     os.close(main)
-    return seen.decode(), written or b"", process.returncode
+    return seen.decode(), process.wait(timeout=60)
 
 
 def _read(terminal: int) -> bytes:

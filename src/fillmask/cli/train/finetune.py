@@ -70,13 +70,13 @@ def command(
     check_output(output, overwrite=overwrite)
     columns = Columns(text, label, pair)
     table = read_labelled(data, columns)
+    labels = labels_of(table)
     tables = [(data, table)]
     if validation is None:
         train, judged = split(table, share, settings.seed)
     else:
         train, judged = table, read_labelled(validation, columns)
         tables.append((validation, judged))
-    labels = labels_of(table)
     for path, read in tables:
         for complaint in read.complaints():
             complain(f"warning: {path}: {complaint}; passed over")

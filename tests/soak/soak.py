@@ -150,8 +150,9 @@ def hostile(model: Path) -> None:
             answer = client.post(_FILL, content=body, headers={**JSON, **headers})  # type: ignore[arg-type]
             seconds = time.monotonic() - start
             peak = max(peak, usage(pid)[0])
+            entry = service.event("request", len([e for e in service.log if e["event"] == "request"]))
             print(
-                f"hostile: {name}: {answer.status_code} {answer.json()['error_type']} in {1000 * seconds:.0f} ms, memory +{(peak - before) / MB:.1f} MB"
+                f"hostile: {name}: {answer.status_code} {answer.json()['error_type']} in {1000 * seconds:.0f} ms ({entry['ms']:.0f} in the service), memory +{(peak - before) / MB:.1f} MB"
             )
             hold(400 <= answer.status_code < 500, f"{name} is refused")
             hold(seconds < 1, f"{name} is refused within a second")

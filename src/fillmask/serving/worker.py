@@ -223,7 +223,10 @@ def main() -> None:
     except (FillMaskError, OSError) as error:
         channel.send(wire.Failed(str(error)))
         return
-    channel.send(wire.Ready(description))
+    try:
+        channel.send(wire.Ready(description))
+    except BrokenPipeError:  # the server ended while the model was loaded
+        return
     # A restoration's Python must not keep the thread that runs batches from its next one.
     sys.setswitchinterval(0.001)
     _Worker(channel, model, classifier, limits).run()

@@ -45,11 +45,15 @@ class Service:
             except ValueError:
                 self.stderr.append(line)
 
-    def event(self, name: str, nth: int = 1, seconds: float = 60) -> dict[str, Any]:
-        """Wait for the nth event of this name in the log."""
+    def event(
+        self, name: str, nth: int = 1, *, where: tuple[str, Any] | None = None, seconds: float = 60
+    ) -> dict[str, Any]:
+        """Wait for the nth event of this name in the log, among those with a value."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            found = [entry for entry in self.log if entry["event"] == name]
+            found = [
+                entry for entry in self.log if entry["event"] == name and (not where or entry.get(where[0]) == where[1])
+            ]
             if len(found) >= nth:
                 return found[nth - 1]
             assert self.process.poll() is None or self._reader.is_alive(), self.stderr

@@ -45,8 +45,7 @@ def test_request_ids(service: Service, client: httpx.Client) -> None:
         given = client.get("/info", headers={"X-Request-Id": wrong.encode("latin-1")}).headers["x-request-id"]
         assert re.fullmatch("[0-9a-f]{32}", given)
     client.post("/v1/fill-mask", json={"inputs": "no gap"}, headers={"X-Request-Id": "find-me"})
-    service.event("request")
-    (entry,) = [entry for entry in service.log if entry.get("request_id") == "find-me"]
+    entry = service.event("request", where=("request_id", "find-me"))
     assert (
         entry.items() >= {"event": "request", "path": "/v1/fill-mask", "status": 422, "error_type": "no_mask"}.items()
     )

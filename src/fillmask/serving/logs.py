@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import datetime
 import json
 import logging
+import logging.handlers
+import queue
 import sys
 from typing import Any
 
 _NAME = "fillmask.serving"
-LEVELS = ("debug", "info", "warning", "error")
+_BEHIND = 10_000
 
 
 def set_up(level: str, form: str) -> None:
     """Write events from `level` up, as "json" or "text"; "auto" is text on a terminal."""
     if form == "auto":
         form = "text" if sys.stderr.isatty() else "json"
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    writer = logging.StreamHandler()
+    writer.setFormatter(_Json() if form == "json" else _Text())
+    handler = _Behind(queue.Queue(_BEHIND))
+    listener = logging.handlers.QueueListener(handler.queue, writer)
+    listener.start()
+    atexit.register(listener.stop)  # writes what is left
     for name in (_NAME, "uvicorn", "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -30,6 +38,17 @@ def event(name: str, *, level: int = logging.INFO, error: BaseException | None =
     logger = logging.getLogger(_NAME)
     if logger.isEnabledFor(level):
         logger.log(level, name, extra={"values": values}, exc_info=error)
+
+
+class _Behind(logging.handlers.QueueHandler):
+    """Leaves the writing to a thread: who reads the log slowly must not stop the service. Beyond `_BEHIND` lines are lost."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
 
 
 class _Json(logging.Formatter):

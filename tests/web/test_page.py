@@ -170,7 +170,8 @@ def test_damage_is_written_in_the_notation_of_the_text(page: Any) -> None:
         select(page, start, start + len(selected))
         page.keyboard.press("Control+/")
         assert page.locator("#source").input_value() == (damaged or text)
-        assert page.locator("#alert").is_visible() == (damaged is None)
+        alert = expect(page.locator("#alert"))
+        _ = alert.to_be_visible() if damaged is None else alert.to_be_hidden()
         assert bool(parse(damaged or text, notation=notation).damaged.holes) == (damaged is not None)
 
 

@@ -25,7 +25,7 @@ SUBCOMMANDS = {
     "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
     "batch": "Put files of any size through a task, resumably.",
     "serve": "Answer HTTP requests, with a page for people.",
-    "train": "Train, adapt and distil models.",
+    "train": "Train, adapt, distil, fine-tune and calibrate models.",
     "models": "List and describe models.",
 }
 

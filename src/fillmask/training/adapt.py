@@ -44,7 +44,7 @@ class Adaptation:
 
 
 def default_recipe() -> Recipe:
-    """A gentle one: AdamW and Muon at a fifth of their rates for pretraining (docs/log/train.md), a constant 15% hidden."""
+    """A gentle one: AdamW and Muon at a fifth of their rates for pretraining, a constant 15% hidden."""
     return Recipe(
         tokens=0, batch_tokens=4096, lr=4e-4, muon_lr=4e-3, warmup_steps=50, schedule="linear",
         stages=stages(0.15, 0.15, "constant", count=1), masking=Masking(),

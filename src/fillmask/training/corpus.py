@@ -287,7 +287,7 @@ class _Writer:
 
     def _flush(self) -> None:
         owners, ends = array("q"), array("q")
-        # encode_batch uses every core (docs/log/train.md: as fast as processes); special tokens are the packer's business.
+        # encode_batch uses every core; special tokens are the packer's business.
         found = self._tokenizer.encode_batch_fast([text for _, text in self._batch], add_special_tokens=False)
         for (owner, _), encoding in zip(self._batch, found, strict=True):
             if encoding.ids:

@@ -12,7 +12,7 @@ TORCH ?= torch==2.13.0
 PEERS = minicons datasets nncf
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-base test-train lint bench clean
+.PHONY: run test test-base test-train lint bench soak fuzz clean
 
 run: .venv/.run
 	.venv/bin/fillmask fill \
@@ -30,17 +30,36 @@ EXTRAS = tests/conformance tests/training tests/serving tests/web tests/scale
 test-base: .venv/.dev
 	.venv/bin/python -m pytest tests $(addprefix --ignore=,$(EXTRAS))
 
+# The commands of these two tests draw and train: here nothing of them is skipped.
 test-train: .venv-train/.done
-	.venv-train/bin/python -m pytest $(wildcard $(EXTRAS))
+	.venv-train/bin/python -m pytest $(EXTRAS) tests/e2e/test_classify_command.py tests/e2e/test_evaluate_command.py
 
 lint: .venv-train/.done
 	.venv-train/bin/ruff check .
 	.venv-train/bin/ruff format --check .
 	.venv-train/bin/mypy
 
+# A text that the models were not trained on, one paragraph a line, makes the benchmarks' sentences real ones:
+# make bench TEXT=held_out.txt
 bench: .venv-train/.done
-	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/speed.py $(if $(TEXT),--text $(TEXT))
+	.venv-train/bin/python benchmarks/speed.py --model bundled $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/one_phrase.py
+	.venv-train/bin/python benchmarks/cold_start.py
+	.venv-train/bin/python benchmarks/memory.py
+	.venv-train/bin/python benchmarks/scoring.py
+	.venv-train/bin/python benchmarks/targets.py
+	.venv-train/bin/python benchmarks/precision.py $(TEXT)
+	.venv-train/bin/python benchmarks/batch.py speed
+	.venv-train/bin/python benchmarks/plot.py
+	.venv-train/bin/python benchmarks/readme.py
+
+# Long forms of what the tests do briefly.
+soak: .venv-train/.done
+	.venv-train/bin/python tests/soak/soak.py
+
+fuzz: .venv-train/.done
+	.venv-train/bin/python tests/restore/reports/fuzzing.py 10000 0
 
 clean:
 	rm -rf .venv .venv-train

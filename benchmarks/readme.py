@@ -1,9 +1,11 @@
-"""Write the README's tables from the committed results.
+"""Write the tables of README.md and docs/benchmarks.md from the committed results.
 
     python benchmarks/readme.py
 
-Everything between `<!-- NAME -->` and `<!-- end -->` in README.md is replaced
-by `results/NAME.csv` as a Markdown table. A test holds the two together.
+Everything between `<!-- table NAME -->` and `<!-- end -->` is replaced by
+`results/NAME.csv` as a Markdown table; between `<!-- speed NAME -->` and the
+end, by a table of that speed benchmark: a line for each contender, a column
+for each workload. A test holds documents and results together.
 """
 
 from __future__ import annotations
@@ -14,21 +16,47 @@ from pathlib import Path
 
 from harness import RESULTS
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-_BLOCK = re.compile(r"<!-- (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL)
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+_BLOCK = re.compile(r"<!-- (?P<kind>table|speed) (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def rendered(text: str) -> str:
     """`text` with each marked table made anew."""
-    return _BLOCK.sub(lambda match: f"<!-- {match['name']} -->\n{_table(match['name'])}<!-- end -->", text)
+
+    def block(match: re.Match[str]) -> str:
+        header, *rows = _rows(match["name"])
+        made = _speed(header, rows) if match["kind"] == "speed" else _table(header, rows)
+        return f"<!-- {match['kind']} {match['name']} -->\n{made}<!-- end -->"
+
+    return _BLOCK.sub(block, text)
 
 
-def _table(name: str) -> str:
+def _rows(name: str) -> list[list[str]]:
     with open(RESULTS / f"{name}.csv", newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+        return list(csv.reader(file))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _speed(header: list[str], rows: list[list[str]]) -> str:
+    """Milliseconds of each contender, and how many times faster than transformers in float32 that is."""
+    column = {name: header.index(name) for name in ("workload", "contender", "milliseconds", "× transformers eager")}
+    workloads = list(dict.fromkeys(row[column["workload"]] for row in rows))
+    cells: dict[str, dict[str, str]] = {}
+    for row in rows:
+        milliseconds, times = float(row[column["milliseconds"]]), float(row[column["× transformers eager"]])
+        shown = f"{milliseconds:,.1f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
+        ours = row[column["contender"]].startswith("fillmask")
+        cells.setdefault(row[column["contender"]], {})[row[column["workload"]]] = (
+            f"**{shown}** (×{times:.1f})" if ours else f"{shown} (×{times:.1f})"
+        )
+    return _table(["milliseconds", *workloads], [[name, *(of[w] for w in workloads)] for name, of in cells.items()])
+
+
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text("utf-8")), "utf-8")
+    for document in DOCUMENTS:
+        document.write_text(rendered(document.read_text("utf-8")), "utf-8")

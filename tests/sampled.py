@@ -1,10 +1,10 @@
 """Restorations made by hand, for what shows them: readings and numbers are invented, places are right."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 
-from fillmask.restore.damage import Damaged, Hole, Lost
-from fillmask.restore.notation import Document
+from fillmask.restore.notation import parse
 from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Reading, Restoration
 
 # Twenty texts that run a script where a page takes text for markup, an attribute, a script or an address.
@@ -97,7 +97,10 @@ def restoration(
         confidence=sum(shares) / len(gaps) if gaps else 1.0,
         complete=complete,
         cost=Cost(12, 240, 0.25),
-        document=Document(source if source is not None else found, "plain", (), Damaged(tuple(Hole((Lost(),)) for _ in gaps)), tuple(layout), ()),
+        document=dataclasses.replace(
+            parse(found, notation="plain"), source=found if source is None else source, layout=tuple(layout)
+        ),
+        model="tiny",
     )
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,33 @@ def test_the_readme_tour_runs() -> None:
         exec(compile(block, "README.md", "exec"), names)
 
 
-def test_the_readme_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "benchmarks" / "readme.py")
+    readme = _module("benchmarks/readme.py")
+    sys.modules.pop("harness", None)
+    for document in readme.DOCUMENTS:
+        text = document.read_text("utf-8")
+        assert readme.rendered(text) == text, "run: python benchmarks/readme.py"
+
+
+def test_the_commands_page_is_their_help() -> None:
+    reference = _module("scripts/reference.py")
+    assert reference.PAGE.read_text("utf-8") == reference.rendered(), "run: python scripts/reference.py"
+
+
+def _module(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    sys.modules.pop("harness", None)
-    assert module.rendered(README) == README, "run: python benchmarks/readme.py"
+    return module
+
+
+def test_links_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", document.read_text("utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
 def test_every_setting_is_documented() -> None:

@@ -1,6 +1,7 @@
 """Masked accuracy and pseudo-perplexity, against a loop that asks for one mask or one window at a time."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,6 +248,41 @@ def test_a_tie_and_nan_are_misses() -> None:
     tally.add(np.full((1, 7), math.nan), np.array([0]))
     assert tally.result().top5 == 0
     assert math.isnan(tally.result().loss)
+
+
+def test_the_share_within_each_rank() -> None:
+    tally = Tally()
+    rows = np.tile(-np.arange(1.0, 201), (4, 1))  # the likeliest token is 0
+    tally.add(rows, np.array([0, 1, 5, 150]))
+    found = tally.result()
+    assert (found.top1, found.top5) == (0.25, 0.5)
+    assert len(found.within) == evaluate.DEEPEST
+    assert (found.within[0], found.within[1], found.within[5], found.within[-1]) == (0.25, 0.5, 0.75, 0.75)
+
+
+def test_losses_are_counted_in_bins(model: MaskedLM) -> None:
+    found = pseudo_perplexity(model, SENTENCES[:8])
+    assert sum(found.histogram) == found.tokens
+    middles = (evaluate.LOSS_BINS[1:] + evaluate.LOSS_BINS[:-1]) / 2
+    assert np.average(middles, weights=found.histogram) == pytest.approx(found.loss, abs=0.13)
+
+
+def test_some_sentences_drawn_evenly(model: MaskedLM) -> None:
+    every = pseudo_perplexity(model, SENTENCES)
+    some = pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=1)
+    assert 0 < some.tokens < every.tokens / 5
+    assert some == pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=1)
+    assert some != pseudo_perplexity(model, SENTENCES, max_sentences=6, seed=2)
+
+
+def test_the_guides_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = Path(__file__).resolve().parents[1] / "docs" / "guide" / "evaluate.md"
+    (block,) = re.findall(r"```python\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    exec(compile(block, guide.name, "exec"), {})
+    top5, perplexity, accuracy = capsys.readouterr().out.splitlines()
+    assert 0.2 < float(top5) < 1
+    assert float(perplexity) > 1
+    assert "word-l2r" in accuracy
 
 
 def test_a_hopeless_model_has_infinite_perplexity() -> None:

@@ -22,6 +22,7 @@ def test_public_names() -> None:
         "Score",
         "TargetsError",
         "TextTooLongError",
+        "TrainingError",
         "UnsupportedModelError",
         "WordScore",
         "__version__",

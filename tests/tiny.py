@@ -87,6 +87,15 @@ def write_modernbert(folder: Path, *, seed: int = 0, **overrides: Any) -> Path:
     return _write(folder, config, _modernbert_shapes(config), seed)
 
 
+def write_classifier(folder: Path, *labels: str, seed: int = 0, **overrides: Any) -> Path:
+    """A ModernBertForSequenceClassification in `folder`, of the shape of `write_modernbert`."""
+    config = _config(_MODERNBERT, overrides) | {"architectures": ["ModernBertForSequenceClassification"]}
+    config |= {"id2label": dict(enumerate(labels)), "label2id": {label: n for n, label in enumerate(labels)}}
+    shapes = {name: shape for name, shape in _modernbert_shapes(config).items() if not name.startswith("decoder")}
+    shapes |= {"classifier.weight": (len(labels), config["hidden_size"]), "classifier.bias": (len(labels),)}
+    return _write(folder, config, shapes, seed)
+
+
 def write_roberta(folder: Path, *, seed: int = 0, **overrides: Any) -> Path:
     """A RobertaForMaskedLM in `folder`; `overrides` change its config, and the weights with it."""
     config = _config(_ROBERTA, overrides)

@@ -18,6 +18,7 @@ from fillmask.errors import (
     NotationError,
     TargetsError,
     TextTooLongError,
+    TrainingError,
     UnsupportedModelError,
 )
 from fillmask.fill import FillMask, pipeline
@@ -40,6 +41,7 @@ __all__ = [
     "Score",
     "TargetsError",
     "TextTooLongError",
+    "TrainingError",
     "UnsupportedModelError",
     "WordScore",
     "__version__",

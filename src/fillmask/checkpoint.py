@@ -31,6 +31,11 @@ class Checkpoint:
     config: Config
     revision: str | None = None
 
+    @property
+    def title(self) -> str:
+        """What to call it in public: a hub id with its commit, or the folder's name without the way to it."""
+        return self.folder.name if self.revision is None else f"{self.name}@{self.revision[:12]}"
+
     @cached_property
     def weights(self) -> Weights:
         """Tensors, memory-mapped."""

@@ -11,7 +11,8 @@ FillMaskError
 │   ├── CorruptCheckpointError       a file that is truncated, lies, or does not fit the config
 │   └── UnsupportedModelError        a family or a config value that is not implemented
 ├── MissingExtraError (ImportError)  an optional dependency is not installed
-└── CorpusError                      training text that cannot be used
+├── CorpusError                      training text that cannot be used
+└── TrainingError                    a training that cannot start or go on
 
 FillMaskWarning (UserWarning)        the call went on, but not quite as asked
 """
@@ -75,6 +76,10 @@ class MissingExtraError(FillMaskError, ImportError):
 
 class CorpusError(FillMaskError):
     """Training text is missing, unreadable or empty."""
+
+
+class TrainingError(FillMaskError):
+    """A training cannot start, or cannot go on."""
 
 
 class FillMaskWarning(UserWarning):

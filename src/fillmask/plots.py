@@ -7,7 +7,7 @@ and without a display.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,10 @@ def blimp(result: Blimp, title: str) -> Figure:
             single = [p.accuracy[method] for p in result.paradigms if p.phenomenon == name]
             y = row + shift
             axes.plot([100 * a for a in single], [y] * len(single), "|", color=colour, alpha=0.45, markersize=7)
-            axes.plot([100 * mean], [y], "o", color=colour, markersize=6.5, label=method if row == 0 else None)
-            axes.annotate(f"{100 * mean:.1f}", (101.5, y), va="center", fontsize=7.5, color=colour, annotation_clip=False)  # fmt: skip
+            axes.plot(
+                [100 * mean], [y], "o", color=colour, markersize=6.5, clip_on=False, label=method if row == 0 else None
+            )
+            axes.annotate(f"{100 * mean:.1f}", (103, y), va="center", fontsize=7.5, color=colour, annotation_clip=False)  # fmt: skip
     axes.axvline(50, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)))
     axes.axhline(len(names) - 1.5, color=_FAINT, linewidth=0.6)
     axes.annotate("chance", (50, -0.95), ha="center", va="bottom", fontsize=8, color=_FAINT, annotation_clip=False)
@@ -107,6 +109,36 @@ def pseudo_perplexity(result: PseudoPerplexity, title: str) -> Figure:
     axes.set_xlim(0, LOSS_BINS[-1])
     axes.set_xlabel(f"−log p of a token given all the others, nats ({result.tokens:,} tokens)")
     axes.set_ylabel("tokens, %")
+    return figure
+
+
+def restoration(result: Mapping[str, Any], title: str) -> Figure:
+    """By kind of damage, how often the first reading is right (dots), and one of the first twenty (circles).
+
+    Args:
+        result: as `fillmask.restore.evaluation.RestorationReport.to_dict` gives it: by strategy, "kinds" and "all".
+    """
+    kinds = list(dict.fromkeys(kind for of in result.values() for kind in of["kinds"]))
+    names = [*kinds, "all"]
+    figure, axes = _axes(8.2, 1.6 + (0.2 + 0.22 * len(result)) * len(names), title)
+    for number, (strategy, of) in enumerate(result.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        for row, name in enumerate(names):
+            found = of["all"] if name == "all" else of["kinds"].get(name)
+            if found is None:
+                continue
+            y = row + (number - (len(result) - 1) / 2) * 0.7 / len(result)
+            first, twenty = 100 * found["top1"], 100 * found["top20"]
+            axes.plot([first, twenty], [y, y], color=colour, alpha=0.35, linewidth=2, zorder=1)
+            axes.plot([twenty], [y], "o", color=colour, markerfacecolor="white", markersize=6.5, clip_on=False)
+            axes.plot([first], [y], "o", color=colour, markersize=6.5, clip_on=False, label=strategy if row == 0 else None)  # fmt: skip
+            axes.annotate(f"{first:.0f} · {twenty:.0f}", (103, y), va="center", fontsize=7.5, color=colour, annotation_clip=False)  # fmt: skip
+    axes.axhline(len(names) - 1.5, color=_FAINT, linewidth=0.6)
+    axes.set_yticks(range(len(names)), [str(name).replace("_", " ") for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("holes, % (dots: first reading right; circles: one of the first twenty)")
+    figure.legend(loc="outside lower center", frameon=False, ncols=len(result), fontsize=9)
     return figure
 
 

@@ -215,7 +215,7 @@ def test_the_pipelines_answers(kind: str, tmp_path: Path) -> None:
     for call in CALLS:
         for text in TEXTS:
             same(ours(text, **call), theirs(text, **call))
-    same(list(ours(iter(SENTENCES[:70]))), list(theirs(iter(SENTENCES[:70]))))
+    same(list(ours(t for t in SENTENCES)), list(theirs(t for t in SENTENCES)))
     long = " ".join(SENTENCES[:30])
     same(ours(long, truncation=True), theirs(long, truncation=True))
     same(ours(long, truncation=True, max_length=9), theirs(long, truncation=True, max_length=9))

@@ -1,9 +1,10 @@
 """A browser, a real `fillmask serve`, and pages on which nothing may go wrong unseen."""
 
-import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
 ]
+_PATIENCE = int(os.environ.get("PATIENCE", "30000"))  # milliseconds: a machine may have other things to do
 _WATCH = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
@@ -35,6 +39,7 @@ OpenPage = Callable[..., Any]
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}; install it, or say where it is in CHROMIUM")
+    sync_api.expect.set_options(timeout=_PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser
@@ -42,41 +47,55 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The address of a service over the bundled model."""
-    process = subprocess.Popen(
-        [FILLMASK, "serve", "--port", "0", "--log-format", "json", "--threads", "2"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        bufsize=1,
-    )
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if '"listening"' in line:
-            break
-    else:
-        pytest.fail(f"fillmask serve ended with {process.wait()}: {''.join(lines)}")
-    url: str = json.loads(lines[-1])["url"]
-    yield url
+def server(modernbert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service over a tiny model: what it reads means nothing, and is there at once."""
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [
+                FILLMASK,
+                "serve",
+                "--model",
+                str(modernbert_folder),
+                "--port",
+                "0",
+                "--log-format",
+                "json",
+                "--threads",
+                "1",
+            ],
+            stderr=written,
+            stdout=subprocess.DEVNULL,
+        )
+    while not (listening := re.search(r'"listening", "url": "([^"]+)"', log.read_text("utf-8"))):
+        assert process.poll() is None, log.read_text("utf-8")
+        time.sleep(0.05)
+    yield listening[1]
     process.terminate()
-    _, rest = process.communicate(timeout=15)
-    assert process.returncode == 0, rest
+    assert process.wait(timeout=30) == 0, log.read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def context(browser: Any) -> Iterator[Any]:
+    """One window for every page: a window takes Chromium a second, a page in it next to nothing."""
+    context = browser.new_context()
+    context.set_default_timeout(_PATIENCE)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.add_init_script(_WATCH)
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[OpenPage]:
+def open_page(context: Any) -> Iterator[OpenPage]:
     """A new page at an address. When the test ends, nothing may have gone wrong on it: no dialogue, no error in the
     console but for answers that the test asked to be refused, nothing that the security policy blocked."""
     opened: list[tuple[Any, list[str]]] = []
 
-    def open_page(url: str, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(8000)
-        context.add_init_script(_WATCH)
+    def open_page(url: str, *, width: int = 1280, scheme: str = "light") -> Any:
         page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 860})
+        page.emulate_media(color_scheme=scheme)
         wrong: list[str] = []
 
         def heard(message: Any) -> None:
@@ -96,9 +115,8 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
 
     yield open_page
     for page, wrong in opened:
-        if page.context.browser is not None and not page.is_closed() and "violations" in page.evaluate("Object.keys(window)"):
-            wrong += page.evaluate("window.violations")
-        page.context.close()
+        wrong += page.evaluate("window.violations")
+        page.close()
         assert wrong == []
 
 

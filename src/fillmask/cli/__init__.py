@@ -19,12 +19,13 @@ from fillmask.cli.lazy import LazyGroup
 
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
+    "restore": "Restore a damaged document.",
     "score": "Say how likely texts are, whole and word by word.",
     "classify": "Say which label a text has, with a fine-tuned model.",
     "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",
     "batch": "Put files of any size through a task, resumably.",
     "serve": "Answer HTTP requests, with a page for people.",
-    "train": "Train, adapt and distil models.",
+    "train": "Train, adapt, distil, fine-tune and calibrate models.",
     "models": "List and describe models.",
 }
 
@@ -61,7 +62,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         # Not click's own main: it turns a closed pipe into exit code 1.
-        with fillmask.make_context("fillmask", arguments) as context:
+        with fillmask.make_context("fillmask", list(arguments), obj=tuple(arguments)) as context:
             code = fillmask.invoke(context)
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:

@@ -43,7 +43,9 @@ _TASKS = ("fill", "restore", "score", "classify")
     help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore 500]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in OUTPUT.")
-@click.option("--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask.  [default: 5]")
+@click.option(
+    "--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask; classify: labels.  [default: 5; 1]"
+)
 @click.option("--targets", "-t", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
 @click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
 @click.option("--method", type=click.Choice(["word-l2r", "original", "whole-word"]), help="score: what is hidden.")
@@ -51,6 +53,7 @@ _TASKS = ("fill", "restore", "score", "classify")
 @click.option("--notation", help="restore: how damage is written.  [default: auto]")
 @click.option("--strategy", help="restore: how holes are decoded.  [default: joint]")
 @click.option("--readings", type=click.IntRange(min=1), help="restore: readings a hole.  [default: 10]")
+@click.option("--truncate", is_flag=True, help="classify: cut off what is longer than the model.")
 @click.option(
     "--long-text",
     type=click.Choice(["error", "window"]),
@@ -89,7 +92,7 @@ def command(
 
     The job may be killed at any moment: the same command goes on where it was,
     and the output is the same to the byte. Rows that cannot be answered are
-    listed in OUTPUT/rejects-*.jsonl with the reason, and the exit code is then 3.
+    listed in OUTPUT/_rejects-*.jsonl with the reason, and the exit code is then 3.
     """
     from fillmask.scale.inputs import find
 

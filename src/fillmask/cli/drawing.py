@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from fillmask.bars import bar, percent
 
 if TYPE_CHECKING:
     from fillmask.blimp import Blimp
+    from fillmask.classify import Label
     from fillmask.fill import Candidate
     from fillmask.score import Score
 
@@ -55,6 +56,20 @@ def draw_score(score: Score) -> None:
             Text(f"  {percent(share)} ").append_text(bar(share)).append("  ").append(word.word.ljust(widest), "green")
         )
         console.print(line.append(f"  {word.score:8.2f}", "bright_black"), no_wrap=True, overflow="ellipsis")
+
+
+def draw_labels(text: str, labels: Sequence[Label]) -> None:
+    """Print one text with its labels. A score that is no share, as of a regression, is a number without a bar."""
+    console = Console(highlight=False, soft_wrap=False)
+    console.print()
+    console.print(Text("  " + " ".join(text.split()), style="bold"), no_wrap=True, overflow="ellipsis")
+    for label in labels:
+        score = label["score"]
+        if 0 <= score <= 1:
+            line = Text(f"  {percent(score)} ").append_text(bar(score)).append("  ")
+        else:
+            line = Text(f"  {score:8.3f}  ")
+        console.print(line.append(label["label"], "bold green" if label is labels[0] else "green"), no_wrap=True, overflow="ellipsis")  # fmt: skip
 
 
 def draw_shares(shares: Mapping[str, float], below: str) -> None:

@@ -29,8 +29,8 @@ _Progress = Callable[[int, int], None]
 @click.option("--length", type=int, default=128, show_default=True, help="masked: tokens a window.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="blimp: the first N pairs of each paradigm.  [default: all]")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
-@click.option("--strategy", "strategies", multiple=True, metavar="NAME", help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
-@click.option("--holes", type=click.IntRange(min=1), default=200, show_default=True, help="restoration: how many holes to make.")  # fmt: skip
+@click.option("--strategy", "strategies", multiple=True, type=click.Choice(["joint", "independent", "left-to-right", "gibbs"]), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
+@click.option("--holes", type=click.IntRange(min=1), default=200, show_default=True, help="restoration: about so many holes of each kind.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -93,17 +93,17 @@ def command(
                     opened, list(_documents(file)), strategies=strategies or ("joint",), holes=holes, seed=seed,
                     on_progress=on_progress,
                 )  # fmt: skip
-    found = _facts(opened, file, task) | _values(result)
+    found = _facts(opened, file, task) | _values(result, task)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        _show(result, task)
     if output is not None:
         from fillmask.engines.graphs import write_atomically
 
         write_atomically(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     if plot is not None:
         _plot(result, task, opened.checkpoint.name, plot)
-    if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
-    else:
-        _show(result, task)
     return 0
 
 
@@ -167,8 +167,10 @@ def _facts(model: MaskedLM, file: Path | None, task: str) -> dict[str, Any]:
     }
 
 
-def _values(result: Any) -> dict[str, Any]:
-    if hasattr(result, "to_dict"):
+def _values(result: Any, task: str) -> dict[str, Any]:
+    if task == "restoration":
+        return {"strategies": result.to_dict()}
+    if task == "blimp":
         found: dict[str, Any] = result.to_dict()
         return found
     from dataclasses import asdict
@@ -187,7 +189,9 @@ def _show(result: Any, task: str) -> None:
         case "pseudo-perplexity":
             click.echo(f"  pseudo-perplexity {result.perplexity:,.2f} · loss {result.loss:.4f} nats · {result.tokens:,} tokens")  # fmt: skip
         case _:
-            click.echo(json.dumps(_values(result), indent=1, ensure_ascii=False))
+            from rich.console import Console
+
+            Console().print(result.table())
 
 
 def _plot(result: Any, task: str, model: str, path: Path) -> None:
@@ -202,5 +206,5 @@ def _plot(result: Any, task: str, model: str, path: Path) -> None:
         case "pseudo-perplexity":
             figure = plots.pseudo_perplexity(result, title + "each token in turn")
         case _:
-            raise click.UsageError("--plot draws masked, pseudo-perplexity and blimp")
+            figure = plots.restoration(result.to_dict(), title + "restoration of hidden text")
     plots.save(figure, path)

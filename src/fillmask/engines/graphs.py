@@ -92,6 +92,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
+        Path(part).chmod(0o644)  # a temporary file is its owner's alone
         os.replace(part, path)
     except OSError:
         os.unlink(part)

@@ -18,7 +18,8 @@ from fillmask.batching import Masked
 from fillmask.errors import InputError
 from fillmask.restore.automaton import Region
 from fillmask.restore.damage import Damaged, Hole
-from fillmask.restore.vocabulary import METASPACE, WORDPIECE, Machine, Vocabulary
+from fillmask.restore.machine import Machine
+from fillmask.restore.vocabulary import METASPACE, WORDPIECE, Vocabulary
 from fillmask.tokenizer import Tokenizer
 
 _FILLER = "a"

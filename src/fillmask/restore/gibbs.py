@@ -20,6 +20,7 @@ from fillmask.restore.strategies import Outcome
 _CHAINS = 4  # of one number of tokens
 _SWEEPS = 6
 _FIRST = 2  # sweeps that are not counted
+_MOST = 32  # candidates
 
 
 def gibbs(reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome) -> None:
@@ -41,7 +42,7 @@ def _walk(reader: Reader, request: Request) -> list[tuple[Layout, tuple[int, ...
     machine = frame.machine(layout)
     rng = np.random.default_rng([request.hole, len(frame.holes)])
     chains = reader.seeds(request, layout, _CHAINS)
-    visited: dict[tuple[int, ...], float] = {}
+    visited: dict[tuple[int, ...], tuple[int, float]] = {}
     for sweep in range(_SWEEPS):
         longest = max((count for count, _, _ in chains), default=0)
         for place in range(longest):
@@ -62,5 +63,6 @@ def _walk(reader: Reader, request: Request) -> list[tuple[Layout, tuple[int, ...
                 tokens[place] = int(admitted[rng.choice(len(admitted), p=weights / weights.sum())])
         if sweep >= _FIRST:
             for _, prior, tokens in chains:
-                visited[tuple(tokens)] = prior
-    return [(layout, tokens, prior) for tokens, prior in visited.items()]
+                visited[tuple(tokens)] = visited.get(tuple(tokens), (0, 0.0))[0] + 1, prior
+    most = sorted(visited.items(), key=lambda item: (-item[1][0], item[0]))[:_MOST]
+    return [(layout, tokens, prior) for tokens, (_, prior) in most]

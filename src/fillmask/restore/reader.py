@@ -28,7 +28,12 @@ from fillmask.tokenizer import Tokenizer
 
 _CROSSING = math.log(0.02)  # prior of a token that reaches across the edge of a hole
 _MOST_TARGETS = 500
-_MOST_TOKENS = 96  # in a hole
+_MOST_TOKENS = 400  # in a hole
+_FULL_BEAM = 4  # tokens; the more there are, the narrower the beam
+_JUDGED = 80  # tokens of the finalists of a hole, about: a row of the model each
+_FEWEST = 8  # finalists, unless they are of hundreds of tokens
+_MOST_JUDGED = 200  # tokens
+_KEEP = 24  # finished hypotheses of each number of tokens
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ class Reader:
         self._names = {word.casefold() for entry in self._lexicon for word in entry.split()}
         self._traits = [confidence.traits(hole) for hole in frame.holes]
         self._counts: dict[tuple[int, Layout], list[tuple[int, float]]] = {}
+        self._unread: dict[int, Filling] = {}
         self._memory: dict[tuple[tuple[int, ...], int, int], float] = {}
 
     def counts(self, hole: int, layout: Layout) -> list[tuple[int, float]]:
@@ -161,9 +167,10 @@ class Reader:
 
     def masks(self, hole: int) -> Filling:
         """The hole as it is while it is unread: masks, as many as are likeliest."""
-        layout = self.frame.layouts[hole][0]
-        counts = self.counts(hole, layout)
-        return Filling(layout, (self.asker.mask,) * (counts[0][0] if counts else 1))
+        if hole not in self._unread:
+            count = min(self._lengths.tokens(self.frame.holes[hole])[0][0], _MOST_TOKENS)
+            self._unread[hole] = Filling(self.frame.layouts[hole][0], (self.asker.mask,) * count)
+        return self._unread[hole]
 
     def spell(self, hole: int, text: str) -> Filling:
         """A given text in the hole, as the tokenizer writes it."""
@@ -182,10 +189,12 @@ class Reader:
             for layout in self.frame.layouts[request.hole]:
                 for count, prior in self.counts(request.hole, layout):
                     around = self.frame.around(request.hole, layout, request.fillings, count)
-                    beam = self.options.beam if not layout.crosses else 2
-                    if count > 12:
-                        beam = max(1, min(beam, 48 // count))
-                    jobs.append(Job(around, self.frame.machine(layout), count, beam))
+                    beam = 2 if layout.crosses else self.options.beam
+                    if not self._traits[request.hole].spaces:
+                        beam *= 2  # letters that are known leave much to a few rare tokens, and little to read
+                    if count > _FULL_BEAM:
+                        beam = max(1, beam * _FULL_BEAM // count)
+                    jobs.append(Job(around, self.frame.machine(layout), count, beam, 2 if layout.crosses else _KEEP))
                     asked.append((number, layout, prior + (_CROSSING if layout.crosses else 0.0)))
         found = search(self.asker, jobs, order=self.options.order, correction=self.options.correction)
         pools: list[dict[str, _Pooled]] = [{} for _ in requests]
@@ -193,10 +202,11 @@ class Reader:
             for one in sequences:
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
         if self.options.finalists == 0:
-            return self._unjudged(requests, pools)
+            reads = self._unjudged(requests, pools)
+            return [self._chosen(request) or read for request, read in zip(requests, reads, strict=True)]
         return self._judged(requests, pools)
 
-    def glance(self, requests: Sequence[Request]) -> list[Read]:
+    def glance(self, requests: Sequence[Request], *, beam: int | None = None) -> list[Read]:
         """The candidates by one look at each number of masks: each token as if it knew nothing of the others."""
         asked: list[tuple[int, Layout, int, float]] = []
         rows = []
@@ -212,9 +222,17 @@ class Reader:
         for index, answers in self.asker.ask(rows):
             number, layout, count, prior = asked[index]
             machine = self.frame.machine(layout)
-            for one in spread(answers, machine, count, self.options.spread, self.asker.mask):
+            for one in spread(answers, machine, count, beam or self.options.spread, self.asker.mask):
                 self._pool(pools[number], requests[number].hole, layout, one, prior)
-        return self._unjudged(requests, pools)
+        found = self._unjudged(requests, pools)
+        return [self._chosen(request) or read for request, read in zip(requests, found, strict=True)]
+
+    def _chosen(self, request: Request) -> Read | None:
+        """A hole whose readings are given has no others: they are judged, by whatever strategy. None for other holes."""
+        if self.frame.holes[request.hole].targets is None:
+            return None
+        (read,) = self._judged([request], [{}])
+        return read
 
     def _unjudged(self, requests: Sequence[Request], pools: Sequence[Mapping[str, _Pooled]]) -> list[Read]:
         """Without a second opinion, the first one counts twice."""
@@ -263,17 +281,19 @@ class Reader:
     def _judged(self, requests: Sequence[Request], pools: list[dict[str, _Pooled]]) -> list[Read]:
         wanted: list[tuple[int, str, Filling]] = []
         for number, (request, pool) in enumerate(zip(requests, pools, strict=True)):
-            for text in self._given(request.hole):
+            given = self._given(request.hole)
+            for text in given:
                 if text not in pool:
                     filling = self.spell(request.hole, text)
                     pool[text] = _Pooled([], -math.inf, filling, Found(filling.tokens, 0.0, 0.0), 0.0)
             best = sorted(pool, key=lambda text: (-self._preliminary(request.hole, text, pool[text]), text))
-            given = [text for text in best[self.options.finalists :] if not pool[text].weights]
-            wanted += [(number, text, pool[text].filling) for text in best[: self.options.finalists] + given]
+            judged = _finalists(best, pool, self.options.finalists)
+            judged += [text for text in best[len(judged) :] if not pool[text].weights or text in given]
+            wanted += [(number, text, pool[text].filling) for text in judged]
         plls = self.pseudo_log_likelihoods([(requests[n], filling) for n, _, filling in wanted])
-        judged: list[dict[str, float]] = [{} for _ in requests]
+        opinions: list[dict[str, float]] = [{} for _ in requests]
         for (number, text, filling), pll in zip(wanted, plls, strict=True):
-            judged[number][text] = pll
+            opinions[number][text] = pll
             pooled = pools[number][text]
             if not pooled.weights:  # given, and not found: the second opinion stands for the first
                 prior = dict(self.counts(requests[number].hole, filling.layout)).get(len(filling.tokens), -6.0)
@@ -281,7 +301,7 @@ class Reader:
                 pooled.found = Found(filling.tokens, pll, 0.0)
         return [
             self._ranked(request.hole, pool, found)
-            for request, pool, found in zip(requests, pools, judged, strict=True)
+            for request, pool, found in zip(requests, pools, opinions, strict=True)
         ]
 
     def _given(self, hole: int) -> list[str]:
@@ -363,6 +383,18 @@ class Reader:
             end = next((n for n in range(place + 1, len(tokens)) if begins[n]), len(tokens))
             hidden.append((place, [*tokens[:place], *[mask] * (end - place), *tokens[end:]]))
         return hidden
+
+
+def _finalists(best: Sequence[str], pool: Mapping[str, _Pooled], most: int) -> list[str]:
+    """The first few texts, fewer where they are long."""
+    chosen: list[str] = []
+    tokens = 0
+    for text in best[:most]:
+        tokens += len(pool[text].filling.tokens)
+        if chosen and tokens > (_JUDGED if len(chosen) >= _FEWEST else _MOST_JUDGED):
+            break
+        chosen.append(text)
+    return chosen
 
 
 def _total(pooled: _Pooled) -> float:

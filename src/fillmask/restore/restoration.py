@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class Restoration:
         complete: False where the work was cancelled; holes that were not reached keep what was found so far.
         cost: what it took.
         document: the parsed source, from which editions are printed.
+        model: what read it: a hub id with its revision, or the name of a checkpoint folder.
     """
 
     text: str
@@ -124,6 +125,7 @@ class Restoration:
     complete: bool
     cost: Cost
     document: Document = field(repr=False, compare=False)
+    model: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema.
@@ -138,7 +140,9 @@ class Restoration:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return value
 
 
 @dataclass(frozen=True)

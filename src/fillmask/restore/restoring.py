@@ -51,7 +51,7 @@ class Settings:
 
     strategy: str = "joint"
     options: Options = field(default_factory=Options)
-    window: int = 96
+    window: int = 64
     hypotheses: int = 2
     rounds: int = 1
 
@@ -267,7 +267,8 @@ def restore_document(
         on_progress=on_progress,
         cancelled=cancelled,
     )
-    return _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
+    found = _restoration(document, damaged, decoded, model.tokenizer, settings.strategy, readings, evidence)
+    return replace(found, model=model.checkpoint.title)
 
 
 def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Damaged:
@@ -321,6 +322,7 @@ def _restoration(
     best = [found[0].text if found else "" for found, _ in ranked]
     text = damaged.filled(best)
     gaps = []
+    complete = decoded.complete
     at = 0
     number = 0
     for part in damaged.parts:
@@ -332,8 +334,11 @@ def _restoration(
         end = at + len(best[number])
         locked = number in decoded.locked
         seen: tuple[Evidence, ...] = ()
-        if evidence and found and not locked and decoded.complete:
-            seen = occlusion(decoded.reader.asker, tokenizer, text, at, end)
+        if evidence and found and not locked and complete:
+            try:
+                seen = occlusion(decoded.reader.asker, tokenizer, text, at, end)
+            except Cancelled:
+                complete = False
         gaps.append(Gap(number, at, end, written, line, column, found, none, locked, seen))
         at = end
         number += 1
@@ -346,7 +351,7 @@ def _restoration(
         gaps=tuple(gaps),
         hypotheses=_hypotheses(damaged, ranked),
         confidence=confidence,
-        complete=decoded.complete,
+        complete=complete,
         cost=decoded.reader.asker.cost(),
         document=document,
     )

@@ -21,7 +21,8 @@ import numpy as np
 from fillmask.engines import Floats
 from fillmask.restore.asking import Asker
 from fillmask.restore.frame import Surroundings
-from fillmask.restore.vocabulary import Ids, Machine
+from fillmask.restore.machine import Machine
+from fillmask.restore.trie import Ids
 
 BEST_FIRST, LEFT_TO_RIGHT = "best-first", "left-to-right"
 
@@ -34,13 +35,15 @@ class Job:
         around: the tokens round the hole.
         machine: what they have to spell.
         count: how many tokens.
-        beam: hypotheses to keep.
+        beam: hypotheses to keep while places are open.
+        keep: finished ones to return; they cost nothing more.
     """
 
     around: Surroundings
     machine: Machine
     count: int
     beam: int
+    keep: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,23 @@ def search(asker: Asker, jobs: Sequence[Job], *, order: str = BEST_FIRST, correc
             n, item = open_items[index]
             places = item.places() if order == BEST_FIRST else item.places()[:1]
             into = grown.setdefault(n, {})
-            for new in _grow(item, places, answers, jobs[n], asker.mask, correction):
+            width = _width(jobs[n], item)
+            for new in _grow(item, places, answers, jobs[n].machine, width, asker.mask, correction):
                 old = into.get(new.tokens)
                 if old is None or _score(new, correction) > _score(old, correction):
                     into[new.tokens] = new
         for n, beam in enumerate(beams):
             if beam and None in beam[0].tokens:
-                beams[n] = _best(list(grown.get(n, {}).values()), jobs[n].beam, correction)
+                beams[n] = _best(list(grown.get(n, {}).values()), _width(jobs[n], beam[0]), correction)
     return [
         [Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in beam]
         for beam in beams
     ]
+
+
+def _width(job: Job, item: _Partial) -> int:
+    """How many hypotheses to keep when one more place of this one is filled."""
+    return max(job.beam, job.keep) if item.tokens.count(None) == 1 else job.beam
 
 
 def _possible(machine: Machine, count: int) -> bool:
@@ -120,36 +129,34 @@ def _best(items: list[_Partial], count: int, correction: float) -> list[_Partial
 
 
 def _grow(
-    item: _Partial, places: Sequence[int], answers: Floats, job: Job, mask: int, correction: float
+    item: _Partial,
+    places: Sequence[int],
+    answers: Floats,
+    machine: Machine,
+    width: int,
+    mask: int,
+    correction: float,
 ) -> list[_Partial]:
     """The hypothesis with one more place filled, in each of the best ways."""
-    lefts, rights = job.machine.frontier(item.tokens)
+    lefts, rights = machine.frontier(item.tokens)
     best: tuple[float, int, Ids, Floats] | None = None
-    for row, place in zip(answers, places, strict=True):
-        admitted = job.machine.admitted(lefts[place], rights[place + 1])
-        values = row[admitted]
-        confidence = float(values.max()) - correction * float(row[mask])
+    # No place is surer than its best token of all; so those that cannot be surest are not looked at.
+    bounds = answers.max(axis=1) - correction * answers[:, mask]
+    for number in np.argsort(-bounds, kind="stable").tolist():
+        if best is not None and bounds[number] <= best[0]:
+            break
+        row, place = answers[number], places[number]
+        chosen = machine.best(row, lefts[place], rights[place + 1], width)
+        confidence = float(row[chosen[0]] - correction * row[mask])
         if best is None or confidence > best[0]:
-            best = confidence, place, admitted, values
-            masked = float(row[mask])
+            best = confidence, place, chosen, row
     assert best is not None
-    _, place, admitted, values = best
-    chosen = largest(values, job.beam)
+    _, place, chosen, row = best
     grown = []
-    for value, token in zip(values[chosen].tolist(), admitted[chosen].tolist(), strict=True):
+    for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
         tokens = (*item.tokens[:place], token, *item.tokens[place + 1 :])
-        grown.append(_Partial(tokens, item.chain + value, item.masks + masked))
+        grown.append(_Partial(tokens, item.chain + value, item.masks + float(row[mask])))
     return grown
-
-
-def largest(values: Floats, count: int) -> Ids:
-    """Indices of the largest values, largest first; of equals, the lower index."""
-    if len(values) > count:
-        border = np.partition(values, len(values) - count)[len(values) - count]
-        picked = np.flatnonzero(values >= border)
-    else:
-        picked = np.arange(len(values))
-    return picked[np.argsort(-values[picked], kind="stable")][:count]
 
 
 def spread(answers: Floats, machine: Machine, count: int, beam: int, mask: int) -> list[Found]:
@@ -161,17 +168,18 @@ def spread(answers: Floats, machine: Machine, count: int, beam: int, mask: int) 
     """
     if not _possible(machine, count):
         return []
-    items = [_Partial((None,) * count)]
+    _, rights = machine.frontier([None] * count)
+    items = [(_Partial(()), machine.start)]
     for place, row in enumerate(answers):
         grown = []
-        for item in items:
-            lefts, rights = machine.frontier(item.tokens)
-            admitted = machine.admitted(lefts[place], rights[place + 1])
-            values = row[admitted]
-            for value, token in zip(
-                values[chosen := largest(values, beam)].tolist(), admitted[chosen].tolist(), strict=True
-            ):
-                tokens = (*item.tokens[:place], token, *item.tokens[place + 1 :])
-                grown.append(_Partial(tokens, item.chain + value, item.masks + float(row[mask])))
-        items = _best(grown, beam, 0.0)
-    return [Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in items]
+        for item, left in items:
+            chosen = machine.best(row, left, rights[place + 1], beam)
+            for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
+                new = _Partial((*item.tokens, token), item.chain + value, item.masks + float(row[mask]))
+                grown.append((new, left))
+        best = set(_best([new for new, _ in grown], beam, 0.0))
+        items = [(new, machine.after(left, new.tokens[-1])) for new, left in grown if new in best]
+    return [
+        Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks)
+        for item in _best([item for item, _ in items], beam, 0.0)
+    ]

@@ -74,7 +74,13 @@ def restored(vocabulary: Vocabulary, hole: Hole, text: str) -> str | None:
             written = "".join(map(vocabulary.normalize, current.text))
             part = text[at : at + len(written)]
             if len(part) == len(written):
-                shown = current.text if part == written else None if current.certain else _unclear(current.text, part)
+                shown = (
+                    current.text
+                    if part == written
+                    else None
+                    if current.certain
+                    else _unclear(vocabulary, current.text, part)
+                )
                 rest = None if shown is None else fit(element + 1, at + len(written))
                 if shown is not None and rest is not None:
                     return shown + rest
@@ -90,8 +96,8 @@ def restored(vocabulary: Vocabulary, hole: Hole, text: str) -> str | None:
     return fit(0, 0)
 
 
-def _unclear(written: str, read: str) -> str:
+def _unclear(vocabulary: Vocabulary, written: str, read: str) -> str:
     """Each character as it looks where it was read so, and as read elsewhere."""
     if len(written) != len(read):
         return read
-    return "".join(w if w.casefold() == r.casefold() else r for w, r in zip(written, read, strict=True))
+    return "".join(w if vocabulary.normalize(w) == r else r for w, r in zip(written, read, strict=True))

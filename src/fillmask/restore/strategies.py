@@ -16,13 +16,13 @@ else is known when a hole is read, and in how its tokens are found.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fillmask.restore.frame import Filling
 from fillmask.restore.reader import Candidate, Read, Reader, Request
 
-Settled = Callable[[int], None]  # called with how many holes have been settled since the last call
+_HOPELESS = 2.5  # nats below the best joint reading
 
 
 @dataclass
@@ -73,7 +73,7 @@ def joint(
             if not read.candidates:
                 grown.append((score, chosen))
         grown.sort(key=lambda pair: (-pair[0], [c.text for c in pair[1].values()]))
-        beams = grown[:hypotheses]
+        beams = [pair for pair in grown[:hypotheses] if pair[0] > grown[0][0] - _HOPELESS]
         outcome.chosen.update(beams[0][1])
     for _ in range(rounds):
         changed = False
@@ -87,7 +87,7 @@ def joint(
 
 
 def _surest_first(reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome) -> list[int]:
-    reads = reader.glance([Request(hole, around) for hole in group])
+    reads = reader.glance([Request(hole, around) for hole in group], beam=4)
     sure = {}
     for hole, read in zip(group, reads, strict=True):
         _settle(outcome, hole, read)

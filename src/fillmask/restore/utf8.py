@@ -32,8 +32,10 @@ def _lead(byte: int) -> _Rest | None:
     return None
 
 
-def byte_table(automaton: Automaton) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The automaton's table over bytes.
+def byte_table(
+    automaton: Automaton, *, ascii_only: bool = False
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The automaton's table over bytes; `ascii_only` leaves out characters of more than one byte, other than known ones.
 
     Returns:
         The state after each byte, (states, 256), and the state of each of the automaton's states with nothing half
@@ -41,7 +43,7 @@ def byte_table(automaton: Automaton) -> tuple[npt.NDArray[np.int32], npt.NDArray
     """
     own = {c.encode(): n for n, c in enumerate(automaton.classes) if len(c) == 1}
     white = automaton.classes.index(OTHER_WHITE)
-    special = {c.encode(): white for c in WHITE} | own
+    special = {c.encode(): white for c in WHITE if not ascii_only or c.isascii()} | own
     other = automaton.classes.index(OTHER)
     prefixes = {code[:length] for code in special for length in range(1, len(code))}
 
@@ -68,11 +70,11 @@ def byte_table(automaton: Automaton) -> tuple[npt.NDArray[np.int32], npt.NDArray
             if key == b"":
                 if byte < 0x80:
                     to_class[byte] = special.get(bytes([byte]), other)
-                elif (rest := _lead(byte)) is not None:
+                elif (rest := _lead(byte)) is not None and (not ascii_only or read in prefixes):
                     to_kind[byte] = kind(read, rest)
                 continue
             need, low, high = rests[key]
-            if low <= byte <= high:
+            if low <= byte <= high and (not ascii_only or read in prefixes or read in special):
                 if need == 1:
                     to_class[byte] = other if read is None else special.get(read, other)
                 else:
@@ -89,11 +91,11 @@ def byte_table(automaton: Automaton) -> tuple[npt.NDArray[np.int32], npt.NDArray
         goes = to_kind >= 0
         table[:, number, goes] = np.arange(states)[:, None] * count + to_kind[goes]
     table[DEAD] = DEAD
-    return _without_traps(table.reshape(states * count, 256), np.arange(states, dtype=np.int32) * count, count)
+    return _without_traps(table.reshape(states * count, 256), np.arange(states, dtype=np.int32) * count)
 
 
 def _without_traps(
-    table: npt.NDArray[np.int32], plain: npt.NDArray[np.int32], kinds: int
+    table: npt.NDArray[np.int32], plain: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Half-read characters that cannot be completed in their state lead nowhere."""
     alive = np.zeros(len(table), bool)

@@ -13,116 +13,24 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from fillmask.errors import InputError
-from fillmask.restore.automaton import BREAK, DEAD, Automaton, Region, compile_region
+from fillmask.restore.automaton import BREAK, Automaton, Region, compile_region
+from fillmask.restore.machine import Machine
+from fillmask.restore.trie import Ids, Trie
 from fillmask.restore.utf8 import byte_table
 from fillmask.tokenizer import Tokenizer
 
-Ids = npt.NDArray[np.int64]
-Bits = npt.NDArray[np.bool_]
-
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
 _META = "▁"
-_KEPT = 64  # machines
+_KEPT = 48  # machines: the holes and layouts of a group, and some
+_LONG = 250  # states of an automaton over characters
 BREAK_MARK = "\x00"
-
-
-@dataclass(frozen=True, eq=False)
-class Trie:
-    """Distinct beginnings of tokens, level by level, each level sorted.
-
-    Attributes:
-        symbols: the last symbol of each node, one array a level.
-        parents: the node's parent, as an index into the level before.
-        first_child: for each node, where its children begin in the next level; one more at the end.
-        token: the token that each node completes, as an index over all tokens, -1 for none; one array a level.
-    """
-
-    symbols: tuple[npt.NDArray[np.int32], ...]
-    parents: tuple[npt.NDArray[np.int32], ...]
-    first_child: tuple[npt.NDArray[np.int32], ...]
-    token: tuple[npt.NDArray[np.int32], ...]
-
-    @classmethod
-    def of(cls, tokens: Sequence[Sequence[int]]) -> Trie:
-        """The trie of tokens given as symbols, each of one symbol at least."""
-        longest = max(map(len, tokens))
-        matrix = np.full((len(tokens), longest), -1, np.int32)
-        lengths = np.array([len(t) for t in tokens])
-        for row, token in zip(matrix, tokens, strict=True):
-            row[: len(token)] = token
-        order = np.lexsort(matrix.T[::-1])
-        matrix, lengths = matrix[order], lengths[order]
-        symbols, parents, first_child, completed = [], [], [], []
-        above = np.zeros(len(tokens), np.int32)  # the node of each token's beginning, one level up
-        fresh = np.ones(len(tokens), bool)
-        fresh[1:] = False
-        for level in range(longest):
-            here = lengths > level
-            fresh[1:] |= matrix[1:, level] != matrix[:-1, level]
-            begins = fresh & here
-            # A token that ended above separates nothing: its row is sorted before those that go on.
-            rows = np.flatnonzero(here)
-            new = begins[rows]
-            new[:1] = True
-            number = np.cumsum(new).astype(np.int32) - 1
-            heads = rows[new]
-            symbols.append(matrix[heads, level])
-            parents.append(above[heads])
-            if level:
-                count = len(symbols[level - 1])
-                first_child.append(np.searchsorted(parents[level], np.arange(count + 1)).astype(np.int32))
-            above = above.copy()
-            above[rows] = number
-            ending = rows[lengths[rows] == level + 1]
-            completed.append(np.full(len(heads), -1, np.int32))
-            completed[level][above[ending]] = order[ending]
-        first_child.append(np.zeros(len(symbols[-1]) + 1, np.int32))
-        return cls(tuple(symbols), tuple(parents), tuple(first_child), tuple(completed))
-
-    def walk(
-        self, table: npt.NDArray[np.int32], classes: npt.NDArray[np.int32] | None, start: int
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """The tokens that fit from `start`, in no order, and the state in which each ends.
-
-        Args:
-            table: state after each class.
-            classes: the class of each symbol; None where symbols are classes.
-        """
-        tokens, ends = [], []
-        nodes = np.arange(len(self.symbols[0]))
-        before: npt.NDArray[np.int32] | int = start
-        for level, symbols in enumerate(self.symbols):
-            taken = symbols[nodes]
-            states = table[before, taken if classes is None else classes[taken]]
-            alive = np.flatnonzero(states)
-            nodes, states = nodes[alive], states[alive]
-            token = self.token[level][nodes]
-            complete = token >= 0
-            tokens.append(token[complete])
-            ends.append(states[complete])
-            if level + 1 == len(self.symbols) or not len(nodes):
-                break
-            first = self.first_child[level]
-            counts = first[nodes + 1] - first[nodes]
-            before = np.repeat(states, counts)
-            nodes = _ranges(first[nodes], counts)
-        return np.concatenate(tokens), np.concatenate(ends)
-
-
-def _ranges(starts: npt.NDArray[np.int32], counts: npt.NDArray[np.int32]) -> Ids:
-    """The numbers from each start on, so many of each, in a row."""
-    total = int(counts.sum())
-    offsets = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
-    return offsets + np.arange(total)
 
 
 class Vocabulary:
@@ -164,6 +72,11 @@ class Vocabulary:
         self._letters = sorted({c for text in spelled if isinstance(text, str) for c in text})
         self._numbers = {c: n for n, c in enumerate(self._letters)}
         self._trie = Trie.of([self._symbols(token) for token in ids])
+        # Whether a token begins inside a character, (vocabulary,).
+        self._inside = np.zeros(self.size, bool)
+        for number, piece in self._spelled.items():
+            self._inside[number] = isinstance(piece, bytes) and 0x80 <= piece[0] < 0xC0
+        self._lock = Lock()  # a server asks from several threads
         self._machines: OrderedDict[Region, Machine] = OrderedDict()
 
     def _characters(self, token: str) -> str:
@@ -209,22 +122,35 @@ class Vocabulary:
         Raises:
             InputError: nothing is admissible.
         """
-        if region in self._machines:
-            self._machines.move_to_end(region)
-            return self._machines[region]
+        with self._lock:
+            if region in self._machines:
+                self._machines.move_to_end(region)
+                return self._machines[region]
         automaton = compile_region(region, self.normalize)
         if self.kind == BYTES:
-            table, starts = byte_table(automaton)
-            machine = Machine(self._trie, self.ids, self.size, self._symbols, automaton, table, None, starts)
+            # A hole of hundreds of characters has too many states to know each half-read character in each.
+            table, starts = byte_table(automaton, ascii_only=len(automaton.table) > _LONG)
+            machine = Machine(
+                self._trie, self.ids, self.size, self._symbols, self._inside, automaton, table, None, starts
+            )
         else:
             classes = np.array([_class(automaton, c) for c in self._letters], np.int32)
             states = np.arange(len(automaton.table), dtype=np.int32)
             machine = Machine(
-                self._trie, self.ids, self.size, self._symbols, automaton, automaton.table, classes, states
+                self._trie,
+                self.ids,
+                self.size,
+                self._symbols,
+                self._inside,
+                automaton,
+                automaton.table,
+                classes,
+                states,
             )
-        self._machines[region] = machine
-        if len(self._machines) > _KEPT:
-            self._machines.popitem(last=False)
+        with self._lock:
+            self._machines[region] = machine
+            if len(self._machines) > _KEPT:
+                self._machines.popitem(last=False)
         return machine
 
 
@@ -232,145 +158,16 @@ def _class(automaton: Automaton, character: str) -> int:
     return automaton.classes.index(BREAK) if character == BREAK_MARK else automaton.class_of(character)
 
 
-class Machine:
-    """A region's automaton over tokens.
-
-    A set of states is a row of booleans, (states,). `before` and `after` say
-    from where and to where some number of free tokens lead.
-    """
-
-    def __init__(
-        self,
-        trie: Trie,
-        ids: Ids,
-        size: int,
-        symbols: Callable[[int], Sequence[int]],
-        automaton: Automaton,
-        table: npt.NDArray[np.int32],
-        classes: npt.NDArray[np.int32] | None,
-        plain: npt.NDArray[np.int32],
-    ) -> None:
-        self._trie = trie
-        self._ids = ids
-        self._size = size
-        self._symbols = symbols
-        self._table = table
-        self._classes = classes
-        self.states = len(table)
-        self.start = np.zeros(self.states, bool)
-        self.start[plain[automaton.start]] = True
-        self.accepting = np.zeros(self.states, bool)
-        self.accepting[plain[np.flatnonzero(automaton.accepting)]] = True
-        self.odd = np.zeros(self.states, np.int32)
-        self.odd[plain] = automaton.odd
-        self._remain = np.arange(self.states, dtype=np.int32)
-        self._remain[plain] = plain[automaton.token_end]
-        self._ends: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
-        self._admitted: dict[tuple[bytes, bytes], Ids] = {}
-
-    def ends(self, state: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """The tokens that fit after a state, by their index in the vocabulary's `ids`, and the state after each."""
-        if state not in self._ends:
-            tokens, ends = self._trie.walk(self._table, self._classes, state)
-            ends = self._remain[ends]
-            self._ends[state] = tokens[ends != DEAD], ends[ends != DEAD]
-        return self._ends[state]
-
-    @cached_property
-    def _steps(self) -> npt.NDArray[np.bool_]:
-        """Whether one token leads from a state to another, (states, states)."""
-        steps = np.zeros((self.states, self.states), bool)
-        todo = np.flatnonzero(self.start).tolist()
-        seen = set(todo)
-        while todo:
-            state = todo.pop()
-            steps[state, self.ends(state)[1]] = True
-            for other in np.flatnonzero(steps[state]).tolist():
-                if other not in seen:
-                    seen.add(other)
-                    todo.append(other)
-        return steps
-
-    def _through(self, states: npt.NDArray[np.int32], token: int) -> npt.NDArray[np.int32]:
-        """The state after a token, from each of some states."""
-        for symbol in self._symbols(token):
-            states = self._table[states, symbol if self._classes is None else self._classes[symbol]]
-        return self._remain[states]
-
-    def after(self, states: Bits, token: int | None) -> Bits:
-        """States after one more token: this one, or any."""
-        if token is None:
-            reached: Bits = self._steps[states].any(axis=0)
-            return reached
-        found = np.zeros(self.states, bool)
-        found[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
-        found[DEAD] = False
-        return found
-
-    def before(self, states: Bits, token: int | None) -> Bits:
-        """States from which one token, this one or any, leads into `states`."""
-        if token is None:
-            leading: Bits = self._steps[:, states].any(axis=1)
-            return leading
-        return states[self._through(np.arange(self.states, dtype=np.int32), token)]
-
-    def admitted(self, left: Bits, right: Bits) -> Ids:
-        """Tokens that lead from a state of `left` into one of `right`, ascending."""
-        key = (left.tobytes(), right.tobytes())
-        if key not in self._admitted:
-            fits = np.zeros(self._size, bool)
-            for state in np.flatnonzero(left):
-                tokens, ends = self.ends(int(state))
-                fits[self._ids[tokens[right[ends]]]] = True
-            self._admitted[key] = np.flatnonzero(fits)
-        return self._admitted[key]
-
-    def frontier(self, tokens: Sequence[int | None]) -> tuple[list[Bits], list[Bits]]:
-        """For each place, the states that may come before it, and those from which the places after it can be filled.
-
-        Args:
-            tokens: the tokens of the region, None where one is still to be chosen.
-
-        Returns:
-            Two lists of len(tokens) + 1: states before place i (given what is chosen to its left), and states from
-            which places i and on lead to the end (given what is chosen there).
-        """
-        lefts = [self.start]
-        for token in tokens:
-            lefts.append(self.after(lefts[-1], token))
-        rights = [self.accepting]
-        for token in reversed(tokens):
-            rights.append(self.before(rights[-1], token))
-        return lefts, rights[::-1]
-
-    def lengths(self, most: int) -> list[int]:
-        """How many tokens, `most` at most, can fill the region."""
-        found, states = [], self.start
-        for count in range(most + 1):
-            if (states & self.accepting).any():
-                found.append(count)
-            states = self.after(states, None)
-            if not states.any():
-                break
-        return found
-
-    def oddity(self, tokens: Sequence[int]) -> int:
-        """How many unclear characters these tokens read otherwise than they look."""
-        states = self.start
-        for token in tokens:
-            states = self.after(states, token)
-        final = self.odd[states & self.accepting]
-        return int(final.min()) if len(final) else 0
-
-
 _kept: WeakKeyDictionary[Tokenizer, Vocabulary] = WeakKeyDictionary()
+_lock = Lock()
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
     """The tokenizer's vocabulary, built once."""
-    if tokenizer not in _kept:
-        _kept[tokenizer] = Vocabulary(tokenizer)
-    return _kept[tokenizer]
+    with _lock:
+        if tokenizer not in _kept:
+            _kept[tokenizer] = Vocabulary(tokenizer)
+        return _kept[tokenizer]
 
 
 def _kind(layout: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def plain(values: Values) -> list[Any]:
     if isinstance(values, Lists):
         inner = plain(values.values)
         ends = values.offsets.tolist()
-        return [inner[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+        return [inner[start:stop] for start, stop in pairwise(ends)]
     if isinstance(values, Lookup):
         table = values.table
         return [table[place] for place in values.places.tolist()]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fillmask.errors import InputError
 from fillmask.scale import tasks
 from fillmask.scale.inputs import STDIN, Inputs
 from fillmask.scale.job import Job, provenance_of
-from fillmask.scale.outputs import encode
-from fillmask.scale.rows import ROW, Rows, Wanted
+from fillmask.scale.outputs import Encoder
+from fillmask.scale.rows import ROW, Wanted
+from fillmask.scale.tasks import Task, Work
 
 _FILES = 8  # of which rows are sampled
 _SECONDS = 10.0
+_WARM = 64  # texts
 
 
 @dataclass(frozen=True)
@@ -72,63 +75,72 @@ def estimate(job: Job, *, price_per_hour: float | None = None, seconds: float = 
     chunk = max(1, min(job.rows_a_shard, 2000) // len(some))
     wanted = Wanted(job.text, job.id, job.columns, frozenset({ROW, *tasks.columns(job.options)}))
     readers = [Inputs([source], wanted, chunk) for source in some]
-    types = readers[0].types()
-    streams = [(reader, reader.shards()) for reader in readers]
-    count = rejected = masks = written = 0
-    spent = 0.0
-    first = True
-    provenance = provenance_of({})
-    with ThreadPoolExecutor(task.callers) as pool:
-        while streams and spent < seconds:
-            taken = [(pair, next(pair[1], None)) for pair in streams]
-            streams = [pair for pair, rows in taken if rows is not None]
-            for rows in [rows for _, rows in taken if rows is not None]:
-                if first:  # not timed: the first calls allocate
-                    _work(task, replace_texts(rows, 64), pool)
-                    first = False
-                begun = time.perf_counter()
-                work = task.prepare(rows.texts)
-                masks += sum(pool.map(work.run, range(work.pieces)))
-                answers, failures = work.answers()
-                left = rows.without(failures)
-                written += len(encode(left, answers, job.format, types, provenance))
-                spent += time.perf_counter() - begun
-                count, rejected = count + rows.count, rejected + len(left.rejects)
-                if spent >= seconds:
-                    break
-    # Read so far, of the files sampled: so many rows to so many bytes.
-    behind = sum(reader.bytes_read for reader in readers)
-    read = sum(reader.rows_read for reader in readers)
-    for reader in readers:
-        reader.close()
-    if not count:
+    try:
+        sample = _sample(job, task, readers, seconds)
+    finally:
+        for reader in readers:
+            reader.close()
+    if not sample.rows:
         raise InputError("there are no rows to sample")
+    # Read so far, of the files sampled: so many rows to so many bytes.
+    behind, read = sum(reader.bytes_read for reader in readers), sum(reader.rows_read for reader in readers)
     size = sum(source.size or 0 for source in job.inputs)
-    rows = round(read * size / behind) if behind else count
-    rate = count / spent
-    hours = rows / rate / 3600
+    rows = round(read * size / behind) if behind else sample.rows
+    rate = sample.rows / sample.seconds
     return Estimate(
         rows,
-        count,
-        rejected / count,
-        masks / count,
+        sample.rows,
+        sample.rejected / sample.rows,
+        sample.masks / sample.rows,
         rate,
         rows / rate,
         1e6 / rate,
-        round(written * rows / count),
-        None if price_per_hour is None else hours * price_per_hour,
+        round(sample.bytes * rows / sample.rows),
+        None if price_per_hour is None else rows / rate / 3600 * price_per_hour,
         None if price_per_hour is None else 1e6 / rate / 3600 * price_per_hour,
     )
 
 
-def _work(task: tasks.Task, rows: Rows, pool: ThreadPoolExecutor) -> None:
-    work = task.prepare(rows.texts)
-    list(pool.map(work.run, range(work.pieces)))
+@dataclass
+class _Sample:
+    """Rows computed, of them rejected, masks, bytes of output, and the time that took."""
+
+    rows: int = 0
+    rejected: int = 0
+    masks: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
 
 
-def replace_texts(rows: Rows, most: int) -> Rows:
-    """The rows with the first of their texts only."""
-    return replace(rows, texts=rows.texts[:most])
+def _sample(job: Job, task: Task, readers: Sequence[Inputs], seconds: float) -> _Sample:
+    encoder = Encoder(job.format, readers[0].types(), provenance_of({}))
+    found = _Sample()
+    streams = [reader.shards() for reader in readers]
+    warm = False
+    with ThreadPoolExecutor(task.callers) as pool:
+        while streams and found.seconds < seconds:
+            taken = [(stream, next(stream, None)) for stream in streams]
+            streams = [stream for stream, rows in taken if rows is not None]
+            for rows in [rows for _, rows in taken if rows is not None]:
+                if not warm:  # not timed: the first calls allocate
+                    _compute(task, rows.texts[:_WARM], pool)
+                    warm = True
+                begun = time.perf_counter()
+                work, masks = _compute(task, rows.texts, pool)
+                answers, failures = work.answers()
+                left = rows.without(failures)
+                found.bytes += len(encoder.encode(left, answers, masks).data)
+                found.seconds += time.perf_counter() - begun
+                found.rows, found.masks = found.rows + rows.count, found.masks + masks
+                found.rejected += len(left.rejects)
+                if found.seconds >= seconds:
+                    break
+    return found
+
+
+def _compute(task: Task, texts: Sequence[str], pool: ThreadPoolExecutor) -> tuple[Work, int]:
+    work = task.prepare(texts)
+    return work, sum(pool.map(work.run, range(work.pieces)))
 
 
 def duration(seconds: float) -> str:

@@ -79,7 +79,9 @@ def find(patterns: Sequence[str], format: str | None = None) -> tuple[Source, ..
     """
     sources = []
     for pattern in patterns:
-        found = [pattern] if pattern == STDIN or Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        named = pattern == STDIN or Path(pattern).exists()
+        # A glob may begin at the root, which Path's do not.
+        found = [pattern] if named else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         if not found:
             raise InputError(f"there is no file {pattern}; expected a path, a glob in quotes, or - for stdin")
         sources += [
@@ -161,7 +163,7 @@ def _open(source: Source) -> tuple[IO[bytes], IO[bytes] | None]:
     """The bytes of a file, unpacked, and the file itself where its position can be told."""
     if source.path == STDIN:
         return sys.stdin.buffer, None
-    raw = open(source.path, "rb")
+    raw = open(source.path, "rb")  # noqa: SIM115  # closed by the reader
     match Path(source.path).suffix.lower():
         case ".gz":
             return cast("IO[bytes]", io.BufferedReader(gzip.GzipFile(fileobj=raw))), raw
@@ -216,6 +218,7 @@ class _File:
 
 
 def _errors() -> tuple[type[Exception], ...]:
+    """What reading a file may raise."""
     errors: tuple[type[Exception], ...] = (OSError, *_BROKEN)
     with suppress(ImportError):
         import zstandard
@@ -303,23 +306,31 @@ class _Csv(_File):
     def __init__(self, source: Source, wanted: Wanted) -> None:
         super().__init__(source)
         # Bytes that are not UTF-8 stay visible as lone surrogates, so that one row is rejected and not the file.
-        text = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
-        self._csv = csv.reader(text, delimiter="\t" if source.format == "tsv" else ",")
+        self._text = io.TextIOWrapper(self.file, "utf-8-sig", errors="surrogateescape", newline="")
+        self._csv = csv.reader(self._text, delimiter="\t" if source.format == "tsv" else ",")
         try:
-            self.heading = next(self._csv, [])
-        except (csv.Error, *_errors()) as error:
-            raise InputError(f"cannot read {source.path}: {error}") from error
-        if not self.heading:
-            raise InputError(f"{source.path} is empty; expected a heading with the names of the columns")
-        check_names(source.path, self.heading, wanted)
+            self.heading = self._heading()
+            check_names(source.path, self.heading, wanted)
+        except InputError:
+            self.close()
+            raise
         self._rows = self._records()
+
+    def _heading(self) -> list[str]:
+        try:
+            heading = next(self._csv, [])
+        except (csv.Error, *_BROKEN, OSError) as error:
+            raise InputError(f"cannot read {self.source.path}: {error}") from error
+        if not heading:
+            raise InputError(f"{self.source.path} is empty; expected a heading with the names of the columns")
+        return heading
 
     def _records(self) -> Iterator[list[str] | str]:
         while True:
             try:
                 yield from self._csv
                 return
-            except csv.Error as error:
+            except csv.Error as error:  # of one record: the next call goes on after it
                 yield str(error)
 
     def types(self, wanted: Wanted) -> dict[str, str]:
@@ -372,7 +383,7 @@ class Inputs:
         self.size = sum(source.size or 0 for source in sources)  # bytes; nothing for stdin
         # The first is opened once, since stdin cannot be read twice.
         self._first: Reader | None = open_source(self.sources[0], wanted)
-        self._reader = self._first
+        self._reader: Reader | None = self._first
         self.rows_read = 0
         self.bytes_read = 0.0  # of the files as they lie there
 
@@ -417,9 +428,11 @@ class Inputs:
         if rows is not None:
             yield rows
 
-    def rows_expected(self) -> float | None:
+    def rows_expected(self) -> int | None:
         """How many rows there will be, as far as one can tell from what was read; None for stdin."""
-        return self.rows_read * max(1.0, self.size / self.bytes_read) if self.size and self.bytes_read else None
+        if not self.size or not self.bytes_read:
+            return None
+        return round(self.rows_read * max(1.0, self.size / self.bytes_read))
 
     def close(self) -> None:
         """Close the file that is open."""

@@ -94,11 +94,15 @@ def prepare(job: Job) -> Prepared:
     wanted = Wanted(job.text, job.id, job.columns, reserved)
     if job.format == "parquet":
         import fillmask.scale.parquet  # noqa: F401  # its absence is told before any work
+    job.output.mkdir(parents=True, exist_ok=True)
     inputs = Inputs(job.inputs, wanted, job.rows_a_shard)
-    types = inputs.types()
+    try:
+        types = inputs.types()
+    except BaseException:
+        inputs.close()
+        raise
     if job.format == "parquet" and job.inputs[0].format != "parquet":
         inputs.wanted = Wanted(job.text, job.id, job.columns, reserved, known=types)
-    job.output.mkdir(parents=True, exist_ok=True)
     return Prepared(job, inputs, types)
 
 
@@ -120,7 +124,7 @@ class Progress:
     """
 
     rows: float
-    expected: float | None
+    expected: int | None
     earlier: int
     masks: int
     rejected: int

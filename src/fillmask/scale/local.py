@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from fillmask.scale import tasks
+from fillmask.scale import memory, tasks
 from fillmask.scale.inputs import Inputs
 from fillmask.scale.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
 from fillmask.scale.manifest import Done, Manifest, open_manifest, rejects_name
-from fillmask.scale.outputs import commit, encode
+from fillmask.scale.outputs import Encoder, commit
 from fillmask.scale.rows import Rows
 from fillmask.scale.tasks import Task, Work
 
@@ -47,7 +47,7 @@ def run(job: Job, *, restart: bool = False, on_progress: OnProgress | None = Non
 
 def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProgress | None) -> Summary:
     job, inputs = prepared.job, prepared.inputs
-    provenance = provenance_of(manifest.job)
+    encoder = Encoder(job.format, prepared.types, provenance_of(manifest.job))
     before = sum(done.rows for done in manifest.done.values())
     state = _State(inputs, manifest, on_progress)
     begun = time.perf_counter()
@@ -59,10 +59,10 @@ def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProg
                     masks = _compute(work, rows, pool, task.callers, state)
                     answers, failures = work.answers()
                     answered = rows.without(failures)
-                    data = encode(answered, answers, job.format, prepared.types, provenance)
-                    done = commit(job.output, answered, data, job.format, masks)
+                    done = commit(job.output, encoder.encode(answered, answers, masks), job.format)
                     manifest.add(done)
                     state.committed(done)
+                    memory.give_back()
         finally:
             ahead.close()
         manifest.finish()

@@ -1,4 +1,4 @@
-"""What job a folder holds and which of its shards are done: `manifest.jsonl`.
+"""What job a folder holds and which of its shards are done: `_manifest.jsonl`.
 
 The first line describes the job. Each shard that was committed adds a line
 with its number, rows, rejects and bytes, flushed to the disk before the next
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from fillmask.errors import InputError
+from fillmask.scale.disk import explained, sync_folder
 
-NAME = "manifest.jsonl"
-_OURS = ("part-*.parquet", "part-*.jsonl", "rejects-*.jsonl", "*.part", NAME)
+NAME = "_manifest.jsonl"
+_OURS = ("part-*.parquet", "part-*.jsonl", "_rejects-*.jsonl", "*.part", NAME)
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ class Manifest:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise
+            raise explained(error, self.folder / NAME) from error
 
     def __enter__(self) -> Manifest:
         return self
@@ -97,7 +98,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     try:
-        file = open(path, "r+b" if path.exists() else "x+b", buffering=0)
+        file = open(path, "r+b" if path.exists() else "x+b", buffering=0)  # noqa: SIM115  # the manifest holds it
     except FileExistsError as error:
         raise InputError(f"{folder} was begun by another job at this moment; expected one job a folder") from error
     try:
@@ -112,7 +113,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
             _check_empty(folder)
             manifest = Manifest(folder, job, {}, file, complete=False)
             manifest._append(job)
-            _sync(folder)
+            sync_folder(folder)
             return manifest
         found, *rest = lines
         _check_same(folder, found, job)
@@ -145,7 +146,7 @@ def part_name(shard: int, suffix: str) -> str:
 
 def rejects_name(shard: int) -> str:
     """Name of the file of a shard's rejects."""
-    return f"rejects-{shard:06d}.jsonl"
+    return f"_rejects-{shard:06d}.jsonl"
 
 
 def _size(path: Path) -> int:
@@ -223,11 +224,3 @@ def _clear(folder: Path) -> None:
         for path in folder.glob(pattern):
             if path.name != NAME:
                 path.unlink()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

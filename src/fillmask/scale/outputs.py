@@ -7,91 +7,84 @@ line. So whatever happens a shard that the manifest names is whole.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fillmask.scale.columns import Column, plain
+from fillmask.scale.disk import replace
 from fillmask.scale.manifest import Done, part_name, rejects_name
-from fillmask.scale.rows import ROW, Records, Rows
+from fillmask.scale.rows import ROW, Rows
 
 FORMATS = ("parquet", "jsonl")
 
 
-def encode(rows: Rows, answers: Sequence[Column], format: str, types: Mapping[str, str], provenance: str) -> bytes:
-    """The file of a shard: for each row its number, what it carried, and its answers.
+@dataclass(frozen=True)
+class Encoded:
+    """A shard ready to be committed.
 
-    Args:
+    Attributes:
+        shard, count, rows, rejected, masks: as of `Done`.
+        data: its file.
+        rejects: the file of its rejects; empty where there are none.
+    """
+
+    shard: int
+    count: int
+    rows: int
+    rejected: int
+    masks: int
+    data: bytes
+    rejects: bytes
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes files of shards.
+
+    Attributes:
+        format: one of `FORMATS`.
         types: of the carried columns.
         provenance: JSON that says where the answers come from; Parquet files carry it.
     """
-    if format == "parquet":
-        from fillmask.scale.parquet import write
 
-        return write(rows, answers, types, provenance)
-    records = rows.carried.rows if isinstance(rows.carried, Records) else rows.carried.records()  # type: ignore[attr-defined]
+    format: str
+    types: Mapping[str, str]
+    provenance: str
+
+    def encode(self, rows: Rows, answers: Sequence[Column], masks: int) -> Encoded:
+        """A shard: for each row its number, what it carried, and its answers."""
+        if self.format == "parquet":
+            from fillmask.scale.parquet import write
+
+            data = write(rows, answers, self.types, self.provenance)
+        else:
+            data = _lines(rows, answers)
+        rejects = "".join(f"{reject.to_json()}\n" for reject in rows.rejects).encode()
+        return Encoded(rows.shard, rows.count, len(rows.numbers), len(rows.rejects), masks, data, rejects)
+
+
+def _lines(rows: Rows, answers: Sequence[Column]) -> bytes:
     names = [column.name for column in answers]
-    values = zip(*(plain(column.values) for column in answers), strict=True) if answers else iter([()] * len(records))
+    values = zip(*(plain(column.values) for column in answers), strict=True)
     lines = [
         json.dumps({ROW: number, **record, **dict(zip(names, found, strict=True))}, ensure_ascii=False, default=str)
-        for number, record, found in zip(rows.numbers, records, values, strict=True)
+        for number, record, found in zip(rows.numbers, rows.carried.records(), values, strict=True)
     ]
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def commit(folder: Path, rows: Rows, data: bytes, format: str, masks: int) -> Done:
+def commit(folder: Path, encoded: Encoded, format: str) -> Done:
     """Put a shard's files in their places, and say what they are.
 
     Raises:
         OSError: the disk is full, or cannot be written.
     """
-    rejects = folder / rejects_name(rows.shard)
-    if rows.rejects:
-        replace(rejects, "".join(f"{reject.to_json()}\n" for reject in rows.rejects).encode())
+    rejects = folder / rejects_name(encoded.shard)
+    if encoded.rejects:
+        replace(rejects, encoded.rejects)
     else:
         rejects.unlink(missing_ok=True)
-    replace(folder / part_name(rows.shard, format), data)
-    return Done(rows.shard, rows.count, len(rows.numbers), len(rows.rejects), masks, len(data))
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, on the disk, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; what was there is still there.
-    """
-    # Two machines may write the same shard, when a cluster tries one again.
-    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
-    try:
-        with open(part, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise explained(error, path) from error
-
-
-def explained(error: OSError, path: Path) -> OSError:
-    """The error in words that say what to do."""
-    reasons = {
-        errno.ENOSPC: "the disk is full; free some space",
-        errno.EDQUOT: "the quota is used up; free some space",
-        errno.EFBIG: "the file may not be as large as that (ulimit -f)",
-        errno.EROFS: "the file system is read-only",
-        errno.EACCES: "there is no permission",
-    }
-    what = reasons.get(error.errno or 0, error.strerror or str(error))
-    return OSError(
-        f"cannot write {path}: {what}. What was committed before is whole: the same command goes on from there"
-    )
+    replace(folder / part_name(encoded.shard, format), encoded.data)
+    return Done(encoded.shard, encoded.count, encoded.rows, encoded.rejected, encoded.masks, len(encoded.data))

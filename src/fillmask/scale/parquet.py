@@ -42,17 +42,10 @@ class Table:
             return self
         return Table(self.table.take(pa.array(places, pa.int64())))
 
-    def value(self, place: int, name: str) -> Any:
-        return python(self.table.column(name).slice(place, 1))[0]
-
-    def select(self, names: Sequence[str]) -> Table:
-        return Table(self.table.select(list(names)))
-
     def extended(self, more: Table) -> Table:
         return Table(pa.concat_tables([self.table, more.table]))
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries."""
         names = self.table.column_names
         values = [python(self.table.column(name)) for name in names]
         return (
@@ -86,13 +79,12 @@ class ParquetReader:
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"cannot read {source.path}: {error}") from error
         schema = self._file.schema_arrow
-        check_names(source.path, schema.names, wanted)
+        try:
+            _check_schema(source, schema, wanted)
+        except InputError:
+            self._file.close()
+            raise
         self._names = self._used(schema.names, wanted)
-        kind = schema.field(wanted.text).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-            raise InputError(f"{source.path} has {kind} in the column {wanted.text!r}; expected texts (string)")
         self._schema = schema
         self._empty = schema.empty_table().select(self._names)
         self._next = self._row = 0  # the row group after the one that is being read, and the row that is next
@@ -160,7 +152,7 @@ class ParquetReader:
         return passed
 
     def position(self) -> float:
-        return self._row / max(1, self._file.metadata.num_rows) * (self.source.size or 0)
+        return float(self._row / max(1, self._file.metadata.num_rows) * (self.source.size or 0))
 
     def close(self) -> None:
         self._file.close()
@@ -183,6 +175,27 @@ class ParquetReader:
             ids = None if ids is None else [ids[place] for place in good]
         lines = [(self.source.name, line + place) for place in good]
         return Rows(shard, len(raw), [row + place for place in good], values, lines, carried, ids, rejects)
+
+
+def _check_schema(source: Source, schema: Any, wanted: Wanted) -> None:
+    check_names(source.path, schema.names, wanted)
+    kind = schema.field(wanted.text).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise InputError(f"{source.path} has {kind} in the column {wanted.text!r}; expected texts (string)")
+
+
+def count_rows(source: Source) -> int:
+    """Rows of a file, from its footer.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return int(pq.read_metadata(source.path).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"cannot read {source.path}: {error}") from error
 
 
 def _unusable(text: Any, column: str) -> str | None:

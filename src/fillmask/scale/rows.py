@@ -52,16 +52,12 @@ class Carried(Protocol):
         """Some of the rows, in this order."""
         ...
 
-    def value(self, place: int, name: str) -> Any:
-        """What one row has in a column; None where it has none."""
-        ...
-
-    def select(self, names: Sequence[str]) -> Carried:
-        """Some of the columns."""
-        ...
-
     def extended(self, more: Any) -> Carried:
         """These rows and then those of `more`, which is of the same class."""
+        ...
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
         ...
 
 
@@ -74,14 +70,11 @@ class Records:
     def keep(self, places: Sequence[int]) -> Records:
         return Records([self.rows[place] for place in places])
 
-    def value(self, place: int, name: str) -> Any:
-        return self.rows[place].get(name)
-
-    def select(self, names: Sequence[str]) -> Records:
-        return Records([{name: row[name] for name in names if name in row} for row in self.rows])
-
     def extended(self, more: Records) -> Records:
         return Records(self.rows + more.rows)
+
+    def records(self) -> list[dict[str, Any]]:
+        return self.rows
 
 
 @dataclass(frozen=True)
@@ -203,7 +196,7 @@ def parse(
         except UnusableRowError as error:
             known = record or {}
             shown = known.get(wanted.text)
-            number = known.get(wanted.id) if wanted.id else None
+            number = known.get(wanted.id) if wanted.id is not None else None
             rejects.append(
                 Reject(row + place, number, file, line + place, str(error), shown if isinstance(shown, str) else None)
             )
@@ -212,7 +205,7 @@ def parse(
         texts.append(text)
         records.append(kept)
         lines.append((file, line + place))
-        if ids is not None:
+        if ids is not None and wanted.id is not None:
             ids.append(record.get(wanted.id))
     return Rows(shard, len(raw), numbers, texts, lines, Records(records), ids, rejects)
 

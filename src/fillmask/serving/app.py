@@ -119,10 +119,15 @@ def create_app(service: Service) -> Any:
 
     def page(request: Request) -> Response:
         found = pages[request.scope["path"]]
-        headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == found.etag:
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        etag = f'{found.etag[:-1]}-gzip"' if packed else found.etag
+        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
-        return Response(found.content, media_type=found.content_type, headers=headers)
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        content = found.packed if packed else found.content
+        return Response(content, media_type=found.content_type, headers=headers)
 
     async def serve_page(request: Request) -> Response:
         return page(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ _FALLBACK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>fill
 
 @dataclass(frozen=True)
 class Page:
-    """A file as it is sent."""
+    """A file as it is sent.
+
+    Attributes:
+        packed: the content in gzip.
+        etag: of the content; that of `packed` is another.
+    """
 
     content: bytes
+    packed: bytes
     content_type: str
     etag: str
 
@@ -53,4 +60,4 @@ def _of_file(path: Path) -> Page:
 
 
 def _page(content: bytes, kind: str) -> Page:
-    return Page(content, kind, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+    return Page(content, gzip.compress(content, mtime=0), kind, f'"{hashlib.sha256(content).hexdigest()[:24]}"')

@@ -1,5 +1,6 @@
-"""Training masked language models: corpus, tokenizer, packing, masking, pretraining, evaluation.
+"""Training masked language models: text, tokenizers, packing, masking, and what is made with them.
 
-Everything here needs the `train` extra (torch and transformers), except the
-corpus, packing and masking modules, which are numpy and `tokenizers` alone.
+- Without torch: reading, corpus, tokenizer, vocabulary, packing, masking, pairs, recipe.
+- With the `train` extra: families, objectives, pretrain (the loop), export, reporting, session, and the commands
+  build (pretrain), adapt and distil.
 """

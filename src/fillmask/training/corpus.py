@@ -1,101 +1,85 @@
-"""Text files in, documents out, token arrays on disk.
+"""Documents in, token arrays on disk.
 
-A corpus file is UTF-8 text with one paragraph a line and a blank line between
-documents, plain or compressed (`.gz`, `.xz`, `.bz2`). Documents are streamed:
-no file is ever held in memory whole. `tokenize` writes a memory-mappable pair
-of arrays, the tokens of all pieces in a row and where each piece ends; this
-module knows nothing of rows, masks or models.
+`tokenize` writes memory-mappable arrays: the tokens of all pieces in a row,
+where each piece ends, which document it is of, and a digest of each document,
+by which documents are held out. A piece is a stretch that is read by itself:
+a document, a phrase of it, or one sentence. Files are streamed, and the arrays
+are kept under a key made of the files' contents. This module knows nothing of
+rows, masks or models.
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import json
-import lzma
-import os
 import random
 import re
+import shutil
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from fillmask.errors import CorpusError
+from fillmask.errors import CorpusError, TrainingError
+from fillmask.training.reading import BadRow, Document, OnBad, Source, documents, read_documents
 
-_OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+__all__ = ["Source", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
+
+Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+Indices = npt.NDArray[np.int64]
 
 # A sentence ends at . ! or ?, perhaps with a closing quote or bracket, before
 # a capital letter or an opening quote. Good enough to cut training text into
 # phrases; nothing else depends on it.
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(\s+)(?=[\"'(\[]*[A-Z])")
 _SHORTEST_SENTENCE = 20  # characters; shorter ones ("Mr.", "No.") join the next
+_BATCH_PIECES, _BATCH_CHARACTERS = 2000, 8_000_000  # tokenised together
+_VERSION = 2  # of the arrays below; in the key
 
 
 @dataclass(frozen=True)
-class Source:
-    """One corpus file and the share of its documents to take (0 < share <= 1)."""
+class FileCount:
+    """What one file gave: documents taken, their characters, and rows that could not be used."""
 
-    path: Path
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise CorpusError(f"share of {self.path.name} is {self.share}; expected a number above 0 and up to 1")
+    name: str
+    documents: int
+    characters: int
+    bad_rows: int
 
 
 @dataclass(frozen=True)
 class TokenizedCorpus:
-    """Memory-mapped token ids and the end offset of each piece.
+    """Memory-mapped token ids with the end of each piece.
 
-    A piece is a stretch of one document that is read by itself: the whole
-    document, or one or two of its sentences.
+    Attributes:
+        tokens: token ids of all pieces, without special tokens, (tokens,); 16 bits, or 32 for a large vocabulary.
+        ends: where each piece ends in `tokens`, (pieces,).
+        owners: number of the document that each piece is of, ascending, (pieces,).
+        digests: a digest of each document's text, (documents,).
+        files: what each file gave.
+        key: of the arrays on disk.
     """
 
-    tokens: npt.NDArray[np.uint16]
-    ends: npt.NDArray[np.int64]
+    tokens: Tokens
+    ends: Indices
+    owners: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
+    digests: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    files: tuple[FileCount, ...] = ()
+    key: str = ""
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    def piece(self, index: int) -> npt.NDArray[np.uint16]:
+    def piece(self, index: int) -> Tokens:
         """Token ids of piece `index`, shape (length,)."""
         start = int(self.ends[index - 1]) if index else 0
         return self.tokens[start : int(self.ends[index])]
-
-
-def read_documents(path: Path) -> Iterator[str]:
-    """Yield the documents of a text file, paragraphs joined by a newline.
-
-    Raises:
-        CorpusError: the file is missing, is not UTF-8, or its compression is broken.
-    """
-    opener = _OPENERS.get(path.suffix, open)
-    paragraphs: list[str] = []
-    number = 0
-    try:
-        with cast("IO[str]", opener(path, "rt", encoding="utf-8")) as lines:
-            for line in lines:
-                number += 1
-                line = line.strip()
-                if line:
-                    paragraphs.append(line)
-                elif paragraphs:
-                    yield "\n".join(paragraphs)
-                    paragraphs = []
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path} is not UTF-8 text near line {number + 1} ({error.reason}); convert it first"
-        ) from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from error
-    if paragraphs:
-        yield "\n".join(paragraphs)
 
 
 def split_sentences(paragraph: str) -> list[str]:
@@ -129,26 +113,39 @@ def pieces(document: str, rng: random.Random, phrase_share: float) -> list[str]:
     return phrases
 
 
-def _sampled(sources: Sequence[Source], seed: int) -> Iterator[str]:
-    for source in sources:
-        rng = random.Random(f"{seed}:{source.path.name}")
-        for document in read_documents(source.path):
-            if source.share >= 1 or rng.random() < source.share:
-                yield document
+def sampled(source: Source, seed: int, on_bad: OnBad | None = None) -> Iterator[Document]:
+    """The share of a source's documents that is asked for, drawn from the seed and the file's name."""
+    rng = random.Random(f"{seed}:{source.path.name}")
+    taken = True
+    for document in documents(source, on_bad):
+        if not document.continues:
+            taken = source.share >= 1 or rng.random() < source.share
+        if taken:
+            yield document
 
 
-def corpus_key(sources: Sequence[Source], tokenizer: Tokenizer, seed: int, phrase_share: float) -> str:
-    """A digest of all that decides the token arrays: the files' names, sizes and times, shares, tokenizer and seed."""
-    parts: list[object] = [seed, phrase_share]
+def digest(text: str) -> int:
+    """64 bits of a document's text, by which it is held out or not: equal documents fall on one side."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def corpus_key(sources: Sequence[Source], tokenizer: Tokenizer, *settings: object) -> str:
+    """A digest of all that decides the token arrays: the files' contents, shares and columns, tokenizer and settings.
+
+    Raises:
+        CorpusError: a file cannot be read.
+    """
+    parts: list[object] = [_VERSION, *settings]
     for source in sources:
         try:
-            status = source.path.stat()
+            with open(source.path, "rb") as file:
+                content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         except OSError as error:
             raise CorpusError(f"cannot read {source.path}: {error.strerror}") from error
-        parts.append([source.path.name, status.st_size, status.st_mtime_ns, source.share])
-    digest = hashlib.sha256(json.dumps(parts).encode())
-    digest.update(tokenizer.to_str().encode())
-    return digest.hexdigest()[:16]
+        parts.append([source.path.name, content, source.share, source.column, source.kind])
+    whole = hashlib.sha256(json.dumps(parts).encode())
+    whole.update(tokenizer.to_str().encode())
+    return whole.hexdigest()[:16]
 
 
 def tokenize(
@@ -158,65 +155,203 @@ def tokenize(
     *,
     seed: int = 0,
     phrase_share: float = 0.0,
+    sentences: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    on_bad: OnBad | None = None,
 ) -> TokenizedCorpus:
-    """Tokenise every sampled document once, in parallel, into `cache`; later calls with the same arguments map the files.
+    """Tokenise every sampled document once, on all cores, into `cache`; later calls with the same arguments map the files.
 
     Args:
+        phrase_share: share of the documents that is cut into single phrases.
+        sentences: cut every document into its sentences (for sentence pairs).
         on_progress: called with the number of characters read since the last call.
+        on_bad: told of each row that cannot be used, now or when the arrays were made; without it the first is an error.
 
     Raises:
-        CorpusError: a file cannot be read, there is no text, or the vocabulary does not fit 16 bits.
+        CorpusError: a file cannot be read, or there is no text.
+        TrainingError: the cache cannot be written.
     """
-    if tokenizer.get_vocab_size() > 1 << 16:
+    key = corpus_key(sources, tokenizer, seed, phrase_share, sentences)
+    folder = cache / f"tokens-{key}"
+    if not (folder / "corpus.json").exists():
+        writing = cache / f"tokens-{key}.part"
+        shutil.rmtree(writing, ignore_errors=True)
+        try:
+            writing.mkdir(parents=True)
+            with _Writer(writing, tokenizer, on_progress) as writer:
+                for source in sources:
+                    writer.add(source, seed, phrase_share, sentences, on_bad)
+        except BaseException as error:
+            shutil.rmtree(writing, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise cannot_write(cache, error) from error
+            raise
+        # The folder appears whole or not at all.
+        shutil.rmtree(folder, ignore_errors=True)
+        writing.replace(folder)
+    else:
+        _repeat_bad(folder, on_bad)
+    return _open(folder, sources, key)
+
+
+def cannot_write(cache: Path, error: OSError) -> TrainingError:
+    """The error of a place for tokenised text that is full or may not be written."""
+    reason = error.strerror or "the disk is full"  # numpy says how many numbers it could not write, not why
+    return TrainingError(
+        f"cannot write the tokenised text to {cache}: {reason}; make room, or name another place with --cache"
+    )
+
+
+def _open(folder: Path, sources: Sequence[Source], key: str) -> TokenizedCorpus:
+    facts = json.loads((folder / "corpus.json").read_text("utf-8"))
+    files = tuple(FileCount(**entry) for entry in facts["files"])
+    if not facts["tokens"]:
+        bad = sum(f.bad_rows for f in files)
         raise CorpusError(
-            f"the vocabulary has {tokenizer.get_vocab_size()} tokens; at most {1 << 16} are supported in training"
+            f"no text in {', '.join(s.path.name for s in sources)}"
+            + (f" ({bad:,} rows could not be used); " if bad else "; ")
+            + "expected paragraphs, one a line, or rows with text"
         )
-    folder = cache / f"tokens-{corpus_key(sources, tokenizer, seed, phrase_share)}"
-    if not (folder / "ends.npy").exists():
-        _write_tokens(sources, tokenizer, folder, seed, phrase_share, on_progress)
-    ends = np.load(folder / "ends.npy", mmap_mode="r")
-    if len(ends) == 0:
-        raise CorpusError(f"no text in {', '.join(s.path.name for s in sources)}; expected paragraphs, one a line")
-    tokens = np.memmap(folder / "tokens.bin", np.uint16, "r", shape=(int(ends[-1]),))
-    return TokenizedCorpus(tokens, ends)
+    names = {"tokens": facts["dtype"], "ends": "int64", "owners": "int64", "digests": "uint64"}
+    arrays: dict[str, Any] = {n: np.memmap(folder / f"{n}.bin", np.dtype(d), "r") for n, d in names.items()}
+    return TokenizedCorpus(**arrays, files=files, key=key)
 
 
-def _write_tokens(
-    sources: Sequence[Source],
-    tokenizer: Tokenizer,
-    folder: Path,
-    seed: int,
-    phrase_share: float,
-    on_progress: Callable[[int], None] | None,
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(seed)
-    ends: list[int] = []
-    total = 0
-    batch: list[str] = []
+def _repeat_bad(folder: Path, on_bad: OnBad | None) -> None:
+    with open(folder / "bad.jsonl", encoding="utf-8") as lines:
+        for line in lines:
+            path, row, reason = json.loads(line)
+            bad = BadRow(Path(path), row, reason)
+            if on_bad is None:
+                raise CorpusError(str(bad))
+            on_bad(bad)
 
-    with open(folder / "tokens.bin.part", "wb") as out:
 
-        def flush() -> None:
-            nonlocal total
-            # encode_batch uses every core; special tokens are the packer's business.
-            for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-                if encoding.ids:
-                    np.asarray(encoding.ids, np.uint16).tofile(out)
-                    total += len(encoding.ids)
-                    ends.append(total)
-            if on_progress:
-                on_progress(sum(map(len, batch)))
-            batch.clear()
+class _Writer:
+    """The arrays of a corpus, written as documents come."""
 
-        for document in _sampled(sources, seed):
-            batch.extend(pieces(document, rng, phrase_share))
-            if len(batch) >= 2000:
-                flush()
-        flush()
-    os.replace(folder / "tokens.bin.part", folder / "tokens.bin")
-    # ends.npy is written last: its presence says that the pair is whole.
-    with open(folder / "ends.npy.part", "wb") as out:
-        np.save(out, np.asarray(ends, np.int64))
-    os.replace(folder / "ends.npy.part", folder / "ends.npy")
+    def __init__(self, folder: Path, tokenizer: Tokenizer, on_progress: Callable[[int], None] | None) -> None:
+        self._tokenizer, self._on_progress, self._folder = tokenizer, on_progress, folder
+        self._dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
+        self._files: dict[str, IO[bytes]] = {}
+        self._open = ExitStack()
+        self._counts: list[FileCount] = []
+        self._batch: list[tuple[int, str]] = []
+        self._held = 0  # characters in the batch
+        self._documents = self._tokens = 0
+
+    def __enter__(self) -> _Writer:
+        for name in ("tokens", "ends", "owners", "digests"):
+            self._files[name] = self._open.enter_context(open(self._folder / f"{name}.bin", "wb"))
+        self._bad = self._open.enter_context(open(self._folder / "bad.jsonl", "w", encoding="utf-8"))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with suppress(OSError):
+                self._open.close()
+            return
+        self._open.close()
+        facts = {"dtype": self._dtype.name, "tokens": self._tokens, "files": [asdict(count) for count in self._counts]}
+        (self._folder / "corpus.json").write_text(json.dumps(facts), "utf-8")
+
+    def add(self, source: Source, seed: int, phrase_share: float, sentences: bool, on_bad: OnBad | None) -> None:
+        rng = random.Random(seed)
+        before, characters, bad_rows = self._documents, 0, 0
+
+        def note(bad: BadRow) -> None:
+            nonlocal bad_rows
+            bad_rows += 1
+            if on_bad is None:
+                raise CorpusError(str(bad))
+            self._bad.write(json.dumps([str(bad.path), bad.row, bad.reason]) + "\n")
+            on_bad(bad)
+
+        for document in sampled(source, seed, note):
+            if not document.continues:
+                self._documents += 1
+                array("Q", [digest(document.text)]).tofile(self._files["digests"])
+            characters += len(document.text)
+            parts = (
+                [s for paragraph in document.text.split("\n") for s in split_sentences(paragraph)]
+                if sentences
+                else pieces(document.text, rng, phrase_share)
+            )
+            for part in parts:
+                self._batch.append((self._documents - 1, part))
+                self._held += len(part)
+                if len(self._batch) >= _BATCH_PIECES or self._held >= _BATCH_CHARACTERS:
+                    self._flush()
+        self._flush()
+        self._counts.append(FileCount(source.path.name, self._documents - before, characters, bad_rows))
+
+    def _flush(self) -> None:
+        owners, ends = array("q"), array("q")
+        # encode_batch uses every core; special tokens are the packer's business.
+        found = self._tokenizer.encode_batch_fast([text for _, text in self._batch], add_special_tokens=False)
+        for (owner, _), encoding in zip(self._batch, found, strict=True):
+            if encoding.ids:
+                np.asarray(encoding.ids, self._dtype).tofile(self._files["tokens"])
+                self._tokens += len(encoding.ids)
+                owners.append(owner)
+                ends.append(self._tokens)
+        owners.tofile(self._files["owners"])
+        ends.tofile(self._files["ends"])
+        if self._on_progress:
+            self._on_progress(self._held)
+        self._batch.clear()
+        self._held = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which pieces are trained on and which are held out, by whole documents.
+
+    Attributes:
+        training: pieces, (training pieces,).
+        held_out: pieces, (held-out pieces,).
+        below: a document whose digest is below is held out.
+    """
+
+    training: Indices
+    held_out: Indices
+    below: int
+
+
+def split(corpus: TokenizedCorpus, share: float) -> Split:
+    """Hold out about `share` of the documents, one at least, chosen by their texts and nothing else.
+
+    A document is on the same side in every run and whatever other files there
+    are; equal documents are on one side. In a corpus so small that chance held
+    none out, the document with the smallest digest is.
+
+    Raises:
+        CorpusError: there is one document only.
+    """
+    everything = np.arange(len(corpus), dtype=np.int64)
+    if share <= 0:
+        return Split(everything, everything[:0], 0)
+    below = int(share * 2.0**64)
+    distinct = np.unique(corpus.digests)
+    if len(distinct) < 2:
+        raise CorpusError(
+            "the text is one document, so that none can be held out; put a blank line between documents, or name a"
+            " validation file (--validation), or hold nothing out (--held-out 0)"
+        )
+    below = max(below, int(distinct[0]) + 1)
+    held = corpus.digests < np.uint64(min(below, (1 << 64) - 1))
+    if held.all():
+        raise CorpusError(f"holding out {share:.0%} leaves no document to train on; ask for less")
+    chosen = held[corpus.owners]
+    return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), below)
+
+
+def held_out_documents(sources: Sequence[Source], below: int, seed: int) -> Iterator[str]:
+    """The texts of the documents that `split` holds out."""
+    held = False
+    for source in sources:
+        for document in sampled(source, seed, lambda _: None):
+            if not document.continues:
+                held = digest(document.text) < below
+            if held:
+                yield document.text

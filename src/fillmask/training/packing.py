@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.training.corpus import TokenizedCorpus
+from fillmask.training.corpus import Indices, TokenizedCorpus, Tokens, cannot_write
 
 _SMALLEST_SEGMENT = 8  # tokens with <s> and </s>; a smaller rest of a row is padded
+_BLOCK = 4096  # rows held at once
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,20 @@ class SpecialIds:
         return iter((self.bos, self.eos, self.pad, self.mask))
 
 
-def pack(
-    corpus: TokenizedCorpus, special: SpecialIds, length: int, order: Sequence[int] | npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint16]:
+def pack(corpus: TokenizedCorpus, special: SpecialIds, length: int, order: Sequence[int] | Indices) -> Tokens:
     """Rows of `length` tokens from the pieces in `order`; shape (rows, length).
 
     A piece that does not fit goes on in the next row as a segment of its own.
     The last, unfinished row is padded.
     """
-    room = int(sum(len(corpus.piece(int(i))) + 2 for i in order) * 1.15 / (length - 2)) + 16
-    rows = np.full((room, length), special.pad, np.uint16)
+    return np.concatenate(list(_blocks(corpus, special, length, order)))
+
+
+def _blocks(
+    corpus: TokenizedCorpus, special: SpecialIds, length: int, order: Sequence[int] | Indices
+) -> Iterator[Tokens]:
+    """The rows of `pack`, some thousands at a time."""
+    rows = np.full((_BLOCK, length), special.pad, corpus.tokens.dtype)
     row, at = 0, 0
     for index in order:
         piece = corpus.piece(int(index))
@@ -51,35 +57,49 @@ def pack(
         while start < len(piece):
             if length - at < _SMALLEST_SEGMENT:
                 row, at = row + 1, 0
-                if row == len(rows):
-                    rows = np.concatenate([rows, np.full_like(rows[: len(rows) // 4 + 1], special.pad)])
+                if row == _BLOCK:
+                    yield rows.copy()
+                    rows[:] = special.pad
+                    row = 0
             take = min(len(piece) - start, length - at - 2)
             rows[row, at] = special.bos
             rows[row, at + 1 : at + 1 + take] = piece[start : start + take]
             rows[row, at + 1 + take] = special.eos
             at += take + 2
             start += take
-    return rows[: row + 1]
+    yield rows[: row + 1].copy()
 
 
-def packed(corpus: TokenizedCorpus, special: SpecialIds, length: int, seed: int, cache: Path) -> npt.NDArray[np.uint16]:
-    """The whole corpus in shuffled order as memory-mapped rows, packed once and kept in `cache`."""
-    key = hashlib.sha256(
-        repr((len(corpus), int(corpus.ends[-1]), corpus.tokens[:4096].tobytes(), tuple(special), seed)).encode()
-    )
-    path = cache / f"rows-{length}-{key.hexdigest()[:16]}.npy"
+def packed(
+    corpus: TokenizedCorpus,
+    special: SpecialIds,
+    length: int,
+    seed: int,
+    cache: Path,
+    *,
+    chosen: Indices | None = None,
+) -> Tokens:
+    """The corpus, or its `chosen` pieces, in shuffled order as memory-mapped rows, packed once and kept in `cache`."""
+    pieces = np.arange(len(corpus), dtype=np.int64) if chosen is None else chosen
+    identity = (corpus.key, len(corpus), int(corpus.ends[-1]), corpus.tokens[:4096].tobytes(), tuple(special), seed)
+    key = hashlib.sha256(repr(identity).encode() + hashlib.blake2b(pieces.tobytes()).digest())
+    path = cache / f"rows-{length}-{key.hexdigest()[:16]}.bin"
     if not path.exists():
-        order = np.random.default_rng([seed, length]).permutation(len(corpus))
-        rows = pack(corpus, special, length, order)
-        part = path.with_suffix(".part")
-        with open(part, "wb") as out:
-            np.save(out, rows)
-        os.replace(part, path)
-    mapped: npt.NDArray[np.uint16] = np.load(path, mmap_mode="r")
-    return mapped
+        order = np.random.default_rng([seed, length]).permutation(pieces)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with open(part, "wb") as out:
+                for block in _blocks(corpus, special, length, order):
+                    block.tofile(out)
+            os.replace(part, path)
+        except OSError as error:
+            raise cannot_write(cache, error) from error
+        finally:
+            part.unlink(missing_ok=True)
+    return np.memmap(path, corpus.tokens.dtype, "r").reshape(-1, length)
 
 
-def segments(rows: npt.NDArray[np.uint16], special: SpecialIds) -> npt.NDArray[np.int64]:
+def segments(rows: npt.NDArray[Any], special: SpecialIds) -> npt.NDArray[np.int64]:
     """Segment number of every token, 1 up, and 0 for padding; shape of `rows`."""
     numbers = np.cumsum(rows == special.bos, axis=1, dtype=np.int64)
     numbers[rows == special.pad] = 0

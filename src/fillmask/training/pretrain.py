@@ -1,11 +1,11 @@
-"""Pretrain a masked language model from packed rows.
+"""The training loop: rows of token ids in, a trained model out, the same curve whatever interrupts it.
 
-One loop, one recipe: ModernBERT's shape from transformers, the loss at the
-masked positions alone, Muon on the hidden matrices and AdamW on the rest,
-warm-up, a constant rate and a linear decay to zero, and stages that lower the
-masking rate or lengthen the rows as training goes on. What a step does depends
-only on the seed and the step's number, so a run that is killed and resumed
-follows the curve of one that was not.
+The loss at the masked places alone; Muon on the hidden matrices and AdamW on
+the rest; bfloat16 autocast; warm-up, then a constant rate and a decay; stages
+that lower the masking rate or lengthen the rows. What a step does depends only
+on the seed and the step's number, and neither on the number of processes nor
+on how its batch is cut: a run that is killed and resumed follows the curve of
+one that was not.
 
 The loop knows nothing of text: it is given rows of token ids.
 """
@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
+import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,105 +27,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.errors import MissingExtraError
+from fillmask.errors import MissingExtraError, TrainingError
 
 try:
     import torch
     from torch import Tensor, nn
-    from transformers import ModernBertConfig, ModernBertForMaskedLM
-    from transformers.utils.logging import disable_progress_bar
 except ImportError as missing:
     raise MissingExtraError("training", "train") from missing
 
-from fillmask.training.masking import mask_exactly
-from fillmask.training.packing import SpecialIds, segments
+from fillmask.training.families import encode
+from fillmask.training.masking import IGNORED, MaskedBatch, Masker
+from fillmask.training.objectives import Inputs, MaskedTokens
+from fillmask.training.pairs import token_types
+from fillmask.training.processes import Processes
+from fillmask.training.recipe import Recipe
+from fillmask.training.vocabulary import Vocabulary
 
-Rows = npt.NDArray[np.uint16]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Size of a ModernBERT encoder."""
-
-    hidden_size: int = 256
-    layers: int = 6
-    intermediate_size: int = 384
-    head_size: int = 64
-    max_positions: int = 512
-
-    def config(self, vocab_size: int, special: SpecialIds) -> ModernBertConfig:
-        """The model's config for a vocabulary."""
-        return ModernBertConfig(
-            vocab_size=vocab_size,
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.layers,
-            intermediate_size=self.intermediate_size,
-            num_attention_heads=self.hidden_size // self.head_size,
-            max_position_embeddings=self.max_positions,
-            pad_token_id=special.pad,
-            bos_token_id=special.bos,
-            cls_token_id=special.bos,
-            eos_token_id=special.eos,
-            sep_token_id=special.eos,
-        )
+Rows = npt.NDArray[Any]
+_LAYER = re.compile(r"\.(layer|layers|albert_layers)\.")
+_VALIDATION_BATCH = 32
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of training with fixed shapes: up to `until` (share of all tokens), rows of `length`, `rate` of it masked."""
+class Data:
+    """What is trained on.
 
-    until: float
-    length: int
-    rate: float
-
-    @property
-    def masked(self) -> int:
-        """Masked tokens a row."""
-        return max(1, round(self.rate * self.length))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What decides the training curve, together with the rows and the shape.
-
-    `lr` is AdamW's peak (embeddings, norms, biases), `muon_lr` Muon's (hidden
-    matrices). Rates rise over `warmup_steps`, stay, and fall to zero over the
-    last `decay` share of `tokens`.
+    Attributes:
+        rows: rows of each length that the recipe's stages need, (rows, length).
+        validation: rows that are never trained on, all of one length; none if nothing was held out.
+        pairs: for sentence pairs, the label of each row, by length.
     """
 
-    tokens: int
-    batch_tokens: int = 8192
-    lr: float = 2e-3
-    muon_lr: float = 0.02
-    muon_weight_decay: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    warmup_steps: int = 300
-    decay: float = 0.4
-    seed: int = 0
-    # The masking rate falls from 30% to 15% (Ankner et al. 2023, "Dynamic
-    # Masking Rate Schedules for MLM Pretraining"), in steps that keep shapes
-    # fixed; the last stage lengthens the rows.
-    stages: tuple[Stage, ...] = (
-        Stage(0.30, 128, 0.30),
-        Stage(0.60, 128, 0.25),
-        Stage(0.85, 128, 0.20),
-        Stage(1.00, 256, 0.15),
-    )
-
-    @property
-    def steps(self) -> int:
-        return max(1, self.tokens // self.batch_tokens)
-
-    def stage_at(self, step: int) -> Stage:
-        done = step / self.steps
-        return next((stage for stage in self.stages if done < stage.until), self.stages[-1])
-
-    def rate_factor(self, step: int) -> float:
-        """Share of the peak learning rate at `step`."""
-        warm = min(1.0, (step + 1) / self.warmup_steps)
-        cool = min(1.0, (self.steps - step) / max(1.0, self.decay * self.steps))
-        return min(warm, cool)
+    rows: dict[int, Rows]
+    validation: Rows
+    pairs: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass
@@ -135,213 +71,317 @@ class Progress:
     steps: int
     tokens: int
     loss: float
+    rate: float
     tokens_per_second: float
     seconds: float
     validation: dict[str, float] = field(default_factory=dict)
 
 
-def masked_loss(
-    model: ModernBertForMaskedLM, input_ids: Tensor, segment_ids: Tensor, positions: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy over the masked positions, and their logits.
-
-    Args:
-        input_ids: (rows, length). segment_ids: (rows, length), 0 for padding.
-        positions: indices into the flattened batch, (masks,). labels: (masks,).
-
-    Returns:
-        The loss, a scalar, and the logits, (masks, vocabulary). Logits are
-        never computed anywhere else: at 15% masking that is five sixths of the
-        head's work left undone.
-    """
-    hidden = encode(model, input_ids, segment_ids).reshape(-1, model.config.hidden_size)
-    logits = model.decoder(model.head(hidden.index_select(0, positions))).float()
-    return nn.functional.cross_entropy(logits, labels), logits
-
-
-def encode(model: ModernBertForMaskedLM, input_ids: Tensor, segment_ids: Tensor) -> Tensor:
-    """Hidden states (rows, length, hidden) with attention kept within segments and, in local layers, within the window."""
-    length = input_ids.shape[1]
-    together = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
-    place = torch.arange(length, device=input_ids.device)
-    near = (place[:, None] - place[None, :]).abs() <= model.config.sliding_window
-    floor = torch.tensor(-1e4, dtype=torch.float32, device=input_ids.device)
-    zero = torch.zeros((), dtype=torch.float32, device=input_ids.device)
-    masks = {
-        "full_attention": torch.where(together, zero, floor),
-        "sliding_attention": torch.where(together & near, zero, floor),
-    }
-    hidden: Tensor = model.model(input_ids=input_ids, attention_mask=masks).last_hidden_state
-    return hidden
-
-
 def _optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
+    named = {id(p): (name, p) for name, p in model.named_parameters() if p.requires_grad}
+    hidden = [p for name, p in named.values() if p.ndim == 2 and _LAYER.search(name) and recipe.optimizer == "muon"]
     chosen = {id(p) for p in hidden}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
+    rest = [p for _, p in named.values() if id(p) not in chosen]
+    adamw = torch.optim.AdamW(rest, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)
+    if not hidden:
+        return [adamw]
     # Muon: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
     muon = torch.optim.Muon(hidden, lr=recipe.muon_lr, weight_decay=recipe.muon_weight_decay, adjust_lr_fn="original")
-    adamw = torch.optim.AdamW(rest, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)
     return [muon, adamw]
 
 
-def _row_order(count: int, seed: int, length: int) -> Callable[[int], int]:
-    """Row number for the n-th draw: every row once an epoch, each epoch in another order."""
-    orders: dict[int, npt.NDArray[np.int64]] = {}
+class _Draws:
+    """Row numbers for the n-th draws: every row once an epoch, each epoch in another order."""
 
-    def draw(n: int) -> int:
-        epoch, at = divmod(n, count)
-        if epoch not in orders:
-            orders.clear()
-            orders[epoch] = np.random.default_rng([seed, length, epoch]).permutation(count)
-        return int(orders[epoch][at])
+    def __init__(self, usable: npt.NDArray[np.int64], seed: int, length: int) -> None:
+        self._usable, self._key = usable, [seed, length]
+        self._epoch, self._order = -1, usable
 
-    return draw
+    def __call__(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Rows and the epoch of each, for draws start to stop."""
+        draws = np.arange(start, stop)
+        epochs = draws // len(self._usable)
+        found = np.empty(len(draws), np.int64)
+        for epoch in np.unique(epochs):
+            if epoch != self._epoch:
+                self._epoch = int(epoch)
+                self._order = np.random.default_rng([*self._key, self._epoch]).permutation(self._usable)
+            here = epochs == epoch
+            found[here] = self._order[draws[here] % len(self._usable)]
+        return found, epochs
 
 
 class Pretraining:
-    """A training run: model, optimisers and where in the recipe they are."""
+    """A training run: model, optimisers and where in the recipe they are.
+
+    Args:
+        model: a transformers model of one of `families.FAMILIES`.
+        objective: what is minimised; masked tokens by default.
+        device: "cpu", "cuda" or "cuda:1".
+        compile: whether to compile the model; a minute's work that doubles the speed.
+        attention: "eager" or "sdpa". On a CPU plain products are short here and, unlike the fused kernel's, their
+            backward pass is as fast (16,000 against 11,000 tokens a second); on a GPU the fused kernel is.
+        micro_tokens: tokens that go through the model at once; gradients of a larger step are added up.
+        bfloat16: autocast to it.
+
+    Raises:
+        TrainingError: the rows do not fit the recipe.
+    """
 
     def __init__(
         self,
-        model: ModernBertForMaskedLM,
-        rows: dict[int, Rows],
-        validation: Rows,
-        special: SpecialIds,
+        model: Any,
+        data: Data,
+        vocabulary: Vocabulary,
         recipe: Recipe,
         *,
+        objective: MaskedTokens | None = None,
         device: str = "cpu",
         compile: bool = True,
+        attention: str | None = None,
+        micro_tokens: int | None = None,
+        bfloat16: bool = True,
+        processes: Processes | None = None,
     ) -> None:
-        missing = {stage.length for stage in recipe.stages} - set(rows)
+        missing = set(recipe.lengths) - set(data.rows)
         if missing:
-            raise ValueError(f"no rows of length {sorted(missing)}; the recipe's stages need them")
-        # Plain attention: its products are short here, and unlike the fused CPU
-        # kernel its backward pass is as fast (16,000 against 11,000 tokens/s).
-        model.set_attn_implementation("eager")
-        self.model: ModernBertForMaskedLM = model.to(torch.device(device))  # type: ignore[arg-type]
-        self.rows = rows
-        self.special = special
-        self.recipe = recipe
-        self.device = device
-        self.validation = validation
+            raise TrainingError(f"there are no rows of length {sorted(missing)}; the recipe's stages need them")
+        model.set_attn_implementation(attention or ("sdpa" if device.startswith("cuda") else "eager"))
+        self.model: Any = model.to(torch.device(device))
+        self.data, self.recipe, self.device, self.bfloat16 = data, recipe, device, bfloat16
+        self.processes = processes or Processes()
+        self.masker = Masker(vocabulary, recipe.masking)
+        self._judge = Masker(vocabulary)  # validation always hides single tokens
         self.step = 0
         self.seconds = 0.0
+        self._micro_tokens = micro_tokens or max(8192, *recipe.lengths)
+        self.objective = objective or MaskedTokens(self.model)
+        self.objective.to(torch.device(device))
         self.optimizers = _optimizers(self.model, recipe)
         self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
-        self._draws = {length: _row_order(len(r), recipe.seed, length) for length, r in rows.items()}
-        # The logits are dropped inside the compiled function, so that they are never returned from it.
-        loss: Callable[..., Tensor] = lambda *inputs: masked_loss(self.model, *inputs)[0]  # noqa: E731
-        self._loss = torch.compile(loss, dynamic=False) if compile else loss
+        self._draws = {n: _Draws(self._usable(rows), recipe.seed, n) for n, rows in data.rows.items()}
+        for length in recipe.lengths:
+            self._cut(length)
+        run: Any = self.objective
+        self._whole: Any = None
+        if self.processes.count > 1:
+            ids = [torch.device(device).index] if device.startswith("cuda") else None
+            # The tied output embedding and unused poolers have no gradient of their own in some families.
+            run = self._whole = nn.parallel.DistributedDataParallel(run, device_ids=ids, find_unused_parameters=True)
+        self._loss: Callable[..., Tensor] = torch.compile(run, dynamic=False) if compile else run
+        self._ahead = ThreadPoolExecutor(1) if device.startswith("cuda") else None
+        self._next: tuple[int, Future[list[Inputs]]] | None = None
+
+    def _usable(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Rows with enough text in them: the padded end of a corpus is passed over."""
+        forbidden = self.masker.vocabulary.forbidden
+        if rows.size and int(max(rows[i : i + 4096].max() for i in range(0, len(rows), 4096))) >= len(forbidden):
+            raise TrainingError("the rows hold tokens beyond the vocabulary; they were made with another tokenizer")
+        least = min(8, rows.shape[1] // 2)
+        full = [(~forbidden[rows[i : i + 4096]]).sum(axis=1) >= least for i in range(0, len(rows), 4096)]
+        usable = np.flatnonzero(np.concatenate(full)) if full else np.zeros(0, np.int64)
+        if not len(usable):
+            raise TrainingError("there is too little text to train on: not one row of it is filled")
+        return usable
+
+    def _cut(self, length: int) -> tuple[int, int, int]:
+        """Rows of a step, rows of this process's part that go through at once, and rows that are masked together."""
+        size = max(1, self.recipe.batch_tokens // length)
+        count = self.processes.count
+        if size % count:
+            raise TrainingError(
+                f"a step of {self.recipe.batch_tokens} tokens is {size} rows of {length}, which {count} processes cannot"
+                " share evenly; choose --batch-tokens so that they can"
+            )
+        # What is masked together depends on the step's size alone, so that it is the same however the step is cut.
+        own = size // count
+        together = math.gcd(size, 32 if size >= 256 else 8)
+        if own % together:
+            together = math.gcd(own, together)
+        most = max(together, self._micro_tokens // length)
+        micro = next(n for n in range(min(own, most), 0, -1) if own % n == 0 and n % together == 0)
+        return size, micro, together
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.split(":")[0], torch.bfloat16)
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16) if self.bfloat16 else nullcontext()
 
-    def _tensors(self, rows: Rows, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        batch = mask_exactly(rows, count, self.special, rng)
-        arrays = (batch.input_ids, segments(rows, self.special), batch.positions, batch.labels)
-        a, b, c, d = (torch.from_numpy(x).to(self.device) for x in arrays)
-        return a, b, c, d
+    def _inputs(self, parts: list[MaskedBatch], labels: npt.NDArray[np.int64] | None) -> Inputs:
+        """Masked parts of a batch as one, on the device."""
+        first = parts[0]
+        places = first.input_ids.size
+        positions = np.concatenate([part.positions + n * places for n, part in enumerate(parts)])
+        ids = np.concatenate([part.input_ids for part in parts])
+        arrays = [
+            ids,
+            np.concatenate([part.segment_ids for part in parts]),
+            positions,
+            np.concatenate([part.labels for part in parts]),
+        ]
+        if labels is not None:
+            arrays += [token_types(ids, self.masker.vocabulary.special), labels]
+        tensors = [torch.from_numpy(array) for array in arrays]
+        if self.device.startswith("cuda"):
+            tensors = [tensor.pin_memory() for tensor in tensors]
+        return Inputs(*(tensor.to(self.device, non_blocking=True) for tensor in tensors))
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _batches(self, step: int) -> list[Inputs]:
+        """This process's part of a step, cut into what goes through the model at once."""
         stage = self.recipe.stage_at(step)
-        size = self.recipe.batch_tokens // stage.length
-        draw, rows = self._draws[stage.length], self.rows[stage.length]
-        picked: list[Rows] = []
-        # Rows with too little to mask (the padded end of the corpus) are passed over.
-        for n in range(step * size, (step + 1) * size):
-            row = rows[draw(n)]
-            bump = 0
-            while int((~np.isin(row, list(self.special))).sum()) < stage.masked:
-                bump += 1
-                row = rows[(draw(n) + bump) % len(rows)]
-            picked.append(row)
-        return self._tensors(np.stack(picked), stage.masked, np.random.default_rng([self.recipe.seed, 1, step]))
+        size, micro, together = self._cut(stage.length)
+        rows, pairs = self.data.rows[stage.length], self.data.pairs.get(stage.length)
+        picked, epochs = self._draws[stage.length](step * size, (step + 1) * size)
+        own = size // self.processes.count
+        start = own * self.processes.rank
+        duplicates, batches = self.recipe.masking.duplicates, []
+        for begin in range(start, start + own, micro):
+            parts = []
+            one = 1 if duplicates else together
+            for at in range(begin, begin + micro, one):
+                chosen = picked[at : at + one]
+                key = (2, int(chosen[0]), int(epochs[at]) % duplicates) if duplicates else (1, step, at // one)
+                rng = np.random.default_rng([self.recipe.seed, *key])
+                parts.append(self.masker(np.asarray(rows[chosen]), stage.rate, rng))
+            labels = None if pairs is None else pairs[picked[begin : begin + micro]]
+            batches.append(self._inputs(parts, labels))
+        return batches
+
+    def _prepared(self) -> list[Inputs]:
+        """The step's batches; on a GPU the next step's are masked while this one is computed."""
+        if self._ahead is None:
+            return self._batches(self.step)
+        ready = self._next[1].result() if self._next and self._next[0] == self.step else self._batches(self.step)
+        self._next = (self.step + 1, self._ahead.submit(self._batches, self.step + 1))
+        return ready
 
     def train_step(self) -> Tensor:
-        """One optimiser step; returns the loss, a scalar on the device."""
+        """One optimiser step; returns the loss of this process's part, a scalar on the device."""
         factor = self.recipe.rate_factor(self.step)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-        with self._autocast():
-            loss = self._loss(*self._batch(self.step))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_((p for g in self.optimizers[1].param_groups for p in g["params"]), self.recipe.clip)
+        # Dropout draws the same whether or not the run was resumed here.
+        torch.manual_seed(hash((self.recipe.seed, self.step, self.processes.rank)) % (1 << 31))
+        batches = self._prepared()
+        total = torch.zeros((), device=self.device)
+        for number, batch in enumerate(batches, 1):
+            waits = self._whole is not None and number < len(batches)
+            with self._whole.no_sync() if waits else nullcontext():
+                with self._autocast():
+                    loss = self._loss(*batch.tuple()) / len(batches)
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        nn.utils.clip_grad_norm_((p for g in self.optimizers[-1].param_groups for p in g["params"]), self.recipe.clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
-        return loss.detach()
+        return total
 
     @torch.no_grad()
     def validate(self, rate: float = 0.15) -> dict[str, float]:
-        """Loss and masked-token accuracy (top-1, top-5) on the validation rows, always with the same masks."""
+        """Loss and masked-token accuracy (top-1, top-5) on the validation rows, always with the same masks.
+
+        Nothing if no rows were held out.
+        """
+        rows = self.data.validation
+        if not len(rows):
+            return {}
         self.model.train(False)
-        stage = Stage(1.0, self.validation.shape[1], rate)
-        total = {"loss": 0.0, "top1": 0.0, "top5": 0.0}
-        count = 0
-        for start in range(0, len(self.validation) - 31, 32):
-            inputs = self._tensors(self.validation[start : start + 32], stage.masked, np.random.default_rng([7, start]))
+        head = MaskedTokens(self.model)
+        sums = np.zeros(4)
+        for start in range(0, len(rows), _VALIDATION_BATCH):
+            batch = self._judge(
+                np.asarray(rows[start : start + _VALIDATION_BATCH]), rate, np.random.default_rng([7, start])
+            )
+            inputs = self._inputs([batch], None)
             with self._autocast():
-                loss, logits = masked_loss(self.model, *inputs)
-            hits = logits.topk(5).indices == inputs[3][:, None]
-            total["loss"] += float(loss) * len(hits)
-            total["top1"] += float(hits[:, 0].sum())
-            total["top5"] += float(hits.sum())
-            count += len(hits)
+                hidden = encode(self.model, inputs.input_ids, inputs.segment_ids)
+                logits = head.logits(hidden, inputs.positions)
+            used = inputs.labels != IGNORED
+            logits, labels = logits[used], inputs.labels[used]
+            hits = logits.topk(5).indices == labels[:, None]
+            loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+            sums += [float(loss), float(hits[:, 0].sum()), float(hits.sum()), len(labels)]
         self.model.train()
-        return {name: value / count for name, value in total.items()}
+        return dict(zip(("loss", "top1", "top5"), (sums[:3] / max(1.0, sums[3])).tolist(), strict=True))
 
     def run(
         self, folder: Path, *, log_every: int = 50, validate_every: int = 500, save_seconds: float = 300.0
     ) -> Iterator[Progress]:
         """Train to the recipe's end, keeping `folder/state.pt` fresh and yielding progress.
 
-        A run whose folder holds a state goes on from it.
+        A run whose folder holds a state goes on from it. With several
+        processes all must run, and the first reports and writes.
+
+        Raises:
+            TrainingError: the loss is no number, or the state cannot be used or written.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.resume(folder)
+        if self.processes.first:
+            _truncate(folder / "curve.jsonl", self.step)
         self.model.train()
         saved = logged = time.perf_counter()
         losses: list[Tensor] = []
         while self.step < self.recipe.steps:
             losses.append(self.train_step())
             last = self.step == self.recipe.steps
-            if self.step % log_every == 0 or last:
-                now = time.perf_counter()
-                mean = float(torch.stack(losses).mean())
-                if not math.isfinite(mean):
-                    raise FloatingPointError(
-                        f"the loss is {mean} at step {self.step}; lower lr and muon_lr, and resume from {folder}"
-                    )
-                self.seconds += now - logged
-                progress = Progress(
-                    self.step, self.recipe.steps, self.step * self.recipe.batch_tokens, mean,
-                    len(losses) * self.recipe.batch_tokens / (now - logged), self.seconds,
-                )  # fmt: skip
-                losses.clear()
+            if self.step % log_every and not last:
+                continue
+            mean = torch.stack(losses).mean()
+            if self.processes.count > 1:
+                _average(mean)
+            now = time.perf_counter()
+            if not math.isfinite(float(mean)):
+                raise TrainingError(
+                    f"the loss is {float(mean)} at step {self.step}; lower --lr and --muon-lr, and start again in another folder"
+                )
+            self.seconds += now - logged
+            progress = Progress(
+                self.step, self.recipe.steps, self.step * self.recipe.batch_tokens, float(mean),
+                self.recipe.rate_factor(self.step - 1), len(losses) * self.recipe.batch_tokens / (now - logged), self.seconds,
+            )  # fmt: skip
+            losses.clear()
+            if self.processes.first:
                 if self.step % validate_every == 0 or last:
                     progress.validation = self.validate()
-                _append_line(folder / "curve.jsonl", {k: v for k, v in asdict(progress).items() if v != {}})
+                record = {k: v for k, v in asdict(progress).items() if v != {}}
+                with open(folder / "curve.jsonl", "a", encoding="utf-8") as out:
+                    out.write(json.dumps(record) + "\n")
                 if now - saved > save_seconds or last:
                     self.save(folder)
                     saved = time.perf_counter()
-                logged = time.perf_counter()
-                yield progress
+            logged = time.perf_counter()
+            yield progress
+        if self._ahead:
+            self._ahead.shutdown(cancel_futures=True)
 
     def save(self, folder: Path) -> None:
-        """Write the resumable state, atomically."""
+        """Write the resumable state, atomically.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
         state = {
             "step": self.step,
             "seconds": self.seconds,
-            "recipe": asdict(self.recipe),
+            "recipe": json.loads(json.dumps(asdict(self.recipe))),
             "model": self.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
         }
         part = folder / "state.pt.part"
-        torch.save(state, part)
-        os.replace(part, folder / "state.pt")
+        try:
+            with open(part, "wb") as out:
+                torch.save(state, out)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(part, folder / "state.pt")
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise TrainingError(
+                f"cannot write {folder / 'state.pt'}: {getattr(error, 'strerror', None) or str(error).splitlines()[0]};"
+                " make room and run the same command again: it goes on from the last state"
+            ) from error
 
     def resume(self, folder: Path) -> bool:
         """Go on from `folder/state.pt` if it is there.
@@ -350,42 +390,50 @@ class Pretraining:
         shorter run); what the steps taken so far depended on may not.
 
         Raises:
-            ValueError: the saved run had another seed or batch size.
+            TrainingError: the saved run was another, or its state is damaged.
         """
         path = folder / "state.pt"
         if not path.exists():
             return False
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        for name in ("seed", "batch_tokens"):
-            if state["recipe"][name] != getattr(self.recipe, name):
-                raise ValueError(
-                    f"{path} was trained with {name}={state['recipe'][name]}, not {getattr(self.recipe, name)}; use another folder"
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception as error:  # torch raises several kinds for a file that is cut short
+            raise TrainingError(
+                f"{path} cannot be read ({str(error).splitlines()[0]:.100}); delete it to start anew"
+            ) from error
+        wanted = json.loads(json.dumps(asdict(self.recipe)))
+        for name in ("seed", "batch_tokens", "optimizer", "objective", "masking"):
+            if state["recipe"].get(name, wanted[name]) != wanted[name]:
+                raise TrainingError(
+                    f"{path} was trained with {name}={state['recipe'][name]}, not {wanted[name]}; use another folder"
                 )
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise TrainingError(f"{path} is of a model of another shape; use another folder") from error
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
         return True
 
 
-def export(model: ModernBertForMaskedLM, folder: Path, *, half: bool = True) -> None:
-    """Write config.json and model.safetensors as transformers does; with `half`, weights stored in float16.
-
-    The config asks for float32, so that transformers and fillmask both compute in it.
-    """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # its bar for a write of milliseconds would tear the training's own
-    staging = folder / ".export"
-    copy = ModernBertForMaskedLM(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.to(torch.float16 if half else torch.float32).save_pretrained(staging)  # type: ignore[arg-type]
-    config = json.loads((staging / "config.json").read_text())
-    config["dtype"] = "float32"
-    (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    for name in ("config.json", "model.safetensors"):
-        os.replace(staging / name, folder / name)
-    shutil.rmtree(staging)
+def _average(value: Tensor) -> None:
+    """The mean over all processes, in place."""
+    torch.distributed.all_reduce(value)
+    value /= torch.distributed.get_world_size()
 
 
-def _append_line(path: Path, record: dict[str, object]) -> None:
-    with open(path, "a", encoding="utf-8") as out:
-        out.write(json.dumps(record) + "\n")
+def _truncate(curve: Path, step: int) -> None:
+    """Drop what a killed run had logged after its last state."""
+    if not curve.exists():
+        return
+    kept = []
+    for line in curve.read_text("utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError):
+            continue  # the line that was being written
+    part = curve.with_suffix(".part")
+    part.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+    os.replace(part, curve)

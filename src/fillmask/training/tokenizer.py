@@ -1,4 +1,4 @@
-"""Train a byte-level BPE tokenizer in RoBERTa's manner."""
+"""Learn a vocabulary: byte-level BPE, WordPiece or Unigram, with the special tokens of its family."""
 
 from __future__ import annotations
 
@@ -6,84 +6,167 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from fillmask.training.corpus import Source, _sampled
+from fillmask.errors import CorpusError
+from fillmask.training.corpus import Source, sampled
 from fillmask.training.packing import SpecialIds
+from fillmask.training.reading import OnBad
 
-SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+KINDS = ("bpe", "wordpiece", "unigram")
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # RoBERTa's
+BERT_TOKENS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")  # in the same roles
+_ALPHABET = 1000  # most characters that WordPiece and Unigram keep; BPE has its 256 bytes
 
 
 def train_tokenizer(
-    sources: Sequence[Source], vocab_size: int, *, seed: int = 0, max_characters: int | None = None
+    sources: Sequence[Source],
+    vocab_size: int,
+    *,
+    kind: str = "bpe",
+    lowercase: bool = False,
+    seed: int = 0,
+    max_characters: int | None = None,
+    on_bad: OnBad | None = None,
 ) -> Tokenizer:
-    """Byte-level BPE (case-sensitive, lossless) with RoBERTa's special tokens and `<s> text </s>` framing.
+    """A tokenizer of one kind, learned from the sources' sampled documents.
 
-    `<mask>` swallows the space before it, so that the token to predict
-    carries its own leading space, as every word inside a sentence does.
+    - bpe: byte-level BPE (lossless) with RoBERTa's special tokens, `<s> text </s>`.
+    - wordpiece: BERT's, with its special tokens, `[CLS] text [SEP]`.
+    - unigram: XLM-RoBERTa's, SentencePiece's word marks and RoBERTa's special tokens.
+
+    The mask of bpe and unigram swallows the space before it, so that the token
+    to predict carries its own leading space, as every word inside a sentence does.
+
+    Args:
+        vocab_size: most tokens; a small text may give fewer.
+        lowercase: make no difference between capital and small letters.
+        max_characters: read so much text at most.
+
+    Raises:
+        CorpusError: a file cannot be read, or the size is below the smallest possible.
     """
+    smallest = 256 + len(SPECIAL_TOKENS) if kind == "bpe" else len(SPECIAL_TOKENS) + 1
+    if vocab_size < smallest:
+        raise CorpusError(f"a vocabulary of {vocab_size} is too small; {kind} needs {smallest} tokens at least")
+    empty, trainer = {"bpe": _bpe, "wordpiece": _wordpiece, "unigram": _unigram}[kind](vocab_size, lowercase)
+
+    def texts() -> Iterator[str]:
+        read = 0
+        for source in sources:
+            for document in sampled(source, seed, on_bad):
+                read += len(document.text)
+                if max_characters is not None and read > max_characters:
+                    return
+                yield document.text
+
+    try:
+        empty.train_from_iterator(texts(), trainer)
+    except CorpusError:
+        raise
+    except Exception as error:  # tokenizers raises bare Exception, for example for too little text
+        raise CorpusError(f"no {kind} vocabulary of {vocab_size} can be learned from this text: {error}") from error
+    ids = special_ids(empty)
+    if kind == "wordpiece":
+        empty.post_processor = processors.BertProcessing(("[SEP]", ids.eos), ("[CLS]", ids.bos))
+    elif kind == "bpe":
+        empty.post_processor = processors.RobertaProcessing(
+            ("</s>", ids.eos), ("<s>", ids.bos), trim_offsets=True, add_prefix_space=False
+        )
+    else:
+        empty.post_processor = processors.TemplateProcessing(
+            single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", ids.bos), ("</s>", ids.eos)]
+        )
+    return empty
+
+
+def _specials(names: Sequence[str]) -> list[Any]:
+    return [AddedToken(t, special=True, lstrip=t == "<mask>", normalized=False) for t in names]
+
+
+def _bpe(vocab_size: int, lowercase: bool) -> tuple[Tokenizer, Any]:
     tokenizer = Tokenizer(models.BPE())
+    if lowercase:
+        tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    specials: list[str | AddedToken] = [
-        AddedToken(t, special=True, lstrip=t == "<mask>", normalized=False) for t in SPECIAL_TOKENS
-    ]
-    trainer = trainers.BpeTrainer(
+    return tokenizer, trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=specials,
+        special_tokens=_specials(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         limit_alphabet=256,
         show_progress=False,
     )
 
-    def texts() -> Iterator[str]:
-        read = 0
-        for document in _sampled(sources, seed):
-            read += len(document)
-            if max_characters is not None and read > max_characters:
-                return
-            yield document
 
-    tokenizer.train_from_iterator(texts(), trainer)
-    ids = special_ids(tokenizer)
-    tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", ids.eos), ("<s>", ids.bos), trim_offsets=True, add_prefix_space=False
+def _wordpiece(vocab_size: int, lowercase: bool) -> tuple[Tokenizer, Any]:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    return tokenizer, trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=_specials(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")),
+        limit_alphabet=_ALPHABET,
+        show_progress=False,
     )
-    return tokenizer
+
+
+def _unigram(vocab_size: int, lowercase: bool) -> tuple[Tokenizer, Any]:
+    tokenizer = Tokenizer(models.Unigram())
+    steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return tokenizer, trainers.UnigramTrainer(
+        vocab_size=vocab_size, special_tokens=_specials(SPECIAL_TOKENS), unk_token="<unk>", show_progress=False
+    )
 
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
-    """Ids of `<s>`, `</s>`, `<pad>` and `<mask>`.
+    """Ids of the tokens that begin, end, pad and mask: RoBERTa's `<s>` … or BERT's `[CLS]` ….
 
     Raises:
         ValueError: the tokenizer lacks one of them.
     """
 
-    def number(token: str) -> int:
-        found = tokenizer.token_to_id(token)
-        if found is None:
-            raise ValueError(f"the tokenizer has no {token}; expected RoBERTa's special tokens")
-        return found
+    def number(*names: str) -> int:
+        for name in names:
+            found: int | None = tokenizer.token_to_id(name)
+            if found is not None:
+                return found
+        raise ValueError(f"the tokenizer has no {' or '.join(names)}; expected RoBERTa's or BERT's special tokens")
 
-    return SpecialIds(bos=number("<s>"), eos=number("</s>"), pad=number("<pad>"), mask=number("<mask>"))
+    bos, pad, eos, _, mask = zip(SPECIAL_TOKENS, BERT_TOKENS, strict=True)
+    # ALBERT writes [CLS] and [SEP] beside <pad>, and has an <s> that begins nothing: the brackets are looked for first.
+    return SpecialIds(
+        bos=number(*reversed(bos)), eos=number(*reversed(eos)), pad=number(*reversed(pad)), mask=number(*reversed(mask))
+    )
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
     """Write tokenizer.json and tokenizer_config.json as transformers reads them."""
     folder.mkdir(parents=True, exist_ok=True)
+    known = [
+        next((n for n in pair if tokenizer.token_to_id(n) is not None), pair[1])
+        for pair in zip(BERT_TOKENS, SPECIAL_TOKENS, strict=True)
+    ]
+    bos, pad, eos, unk, mask = known
+    roberta = bos == "<s>"
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_length,
-        "bos_token": "<s>",
-        "cls_token": "<s>",
-        "eos_token": "</s>",
-        "sep_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "mask_token": "<mask>",
+        **({"bos_token": bos} if roberta else {}),
+        "cls_token": bos,
+        **({"eos_token": eos} if roberta else {}),
+        "sep_token": eos,
+        "pad_token": pad,
+        "unk_token": unk,
+        "mask_token": mask,
         "clean_up_tokenization_spaces": False,
-        "model_input_names": ["input_ids", "attention_mask"],
+        "model_input_names": ["input_ids", *([] if roberta else ["token_type_ids"]), "attention_mask"],
     }
     for name, text in (
         ("tokenizer.json", tokenizer.to_str()),

@@ -72,6 +72,11 @@ def test_ellipses_can_be_punctuation() -> None:
     assert [place.text for place in parse(text).places] == ["Well...", "[...]", "…", "b_k_ry"]
 
 
+def test_the_last_of_four_dots_is_a_full_stop() -> None:
+    assert parse("to dance....").damaged.parts == ("to ", Hole((Known("dance"), _TRAILING)), ".")
+    assert parse("to ….").damaged.parts == parse("to ....").damaged.parts == ("to ", Hole((_UNKNOWN,)), ".")
+
+
 def test_lines_are_read_over_and_kept_for_printing() -> None:
     source = "Dear Ann,\r\nI went to the ba-\r\nkery in Anglo-\r\nSaxon ... \r\nstreet.\r\n\r\n  Yours, T[.]m\r\n"
     document = parse(source)

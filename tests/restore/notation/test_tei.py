@@ -118,6 +118,7 @@ def test_lines_are_kept_for_printing() -> None:
         ("<p>\x00</p>", 1, "not well-formed XML"),
         ("<p>\ud800</p>", 1, "not"),
         ("<p a='1' a='2'/>", 1, "redefined"),
+        ("<p xmlns='h\U0001f642'/>", 1, "not a valid URI"),
         ("<a>" * 300 + "</a>" * 300, 1, "not well-formed XML"),
     ],
 )

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from fillmask.errors import NotationError
@@ -146,12 +147,12 @@ class Document:
         """The document in its notation, piece by piece: reading what is printed gives the same document."""
         return "".join(piece.source for piece in self.pieces)
 
-    @property
+    @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """First character, and the one after the last, of each hole in the source."""
         return tuple((parts[0].start, parts[-1].end) for parts in self.stretches)
 
-    @property
+    @cached_property
     def places(self) -> tuple[Place, ...]:
         """The place of each hole; its text has both brackets where it has one of a pair."""
         lines = Lines(self.source)

@@ -1,6 +1,7 @@
 """Plain text with holes, as people write them.
 
-    ...  …  . . .        lost, nobody knows how much; at a word it leaves open whether the word goes on
+    ...  …  . . .        lost, nobody knows how much; at a word it leaves open whether the word goes on. Of four dots
+                         the last is a full stop
     [...]  […]           the same, standing alone
     [..]  [....]         as many letters as dots; so does ba[...]ry, at letters
     ___                  lost, nobody knows how much
@@ -22,7 +23,7 @@ _SIGN = re.compile(
     r"(?P<word><mask>|\[MASK\])"
     r"|(?P<bracket>\[ ?(?:[.…_]+|\.(?: \.)+) ?\])"
     r"|(?P<blank>_+)"
-    r"|(?P<ellipsis>…[.…]*|\.(?:\.|…)(?:\.|…)+|\.…|\.(?: \.){2,})"
+    r"|(?P<ellipsis>(?:\.{3}|…)(?=\.(?![.…]))|…[.…]*|\.(?:\.|…)(?:\.|…)+|\.…|\.(?: \.){2,})"
 )
 
 

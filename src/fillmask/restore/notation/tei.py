@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
 
 from fillmask.errors import NotationError
 from fillmask.restore.damage import Lost
@@ -113,18 +112,7 @@ def _check(source: str) -> None:
             source, doctype.start("doctype"), "a document type with declarations of its own is not read; take them out"
         )
 
-    class Nothing:
-        def close(self) -> None:
-            """The tree is not wanted."""
-
-    parser = etree.XMLParser(
-        target=cast(Any, Nothing()),
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
+    parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         etree.fromstring(source.encode("utf-8", "surrogatepass"), parser)
     except etree.XMLSyntaxError as error:

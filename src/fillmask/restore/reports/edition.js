@@ -58,6 +58,17 @@ export function surviving(source, reading) {
   return kept;
 }
 
+const standing = new WeakMap(); // restoration → the reading in each hole
+
+// What the text as read has in a hole; null where nothing was found.
+export function likeliest(restoration, index) {
+  if (!standing.has(restoration)) {
+    const characters = [...restoration.text];
+    standing.set(restoration, restoration.gaps.map(({ start, end, readings }) => (readings.length ? characters.slice(start, end).join("") : null)));
+  }
+  return standing.get(restoration)[index];
+}
+
 const WORDS = 8; // words of evidence that are shown for a hole
 
 function weighty(gap) {
@@ -78,7 +89,7 @@ function pieces({ text, gaps, layout }) {
   let number = 0; // of the hole to come
   for (const part of layout) {
     if (typeof part === "number") {
-      cut.push({ text: gaps[part].readings[0]?.text ?? "", gap: gaps[part] });
+      cut.push({ text: "", gap: gaps[part] });
       at = gaps[part].end;
       number = part + 1;
       continue;
@@ -144,29 +155,34 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
   // Rankings from before a choice, which the answer after it may no longer hold: index → {readings, none_of_these}.
   let alternatives = new Map();
 
+  // What stands in a hole: what was chosen, or what the text as read has there; null where nothing was found.
   function reading(gap) {
-    return chosen.get(gap.index) ?? gap.readings[0]?.text ?? null;
+    return chosen.get(gap.index) ?? likeliest(restoration, gap.index);
+  }
+
+  function probability(gap) {
+    return gap.readings.find(({ text }) => text === likeliest(restoration, gap.index))?.probability ?? 0;
   }
 
   function ranking(gap) {
     return alternatives.get(gap.index) ?? gap;
   }
 
-  function standing(gap) {
+  function state(gap) {
     if (chosen.has(gap.index) || gap.locked) return "given";
-    return gap.readings.length ? level(gap.readings[0].probability) : "unread";
+    return likeliest(restoration, gap.index) === null ? "unread" : level(probability(gap));
   }
 
   function describe(gap) {
-    const state = standing(gap);
-    const what = { given: "chosen", unread: "no reading found" }[state] ?? `${percent(gap.readings[0].probability)}, ${state}`;
+    const now = state(gap);
+    const what = { given: "chosen", unread: "no reading found" }[now] ?? `${percent(probability(gap))}, ${now}`;
     return `${damaged ? written(gap.source) : (reading(gap) ?? written(gap.source))}: hole ${gap.index + 1} of ${holes.length}, ${what}`;
   }
 
   function fill(gap) {
     const hole = holes[gap.index];
     const text = reading(gap);
-    hole.className = `hole ${standing(gap)}`;
+    hole.className = `hole ${state(gap)}`;
     hole.classList.toggle("open", opened === gap.index);
     hole.setAttribute("aria-expanded", String(opened === gap.index));
     hole.setAttribute("aria-label", describe(gap));

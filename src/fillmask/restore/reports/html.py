@@ -19,6 +19,7 @@ from string import Template
 from typing import Any
 
 import fillmask
+from fillmask.restore.reports.shown import chosen, probability
 from fillmask.restore.restoration import Gap, Restoration
 
 # From this probability up a reading is called so; the same as in edition.js, which a test holds.
@@ -120,7 +121,7 @@ def _data(restoration: Restoration) -> str:
 
 def _heading(restoration: Restoration) -> str:
     """The first words of the first line, as catalogues call a document without a title."""
-    text = restoration.document.laid_out([_standing(gap) for gap in restoration.gaps])
+    text = restoration.document.laid_out([_standing(restoration, gap) for gap in restoration.gaps])
     words = " ".join(next(filter(str.strip, text.splitlines()), "").split())
     if len(words) <= _HEADING:
         return words or "An empty document"
@@ -142,6 +143,8 @@ def _standfirst(restoration: Restoration) -> str:
 def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
     cost = restoration.cost
     yield "Made with", f"fillmask {fillmask.__version__}"
+    if restoration.model:
+        yield "Model", restoration.model
     yield (
         "Notation of the source",
         {"plain": "plain text", "leiden": "Leiden conventions", "tei": "EpiDoc TEI"}.get(
@@ -171,7 +174,7 @@ def _legend() -> str:
 def _lines(restoration: Restoration) -> list[list[str]]:
     """Paragraphs, parted by blank lines, of lines of HTML."""
     layout = restoration.document.layout
-    parts = [_text(part) if isinstance(part, str) else _hole(restoration.gaps[part]) for part in layout]
+    parts = [_text(part) if isinstance(part, str) else _hole(restoration, restoration.gaps[part]) for part in layout]
     paragraphs: list[list[str]] = [[]]
     for line in "".join(parts).split("\n"):
         if line.strip():
@@ -181,16 +184,17 @@ def _lines(restoration: Restoration) -> list[list[str]]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _hole(gap: Gap) -> str:
-    kind = "unread" if gap.best is None else "given" if gap.locked else level(gap.best.probability)
+def _hole(restoration: Restoration, gap: Gap) -> str:
+    kind = "given" if gap.locked else level(probability(restoration, gap))
+    if gap.best is None:
+        kind = "unread"
     # A hole stays in its line, whatever stands in it.
-    return (
-        f'<span class="hole {kind}"><span class="restored">{_text(" ".join(_standing(gap).splitlines()))}</span></span>'
-    )
+    words = " ".join(_standing(restoration, gap).splitlines())
+    return f'<span class="hole {kind}"><span class="restored">{_text(words)}</span></span>'
 
 
-def _standing(gap: Gap) -> str:
-    return written(gap.source) if gap.best is None else gap.best.text
+def _standing(restoration: Restoration, gap: Gap) -> str:
+    return written(gap.source) if gap.best is None else chosen(restoration, gap)
 
 
 def _numbered(paragraphs: Sequence[Sequence[str]]) -> bool:

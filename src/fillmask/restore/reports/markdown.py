@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fillmask.restore.reports.shown import chosen, others, probability, unread
+from fillmask.restore.reports.shown import chosen, damage, others, probability, unread
 from fillmask.restore.restoration import Gap, Restoration
 
 _MOST = 5  # other readings in the table
@@ -58,7 +58,15 @@ def _row(restoration: Restoration, gap: Gap) -> str:
         )
         or "–"
     )
-    cells = (str(gap.index + 1), _cell(gap.source), str(gap.line), best, share, rest, f"{gap.none_of_these:.0%}")
+    cells = (
+        str(gap.index + 1),
+        _cell(damage(restoration, gap)),
+        str(gap.line),
+        best,
+        share,
+        rest,
+        f"{gap.none_of_these:.0%}",
+    )
     return f"| {' | '.join(cells)} |"
 
 

@@ -1,5 +1,5 @@
 // The report: an edition that stands by itself. A choice changes the text on this page and nothing else.
-import { edition, element, legend, percent } from "./edition.js";
+import { edition, element, legend, likeliest, percent } from "./edition.js";
 
 const get = (id) => document.getElementById(id);
 const restoration = JSON.parse(get("restoration").textContent);
@@ -14,9 +14,10 @@ const shown = edition({
   panel: get("readings"),
   say,
   choose(index, text) {
-    if (text === null || text === restoration.gaps[index].readings[0]?.text) choices.delete(index);
+    const first = likeliest(restoration, index);
+    if (text === null || text === first) choices.delete(index);
     else choices.set(index, text);
-    if (text === null) say(`Hole ${index + 1}: back to ${restoration.gaps[index].readings[0]?.text ?? "no reading"}.`);
+    if (text === null) say(`Hole ${index + 1}: back to ${first ?? "no reading"}.`);
     changed();
   },
   note: () => (choices.size && restoration.gaps.length > 1 ? "The percentages do not follow your choices: the other holes were read with the likeliest text." : null),
@@ -35,7 +36,7 @@ function drawHypotheses() {
   const [first, ...others] = restoration.hypotheses;
   if (!others.length || restoration.gaps.length < 2) return;
   get("whole").hidden = false;
-  const now = restoration.gaps.map((gap) => choices.get(gap.index) ?? gap.readings[0]?.text);
+  const now = restoration.gaps.map((gap) => choices.get(gap.index) ?? likeliest(restoration, gap.index) ?? "");
   get("hypotheses").replaceChildren(
     ...restoration.hypotheses.slice(0, LISTED).map(({ readings, probability }) => {
       const differing = readings.map((text, i) => [i, text]).filter(([i, text]) => text !== first.readings[i]);
@@ -64,7 +65,7 @@ function take(readings) {
   const at = [...get("hypotheses").querySelectorAll("button")].indexOf(document.activeElement);
   choices.clear();
   readings.forEach((text, i) => {
-    if (text !== restoration.gaps[i].readings[0]?.text) choices.set(i, text);
+    if (text !== (likeliest(restoration, i) ?? "")) choices.set(i, text);
   });
   say("The document shows this joint reading.");
   changed();

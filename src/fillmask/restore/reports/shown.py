@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fillmask.restore.damage import Element, Known
 from fillmask.restore.restoration import Gap, Reading, Restoration
 
 # TEI's three words for certainty, from this probability up; `low` is what is left.
 HIGH = 0.8
 MEDIUM = 0.5
+_DOTS = 10  # a longer stretch is counted in numbers
 
 
 def certainty(probability: float) -> str:
@@ -29,6 +31,25 @@ def others(restoration: Restoration, gap: Gap) -> tuple[Reading, ...]:
     """The readings that do not stand in the text, best first."""
     text = chosen(restoration, gap)
     return tuple(reading for reading in gap.readings if reading.text != text)
+
+
+def damage(restoration: Restoration, gap: Gap) -> str:
+    """The hole as a reader sees it on one line: as the source has it, or in Leiden notation where that is XML."""
+    if restoration.notation != "tei":
+        return " ".join(gap.source.split())
+    return "".join(map(_sign, restoration.document.damaged.holes[gap.index].elements))
+
+
+def _sign(element: Element) -> str:
+    if isinstance(element, Known):
+        return element.text if element.certain else "".join(f"{letter}\u0323" for letter in element.text)
+    if element.about is not None:
+        return f"[c. {element.about}]"
+    if element.most is None:
+        return "[---]"
+    return (
+        f"[{'.' * element.most}]" if element.least == element.most <= _DOTS else f"[c. {element.least}–{element.most}]"
+    )
 
 
 def unread(restoration: Restoration) -> int:

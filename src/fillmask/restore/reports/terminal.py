@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fillmask.bars import bar, percent
-from fillmask.restore.reports.shown import chosen, probability, unread
+from fillmask.restore.reports.shown import chosen, damage, probability, unread
 from fillmask.restore.restoration import Evidence, Gap, Restoration
 
 _MOST = 5  # readings of a hole
@@ -28,8 +28,8 @@ _LOST = "bold white on red"
 _QUIET = "bright_black"
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # What would move the cursor or ring the bell is shown by a picture of itself.
-_CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
-_CONTROLS |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), "�"), **dict.fromkeys(range(0xD800, 0xE000), "�")}
+_CONTROLS: dict[int, int] = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
+_CONTROLS |= {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD), **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)}
 
 
 def draw(restoration: Restoration, console: Console) -> None:
@@ -51,7 +51,7 @@ def _document(restoration: Restoration) -> Text:
             continue
         gap = restoration.gaps[part]
         reading = chosen(restoration, gap)
-        shown.append(clean(reading or _line(gap.source)), _style(restoration, gap))
+        shown.append(clean(reading or damage(restoration, gap)), _style(restoration, gap))
         shown.append(str(part + 1).translate(_RAISED), "magenta")
     shown.rstrip()
     return shown
@@ -59,7 +59,7 @@ def _document(restoration: Restoration) -> Text:
 
 def _draw_gap(restoration: Restoration, gap: Gap, console: Console) -> None:
     head = Text(f"  {str(gap.index + 1).translate(_RAISED)} ", "bold magenta")
-    head.append(clean(_line(gap.source)), "bold").append(f"  line {gap.line}, column {gap.column}", _QUIET)
+    head.append(clean(damage(restoration, gap)), "bold").append(f"  line {gap.line}, column {gap.column}", _QUIET)
     console.print(head, no_wrap=True, overflow="ellipsis")
     text = chosen(restoration, gap)
     if gap.locked:
@@ -129,7 +129,3 @@ def _style(restoration: Restoration, gap: Gap) -> str:
 def clean(text: str) -> str:
     """Text that a terminal shows and does not obey; line ends as newlines."""
     return re.sub(r"\r\n?", "\n", text).translate(_CONTROLS)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

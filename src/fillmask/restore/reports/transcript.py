@@ -25,6 +25,7 @@ _MARKS = {
 # What XML 1.0 has no room for.
 _IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARAGRAPH = "</ab>\n<ab>"
+_BLANKS = {"paragraph": _PARAGRAPH, "line": "\n<lb/>", "space": " "}
 _NAME = re.compile(r"<(?P<close>/)?(?P<name>[^\s<>/!?]+)")
 _ADDED = re.compile(
     r"(?<=<)(/?)(?=(?:supplied|app|lem|rdg|certainty|choice|unclear|sic|corr|ab|l|item|respStmt|resp|name)\b)"
@@ -99,7 +100,8 @@ class Transcript:
         written = []
         while 0 <= number < len(pieces) and pieces[number].start < end:
             piece = pieces[number]
-            written.append(self._piece(piece, max(start, piece.start), min(end, piece.end)))
+            if piece.end > start:
+                written.append(self._piece(piece, max(start, piece.start), min(end, piece.end)))
             number += 1
         return "".join(written)
 
@@ -132,11 +134,11 @@ class Transcript:
         return "".join(written) + self._text(start, end)
 
     def _text(self, start: int, end: int) -> str:
-        def blank(found: re.Match[str]) -> str:
-            kind = kind_of_blank(found.group())
-            return {"paragraph": _PARAGRAPH, "line": "\n<lb/>"}.get(kind, " ")
-
-        return re.sub(r"\s+", blank, escape(self.document.source[start:end]))
+        # Text and blanks in turn.
+        written = []
+        for number, text in enumerate(re.split(r"(\s+)", self.document.source[start:end])):
+            written.append(_BLANKS[kind_of_blank(text)] if number % 2 else escape(text))
+        return "".join(written)
 
     def gap(self, stretch: Stretch) -> str:
         return "".join(map(_gap, stretch.elements))

@@ -2,7 +2,7 @@
 
 Columns, each a list with an entry for every mask of the text: `token`,
 `token_str` and `score` (probability), lists of the `top_k` best; and
-`sequence` where asked for. Texts that a shard has several times are read once.
+`sequence` where asked for. Targets are words as they stand inside a text. Texts that a shard has several times are read once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Fill:
         self.windows = parameters["long_text"] == "window"
         self.sequences = bool(parameters["sequences"])
         targets = parameters["targets"]
-        self.targets = None if targets is None else filler.target_ids(targets)
+        self.targets = None if targets is None else filler.target_ids([_spelled(filler, word) for word in targets])
         top_k, most = int(parameters["top_k"]), filler.model.vocab_size if self.targets is None else len(self.targets)
         if top_k < 1:
             raise InputError(f"top_k is {top_k}; expected 1 or more")
@@ -61,6 +61,12 @@ class Fill:
     def prepare(self, texts: Sequence[str]) -> FillWork:
         """Tokenise, and plan batches."""
         return FillWork(self, texts)
+
+
+def _spelled(filler: FillMask, word: str) -> str:
+    """A word as the vocabulary spells it inside a text, with the space before it, where that is one token."""
+    pieces = filler.tokenizer.tokenize(f" {word}")
+    return pieces[0] if len(pieces) == 1 else word
 
 
 class FillWork:

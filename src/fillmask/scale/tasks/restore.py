@@ -1,5 +1,7 @@
 """Damaged texts as read, a document a row; see `fillmask.restore`.
 
+A text without holes is its own restoration.
+
 Columns: `restored`, the text with the best joint reading in its holes;
 `confidence`; and lists with an entry for every hole: `gap` as the text writes
 it, `reading` and `probability`, lists of the best readings, best first.
@@ -61,9 +63,6 @@ class RestoreWork:
             found = self._task.filler.restore(text, **self._task.parameters)
         except FillMaskError as error:
             self._failures[text] = str(error)
-            return 0
-        if not found.gaps:
-            self._failures[text] = "there is no hole in the text"
             return 0
         self._found[text] = found
         return found.cost.rows

@@ -51,6 +51,7 @@ function change(next, { typing = false, wait = 0 } = {}) {
 }
 
 function settle(wait = 0) {
+  if (get("alert").dataset.of !== "reading") get("alert").hidden = true;
   const { notation, ellipses } = now();
   if (source.value !== now().source) source.value = now().source;
   get("notation").value = notation;
@@ -141,7 +142,8 @@ async function follow(snapshot, mine) {
 function draw(answer, snapshot) {
   [restoration, answered] = [answer, snapshot];
   anchor = { source: snapshot.source, gaps: answer.gaps, locks: snapshot.locks };
-  get("alert").hidden = true;
+  if (get("alert").dataset.of === "reading") get("alert").hidden = true;
+  source.classList.toggle("marked-up", answer.notation === "tei");
   get("results").hidden = !answer.gaps.length;
   get("primer").hidden = answer.gaps.length > 0;
   get("release").hidden = !snapshot.locks.size;
@@ -190,10 +192,12 @@ function fail(problem) {
   }
   if (problem.status === 0 || problem.status >= 500) parts.push(element("button", { type: "button", class: "button", onclick: () => read(0) }, "Try again"));
   warn(...parts);
+  get("alert").dataset.of = "reading";
 }
 
-// Says something that went wrong. What is still shown may be of an earlier text, and is then called so.
+// Says something that went wrong. It goes with the next change; what went wrong in reading, with the next answer.
 function warn(...parts) {
+  get("alert").dataset.of = "";
   get("alert").replaceChildren(...parts.map((part) => (typeof part === "string" ? element("p", {}, part) : part)));
   get("alert").hidden = false;
 }

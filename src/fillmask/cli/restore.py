@@ -1,0 +1,317 @@
+"""`fillmask restore`: read a damaged document, and write it restored."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fillmask.cli import complain
+from fillmask.cli.options import model_options
+from fillmask.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from fillmask.restore import Progress, Restoration
+    from fillmask.restore.notation import Document
+
+# Also in `fillmask.restore` and its packages, which are not imported for --help.
+FORMATS = ("terminal", "text", "json", "markdown", "tei", "html")
+NOTATIONS = ("auto", "plain", "leiden", "tei")
+STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
+_SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "tei", ".tei": "tei", ".html": "html", ".htm": "html"}
+_NUMBERED = re.compile(r"(\d+)=(.*)", re.DOTALL)
+_PAGE = 100  # columns of a drawing that goes to a file
+
+
+@click.command("restore")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--format",
+    "-f",
+    "form",
+    type=click.Choice(FORMATS),
+    help="What to write.  [default: by the suffix of --output, else terminal on a terminal, and text]",
+)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json: one JSON object.")
+@click.option(
+    "--notation",
+    "-n",
+    type=click.Choice(NOTATIONS),
+    default="auto",
+    show_default=True,
+    help="How the damage is written; auto finds out.",
+)
+@click.option("--keep-ellipses", is_flag=True, help='"..." without brackets is punctuation, not damage.')
+@click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    default="joint",
+    show_default=True,
+    help="How holes are read: each in the light of the others, or as the names say.",
+)
+@click.option("--readings", "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Readings a hole.")
+@click.option(
+    "--lexicon",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Names and terms that are likely here, one a line.",
+)
+@click.option(
+    "--targets", "-t", multiple=True, metavar="N=WORD,...", help="Hole N is one of these words; may be repeated."
+)
+@click.option("--lock", multiple=True, metavar="N=TEXT", help="Hole N is this; may be repeated.")
+@click.option("--evidence", is_flag=True, help="Say which words of the context mattered to each hole.")
+@click.option(
+    "--adapt",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Adapt the model to this text of the author first; may be repeated.",
+)
+@model_options
+def command(
+    file: Any,
+    form: str | None,
+    output: Path | None,
+    as_json: bool,
+    notation: str,
+    keep_ellipses: bool,
+    strategy: str,
+    readings: int,
+    lexicon: Any,
+    targets: tuple[str, ...],
+    lock: tuple[str, ...],
+    evidence: bool,
+    adapt: tuple[Path, ...],
+    model: str | None,
+    **engine: Any,
+) -> int:
+    """Read the damaged document in FILE, - for stdin, and write it restored.
+
+    What is lost is written as ..., [...], ___, b_k_ry or ba[..]ry, in the
+    Leiden conventions, or as TEI.
+
+    \b
+      fillmask restore letter.txt
+      fillmask restore letter.xml -o edition.xml
+      fillmask restore letter.txt --format html -o letter.html
+      echo "I am ... to the bakery" | fillmask restore -
+
+    Holes have the numbers that the terminal shows, from 1:
+
+    \b
+      fillmask restore letter.txt --lock 2=Harriet --targets 3=June,July
+
+    Ctrl-C stops the work and writes what was found so far; the exit code is
+    then 130.
+    """
+    form = _format(form, output, as_json)
+    document = _parse(file, notation, keep_ellipses)
+    holes = len(document.damaged.holes)
+    options = {
+        "strategy": strategy,
+        "readings": readings,
+        "lexicon": _terms(lexicon),
+        "targets": {n: [w for w in text.split(",") if w] for n, text in _numbered(targets, "--targets", holes)},
+        "locked": dict(_numbered(lock, "--lock", holes)),
+        "evidence": evidence,
+    }
+    if not holes:
+        complain(f"warning: nothing is lost in {file.name}, read as {document.notation}")
+    with _adapted(model, adapt) as name:
+        restoration = _restore(name, engine, document, options)
+    _write(restoration, form, output)
+    if restoration.complete:
+        return 0
+    complain("interrupted: what was found so far is written")
+    return 130
+
+
+def _format(form: str | None, output: Path | None, as_json: bool) -> str:
+    if as_json:
+        if form not in (None, "json"):
+            raise click.UsageError(f"--json and --format {form} ask for two formats")
+        return "json"
+    if form is not None:
+        return form
+    if output is not None:
+        return _SUFFIXES.get(output.suffix.lower(), "text")
+    return "terminal" if sys.stdout.isatty() else "text"
+
+
+def _parse(file: Any, notation: str, keep_ellipses: bool) -> Document:
+    from fillmask.errors import NotationError
+    from fillmask.restore.notation import parse
+
+    source = decoded(file.read(), file.name)
+    if not source.strip():
+        raise InputError(f"there is no text in {file.name}")
+    try:
+        return parse(source, notation=notation, keep_ellipses=keep_ellipses)
+    except NotationError as error:
+        raise InputError(f"{file.name}, {error}") from None
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file: UTF-8, or as a byte order mark or an XML declaration says.
+
+    Raises:
+        InputError: bytes that are not in that encoding.
+    """
+    encoding = "utf-8-sig"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif declared := re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)[\"']", data):
+        found = declared[1].decode("ascii")
+        encoding = "utf-8-sig" if found.lower() in ("utf-8", "utf8") else found
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name} is not {error.encoding} at byte {error.start}; convert it, for instance with iconv -t utf-8"
+        ) from None
+    except LookupError:
+        raise InputError(f"{name} says that it is in {encoding}, which is not known; convert it to utf-8") from None
+
+
+def _terms(lexicon: Any) -> list[str]:
+    if lexicon is None:
+        return []
+    lines = decoded(lexicon.read(), lexicon.name).splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _numbered(given: tuple[str, ...], option: str, holes: int) -> Iterator[tuple[int, str]]:
+    """What an option says of each hole; holes are counted from 1 here, and from 0 in the library."""
+    for text in given:
+        found = _NUMBERED.fullmatch(text)
+        if found is None or not found[2].strip():
+            raise click.UsageError(f"{option} {text}: expected the number of a hole and what stands in it, as 1=going")
+        if not 1 <= int(found[1]) <= holes:
+            there = f"holes 1 to {holes}" if holes > 1 else "one hole" if holes else "no holes"
+            raise click.UsageError(f"{option} {text}: the document has {there}")
+        yield int(found[1]) - 1, found[2]
+
+
+@contextlib.contextmanager
+def _adapted(model: str | None, texts: tuple[Path, ...]) -> Iterator[str | None]:
+    """The name of the model, adapted to the texts if there are any."""
+    if not texts:
+        yield model
+        return
+    try:
+        adapt = importlib.import_module("fillmask.training.adapt").adapt
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise MissingExtraError("--adapt", "train") from error
+    with tempfile.TemporaryDirectory(prefix="fillmask-adapted-") as folder:
+        click.echo(f"adapting the model to {len(texts)} text{'s' * (len(texts) > 1)} …", err=True)
+        yield str(adapt(model, list(texts), Path(folder) / "model"))
+
+
+def _restore(model: str | None, engine: dict[str, Any], document: Document, options: dict[str, Any]) -> Restoration:
+    from fillmask.fill import FillMask
+    from fillmask.restore import restore_document
+
+    fill = FillMask(model, **engine)
+    with _stoppable() as stopped, _bar() as on_progress:
+        return restore_document(fill.model, document, on_progress=on_progress, cancelled=stopped, **options)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: once to stop and keep what was found, twice to stop at once."""
+    pressed = threading.Event()
+
+    def press(_: int, __: Any) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar on stderr, where someone is looking; gone when the work is done."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading holes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("holes", total=None)
+        yield lambda progress: shown.update(task, completed=progress.done, total=progress.holes)
+
+
+def _write(restoration: Restoration, form: str, output: Path | None) -> None:
+    if form == "terminal" and output is None:
+        from rich.console import Console
+
+        from fillmask.restore.reports.terminal import draw
+
+        draw(restoration, Console(highlight=False))
+        return
+    text = _drawn(restoration) if form == "terminal" else _rendered(restoration, form)
+    if output is None:
+        sys.stdout.buffer.write(text.encode("utf-8", errors="replace"))
+        sys.stdout.flush()
+    else:
+        write_whole(output, text)
+
+
+def _rendered(restoration: Restoration, form: str) -> str:
+    from fillmask.restore.reports import render
+
+    return render(restoration, form)
+
+
+def _drawn(restoration: Restoration) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from fillmask.restore.reports.terminal import draw
+
+    drawn = StringIO()
+    draw(restoration, Console(file=drawn, width=_PAGE, highlight=False))
+    return "\n".join(line.rstrip() for line in drawn.getvalue().split("\n"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Make `path` hold `text` in UTF-8, whole or not at all; a device or a pipe is written to."""
+    data = text.encode("utf-8", errors="replace")
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    path = path.resolve()  # a link stays a link
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,219 @@
+"""Options that the commands of `fillmask train` share, and how they show what is going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fillmask.cli import complain
+
+if TYPE_CHECKING:
+    from fillmask.training.reading import Source
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_EVERY = 15.0  # seconds between lines of progress where there is no terminal
+
+
+def text_options(command: _Command) -> _Command:
+    """FILES, -o, --column, --format."""
+    for option in reversed((
+        click.argument("files", nargs=-1, required=True, metavar="FILES..."),
+        click.option("--output", "-o", "folder", type=click.Path(file_okay=False, path_type=Path), required=True,
+                     metavar="FOLDER", help="Where the result goes."),
+        click.option("--column", default="text", show_default=True, metavar="NAME",
+                     help="Column of the text, in JSONL and Parquet files."),
+        click.option("--format", "format_", type=click.Choice(["auto", "text", "jsonl", "parquet"]), default="auto",
+                     show_default=True, help="Format of the files; auto goes by their names."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides all chance."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def split_options(command: _Command) -> _Command:
+    """--validation, --held-out, --cache."""
+    for option in reversed((
+        click.option("--validation", multiple=True, metavar="FILE", help="Text to judge by, never trained on; may be repeated."),
+        click.option("--held-out", type=click.FloatRange(0, 0.5), default=None, metavar="SHARE",
+                     help="Without --validation: share of the documents to hold out.  [default: 0.01; adapt and distil 0.05]"),
+        click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
+                     metavar="FOLDER", help="Where tokenised text is kept.  [default: FOLDER/training/cache]"),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def machine_options(command: _Command) -> _Command:
+    """--device, --compile, --attention, --micro-tokens, --precision, --shards."""
+    for option in reversed((
+        click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]"),
+        click.option("--compile/--no-compile", default=None, help="Compile the model: a minute or two first, then twice the speed.  [default: above 20 million tokens]"),
+        click.option("--attention", type=click.Choice(["eager", "sdpa"]), default=None, help="[default: eager on a CPU, sdpa on a GPU]"),
+        click.option("--micro-tokens", type=click.IntRange(min=1), default=None, help="Tokens that go through the model at once; larger steps add gradients up.  [default: 8192]"),
+        click.option("--precision", type=click.Choice(["bfloat16", "float32"]), default="bfloat16", show_default=True, help="Arithmetic of the training."),
+        click.option("--shards", is_flag=True, help="Write the weights in files of 16 MB at most."),
+        click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"),
+        click.option("--save-seconds", type=float, default=300.0, show_default=True, help="Keep a state to resume from so often."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Options from a JSON file as defaults: flags win."""
+    if path is None:
+        return None
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{path} cannot be read as JSON ({error})") from error
+    names = {(p.opts[0].lstrip("-").replace("-", "_") if p.opts else p.name): p.name for p in ctx.command.params}
+    names["model"], names["stages"] = "model_json", "stages_json"
+    if not isinstance(values, dict) or set(values) - set(names):
+        raise click.BadParameter(
+            f"{path} has {', '.join(sorted(set(values) - set(names))) if isinstance(values, dict) else type(values).__name__};"
+            f" expected an object with any of {', '.join(sorted(n for n in names if n not in ('files', 'config')))}"
+        )
+    texts = {"model_json", "stages_json"}
+    ctx.default_map = {str(names[k]): json.dumps(v) if names[k] in texts else v for k, v in values.items()}
+    return path
+
+
+def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[Source]:
+    """The sources of a command line; `-` is read to a file first, so that it can be read twice."""
+    from fillmask.training.reading import expand
+
+    named = []
+    for name in names:
+        if name == "-":
+            suffix = {"jsonl": ".jsonl", "parquet": ".parquet"}.get(format_, ".txt")
+            named.append(str(_spool(folder / "training", suffix)))
+        else:
+            named.append(name)
+    return expand(named, column=column, format=format_)
+
+
+def _spool(folder: Path, suffix: str) -> Path:
+    """Standard input as a file, copied in small parts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"stdin{suffix}"
+    if int(os.environ.get("RANK", "0")):
+        return path
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as out:
+        while block := sys.stdin.buffer.read(1 << 20):
+            out.write(block)
+    os.replace(part, path)
+    return path
+
+
+@contextmanager
+def machine(device: str | None, compile: bool | None, attention: str | None, micro_tokens: int | None, precision: str,
+            shards: bool, threads: int | None, *, long: bool) -> Iterator[tuple[Any, Any]]:  # fmt: skip
+    """The machine to train on and the processes that share the work, who part at the end."""
+    import torch
+
+    from fillmask.engines.torch import find_device
+    from fillmask.training.processes import join, leave
+    from fillmask.training.session import Machine
+
+    if threads:
+        torch.set_num_threads(threads)
+    processes, place = join(str(find_device(device)))
+    try:
+        yield (
+            Machine(
+                place, long if compile is None else compile, attention, micro_tokens, precision == "bfloat16", shards
+            ),
+            processes,
+        )
+    finally:
+        leave()
+
+
+class Screen:
+    """News on stderr: bars on a terminal, else a line now and then. Other processes than the first are silent."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._quiet = bool(int(os.environ.get("RANK", "0")))
+        self._bars: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> Screen:
+        if self._console.is_terminal and not self._quiet:
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                SpinnerColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
+            columns = (SpinnerColumn(), TextColumn("{task.fields[name]}"), BarColumn(), TextColumn("{task.description}"),
+                       TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+            self._bars = Progress(*columns, console=self._console)
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """A line worth keeping."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(line, markup=False)
+        else:
+            click.echo(line, err=True)
+
+    def progress(self, task: str, done: float, total: float | None, text: str = "") -> None:
+        """How far a task is."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            if task not in self._tasks:
+                self._tasks[task] = self._bars.add_task(text, total=total, name=task)
+            self._bars.update(self._tasks[task], completed=done, description=text)
+        elif time.monotonic() - self._told.get(task, float("-inf")) >= _EVERY:
+            self._told[task] = time.monotonic()
+            share = f" {done / total:.0%}" if total else ""
+            click.echo(f"{task}{share} · {text}", err=True)
+
+
+def expected_tokens(sources: list[Source], epochs: float) -> float:
+    """About how many tokens a training will see, by the sizes of the files: four bytes a token, packed ones three times as much."""
+    sizes = (
+        s.path.stat().st_size * s.share * (3 if s.path.suffix in (".gz", ".xz", ".bz2", ".zst") else 1) for s in sources
+    )
+    return epochs * sum(sizes) / 4
+
+
+def exit_code(bad_rows: int) -> int:
+    """3 if some rows could not be used: the work is done, but not on all of the text."""
+    return 3 if bad_rows else 0
+
+
+def usage(message: str) -> click.UsageError:
+    """A usage error of the command that runs."""
+    return click.UsageError(message)
+
+
+__all__ = [
+    "Screen", "complain", "exit_code", "expected_tokens", "from_json", "machine", "machine_options", "sources_of", "split_options",
+    "text_options", "usage",
+]  # fmt: skip

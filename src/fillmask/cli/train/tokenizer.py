@@ -1,0 +1,67 @@
+"""`fillmask train tokenizer`: learn a vocabulary from text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fillmask.cli.train.options import Screen, exit_code, sources_of, text_options
+
+
+@click.command("tokenizer")
+@text_options
+@click.option("--kind", type=click.Choice(["bpe", "wordpiece", "unigram"]), default="bpe", show_default=True,
+              help="Byte-level BPE (RoBERTa), WordPiece (BERT) or Unigram (XLM-RoBERTa).")  # fmt: skip
+@click.option("--vocab-size", type=click.IntRange(min=8), default=16384, show_default=True, help="Most tokens.")
+@click.option("--lowercase", is_flag=True, help="Make no difference between capital and small letters.")
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=8),
+    default=512,
+    show_default=True,
+    help="Longest text of the models that will use it.",
+)
+@click.option("--max-characters", type=float, default=200e6, show_default=True, help="Read so much text at most.")
+def command(
+    files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, kind: str, vocab_size: int,
+    lowercase: bool, max_length: int, max_characters: float,
+) -> int:  # fmt: skip
+    """Learn a vocabulary from FILES and write it to FOLDER.
+
+    FILES are text (a blank line between documents), JSONL or Parquet, plain or
+    compressed (.gz, .xz, .bz2, .zst): files, globs, folders, - for stdin, each
+    perhaps with =SHARE after it to take that share of its documents. The
+    result is read by transformers and by the other commands.
+
+    \b
+      fillmask train tokenizer my.txt -o my-model --vocab-size 8192
+      fillmask train tokenizer "texts/*.jsonl.gz" --column body -o my-model --kind wordpiece --lowercase
+    """
+    from fillmask.training.corpus import sampled
+    from fillmask.training.reporting import BadRows
+    from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
+
+    sources = sources_of(files, column, format_, folder)
+    with Screen() as screen:
+        bad = BadRows(screen)
+        tokenizer = train_tokenizer(
+            sources,
+            vocab_size,
+            kind=kind,
+            lowercase=lowercase,
+            seed=seed,
+            max_characters=int(max_characters),
+            on_bad=bad,
+        )
+        save_tokenizer(tokenizer, folder, max_length)
+        found = tokenizer.get_vocab_size()
+        sample = next((d.text for source in sources for d in sampled(source, seed, lambda _: None)), "")[:100_000]
+        tokens = len(tokenizer.encode(sample, add_special_tokens=False).ids)
+        screen.say(
+            f"{found:,} tokens in {folder}"
+            + (f" ({vocab_size:,} were asked for; the text gives no more)" if found < vocab_size else "")
+            + (f"; {len(sample) / tokens:.1f} characters a token" if tokens else "")
+        )
+        count = bad.finish(folder)
+    return exit_code(count)

@@ -1,0 +1,202 @@
+"""A new model from text: `fillmask train pretrain` as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from fillmask.checkpoint import open_checkpoint
+from fillmask.errors import CheckpointError, InputError, TrainingError
+from fillmask.hub import parse
+from fillmask.training import families
+from fillmask.training.export import quiet
+from fillmask.training.objectives import MaskedTokens, SentencePairs
+from fillmask.training.pretrain import Pretraining, Progress
+from fillmask.training.processes import Processes
+from fillmask.training.recipe import Recipe
+from fillmask.training.reporting import Reporter, Silent
+from fillmask.training.session import Machine, Session, Text, copy_tokenizer, make_folder
+from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
+
+KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
+           "convbert": "wordpiece", "nomic_bert": "wordpiece", "albert": "unigram", "deberta-v2": "unigram",
+           "camembert": "unigram", "xlm-roberta": "unigram"}  # fmt: skip
+_VOCABULARY_TEXT = 200_000_000  # characters that a tokenizer learns from, at most
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What model is made, and how.
+
+    Attributes:
+        family, size: see `families`.
+        overrides: values of the family's config.
+        tokenizer: a folder or hub id whose vocabulary is taken; else the output folder's own, else one is learned.
+        vocab_size, lowercase: of a tokenizer that is learned.
+        initial: a checkpoint to begin from, of the same vocabulary, in place of random weights.
+        recipe: `tokens` of 0 asks for `epochs` times the text.
+        samples: texts with one mask that are filled as the model learns; parts of the held-out text by default.
+    """
+
+    family: str = "modernbert"
+    size: str = "small"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
+    vocab_size: int = 16384
+    lowercase: bool = False
+    initial: str | None = None
+    max_positions: int = 512
+    recipe: Recipe = field(default_factory=lambda: Recipe(tokens=0))
+    epochs: float = 10.0
+    samples: Sequence[str] = ()
+    log_every: int = 50
+    validate_every: int = 500
+    save_seconds: float = 300.0
+
+
+def pretrain(
+    text: Text,
+    folder: Path,
+    settings: Settings,
+    *,
+    machine: Machine | None = None,
+    processes: Processes | None = None,
+    reporter: Reporter | None = None,
+    cache: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> int:
+    """Train a model into `folder`; a run that was interrupted goes on. Returns how many rows could not be used.
+
+    Raises:
+        CorpusError: the text cannot be used.
+        TrainingError: the training cannot start or go on.
+        InputError: a setting cannot be used.
+        CheckpointError: the tokenizer or the initial model cannot be opened.
+    """
+    reporter, machine, processes = reporter or Silent(), machine or Machine(), processes or Processes()
+    if settings.family not in families.FAMILIES:
+        raise InputError(f"there is no family {settings.family!r}; expected one of {', '.join(families.FAMILIES)}")
+    if processes.first:
+        make_folder(folder)
+    tokenizer = _tokenizer(text, folder, settings, processes, reporter)
+    session = Session(folder, tokenizer, reporter, machine, processes, cache)
+    recipe = settings.recipe
+    session.read(text, seed=recipe.seed, sentences=recipe.objective != "mlm")
+    if not recipe.tokens:
+        recipe = replace(recipe, tokens=max(recipe.batch_tokens, int(settings.epochs * len(session.corpus.tokens))))
+    data = session.rows(recipe)
+    model = _model(settings, recipe, session)
+    objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
+    run = Pretraining(
+        model, data, session.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
+        attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16, processes=processes,
+    )  # fmt: skip
+    reporter.say(
+        f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens / 1e6:.1f}M tokens in"
+        f" {recipe.steps:,} steps on {machine.device}"
+    )
+    last = session.train(
+        run, samples=settings.samples, log_every=settings.log_every, validate_every=settings.validate_every,
+        save_seconds=settings.save_seconds, on_progress=on_progress,
+    )  # fmt: skip
+    if processes.first:
+        found = (last.validation if last else None) or run.validate()
+        results = {
+            "loss on held-out text, 15% of tokens hidden": f"{found['loss']:.3f}",
+            "hidden token is the likeliest (top-1)": f"{found['top1']:.1%}",
+            "hidden token is among the five likeliest (top-5)": f"{found['top5']:.1%}",
+        } if found else {"held-out text": "none"}  # fmt: skip
+        session.write_card(
+            folder.resolve().name,
+            f"A masked language model of the {settings.family} family, trained from text with `fillmask train pretrain`.",
+            run, results, base_model=settings.initial,
+        )  # fmt: skip
+        reporter.say(f"the model is in {folder}")
+    return len(session.bad.rows)
+
+
+def _tokenizer(text: Text, folder: Path, settings: Settings, processes: Processes, reporter: Reporter) -> Tokenizer:
+    path = folder / "tokenizer.json"
+
+    def ensure() -> None:
+        origin = settings.tokenizer or settings.initial
+        if origin is not None:
+            found = _folder_of(origin)
+            if not (found / "tokenizer.json").exists():
+                # A folder of the older kind: written anew in the one that everybody reads.
+                save_tokenizer(open_checkpoint(origin).tokenizer.backend, folder, settings.max_positions)
+            copy_tokenizer(found, folder)
+        elif not path.exists():
+            kind = KIND_OF.get(settings.family, "bpe")
+            reporter.say(
+                f"learning a {kind} vocabulary of {settings.vocab_size:,} tokens, since {folder} has no tokenizer.json"
+            )
+            learned = train_tokenizer(
+                text.sources, settings.vocab_size, kind=kind, lowercase=settings.lowercase, seed=settings.recipe.seed,
+                max_characters=_VOCABULARY_TEXT, on_bad=lambda _: None,  # named when the text is tokenised
+            )  # fmt: skip
+            save_tokenizer(learned, folder, settings.max_positions)
+
+    if processes.first:
+        ensure()
+    processes.wait()
+    return Tokenizer.from_file(str(path))
+
+
+def _folder_of(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not any((folder / n).exists() for n in ("tokenizer.json", "vocab.txt", "vocab.json")):
+            raise TrainingError(f"{folder} has no tokenizer; make one with: fillmask train tokenizer FILES -o {folder}")
+        return folder
+    if parse(name) is None and name != "bundled":
+        raise TrainingError(f"there is no folder {name!r} with a tokenizer; expected a folder or a hub id")
+    return open_checkpoint(name).folder
+
+
+def _model(settings: Settings, recipe: Recipe, session: Session) -> Any:
+    torch.manual_seed(recipe.seed)
+    size = session.tokenizer.get_vocab_size(with_added_tokens=True)
+    if settings.initial is None:
+        config = families.make_config(
+            settings.family, settings.size, size, session.vocabulary.special, max_positions=settings.max_positions,
+            dropout=recipe.dropout, **settings.overrides,
+        )  # fmt: skip
+        return families.make_model(config, recipe.objective)
+    return open_model(settings.initial, session, recipe.dropout)
+
+
+def open_model(name: str | Path | None, session: Session, dropout: float = 0.0) -> Any:
+    """A checkpoint's model in float32, checked to be of the session's vocabulary.
+
+    Raises:
+        TrainingError: its family cannot be trained, or it is of another vocabulary.
+        CheckpointError: it cannot be opened.
+    """
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    checkpoint = open_checkpoint(name)
+    if checkpoint.config.family not in families.FAMILIES:
+        raise TrainingError(
+            f"{checkpoint.name} is of the family {checkpoint.config.family!r}, which cannot be trained here"
+        )
+    size = session.tokenizer.get_vocab_size(with_added_tokens=True)
+    if checkpoint.config.integer("vocab_size") < size:
+        raise TrainingError(
+            f"the tokenizer has {size:,} tokens and {checkpoint.name} has {checkpoint.config.integer('vocab_size'):,};"
+            " they are of different vocabularies: use the model's own tokenizer"
+        )
+    with quiet():
+        config = AutoConfig.from_pretrained(checkpoint.folder)
+        families.set_dropout(config, dropout)
+        try:
+            return AutoModelForMaskedLM.from_pretrained(
+                checkpoint.folder, config=config, dtype=torch.float32, use_safetensors=True
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{checkpoint.name} cannot be opened: {str(error).splitlines()[0]}") from error

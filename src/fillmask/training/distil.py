@@ -1,0 +1,226 @@
+"""A small model from a large one of the same vocabulary: DistilBERT's recipe (Sanh et al. 2019).
+
+The student has every other layer of its teacher, with the teacher's weights,
+and learns from the teacher's soft answers, the true tokens, and the direction
+of the teacher's hidden states. The soft answers are asked at the hidden tokens
+alone, as logits are computed nowhere else. A student of another shape or
+family can be taken instead, as long as its vocabulary is the teacher's.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fillmask.batching import Masked
+from fillmask.checkpoint import open_checkpoint
+from fillmask.errors import InputError, TrainingError
+from fillmask.evaluate import MaskedAccuracy
+from fillmask.masked_lm import MaskedLM
+from fillmask.training import families
+from fillmask.training.adapt import in_words, judge, take_tokenizer
+from fillmask.training.build import open_model
+from fillmask.training.objectives import Distillation, Weights
+from fillmask.training.pretrain import Pretraining, Progress
+from fillmask.training.processes import Processes
+from fillmask.training.recipe import Recipe, fitted, stages
+from fillmask.training.reporting import Reporter, Silent, write
+from fillmask.training.session import Machine, Session, Text
+
+_EPOCHS = 3.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Student and teacher on held-out text, and their speed in texts of 128 tokens a second."""
+
+    folder: Path
+    bad_rows: int
+    student: MaskedAccuracy | None
+    teacher: MaskedAccuracy | None
+    student_speed: float
+    teacher_speed: float
+
+
+def default_recipe() -> Recipe:
+    """Muon and AdamW at half of their rates for pretraining, since the student begins with trained layers."""
+    return Recipe(
+        tokens=0, lr=1e-3, muon_lr=0.01, warmup_steps=100, stages=stages(0.30, 0.15)
+    )  # fmt: skip
+
+
+def halved(teacher: Any) -> Any:
+    """A model of every other layer of the teacher, the first among them, and all else that is not a layer.
+
+    Raises:
+        TrainingError: the teacher has one layer, or its layers share their weights.
+    """
+    config = copy.deepcopy(teacher.config)
+    count = families.depth(config)
+    if config.model_type == "albert" or count < 2:
+        raise TrainingError(
+            f"a student cannot take every other layer of this {config.model_type} model"
+            f" ({'its layers share their weights' if count > 1 else 'it has one layer'}); choose its shape: --family and --size"
+        )
+    taken = list(range(0, count, 2))
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[n] for n in taken]
+    config.num_hidden_layers = len(taken)
+    student = families.make_model(config)
+    prefix = _layer_prefix(teacher)
+    new_number = {str(old): str(new) for new, old in enumerate(taken)}
+    weights = {}
+    for name, tensor in teacher.state_dict().items():
+        before, found, rest = name.partition(prefix)
+        if not found:
+            weights[name] = tensor
+            continue
+        number, _, inner = rest.partition(".")
+        if number in new_number:
+            weights[f"{before}{prefix}{new_number[number]}.{inner}"] = tensor
+    missing, unexpected = student.load_state_dict(weights, strict=False)
+    # ModernBERT's first layer has no norm of its own; it stays the first. Nothing else may be left over.
+    if missing or unexpected:
+        raise TrainingError(f"the teacher's layers do not fit a student: {', '.join([*missing, *unexpected][:3])}")
+    return student
+
+
+def _layer_prefix(model: Any) -> str:
+    for name, module in model.base_model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == families.depth(model.config):
+            return f".{name}."
+    raise TrainingError(f"{type(model).__name__} has no list of layers to take every other of")
+
+
+def distil(
+    teacher: str | Path | None,
+    text: Text,
+    folder: Path,
+    *,
+    weights: Weights | None = None,
+    student: str | Path | None = None,
+    family: str | None = None,
+    size: str | None = None,
+    recipe: Recipe | None = None,
+    tokens: int | None = None,
+    machine: Machine | None = None,
+    processes: Processes | None = None,
+    reporter: Reporter | None = None,
+    cache: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    save_seconds: float = 300.0,
+) -> Outcome:
+    """Train a student of `teacher` into `folder`.
+
+    Args:
+        student: a checkpoint to begin from; else a fresh model of `family` and `size`; else every other layer of the teacher.
+
+    Raises:
+        CorpusError: the text cannot be used.
+        TrainingError: the vocabularies differ, or the training cannot start or go on.
+        CheckpointError: a model cannot be opened.
+    """
+    reporter, machine, processes = reporter or Silent(), machine or Machine(), processes or Processes()
+    checkpoint = open_checkpoint(teacher)
+    if folder.resolve() == checkpoint.folder.resolve():
+        raise InputError(f"{folder} is the teacher itself; give the student a folder of its own")
+    session = Session(folder, checkpoint.tokenizer.backend, reporter, machine, processes, cache)
+    if processes.first:
+        take_tokenizer(checkpoint.folder, session)
+    if student is not None:
+        _check_vocabulary(student, checkpoint.name, session)
+    recipe = fitted(recipe or default_recipe(), checkpoint.tokenizer.model_max_length)
+    session.read(text, seed=recipe.seed)
+    recipe = replace(
+        recipe, tokens=max(recipe.batch_tokens, tokens or recipe.tokens or int(_EPOCHS * len(session.corpus.tokens)))
+    )
+    data = session.rows(recipe)
+    large = open_model(teacher, session)
+    torch.manual_seed(recipe.seed)
+    small = _student(student, family, size, large, session)
+    large.set_attn_implementation(machine.attention or ("sdpa" if machine.device.startswith("cuda") else "eager"))
+    large.to(torch.device(machine.device))
+    objective = Distillation(small, large, weights or Weights())
+    run = Pretraining(
+        small, data, session.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
+        attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16, processes=processes,
+    )  # fmt: skip
+    reporter.say(
+        f"student of {small.num_parameters() / 1e6:.1f}M parameters and {families.depth(small.config)} layers, teacher of"
+        f" {large.num_parameters() / 1e6:.1f}M and {families.depth(large.config)}"
+        + ("" if objective.aligned else "; they differ in width, so that the cosine of hidden states is left out")
+    )
+    session.train(
+        run, log_every=max(1, min(50, recipe.steps // 20)), validate_every=max(1, min(500, recipe.steps // 4)),
+        save_seconds=save_seconds, on_progress=on_progress,
+    )  # fmt: skip
+    if not processes.first:
+        processes.wait()
+        return Outcome(folder, len(session.bad.rows), None, None, 0.0, 0.0)
+    found = [judge(name, text, session, recipe.seed) for name in (folder, teacher)]
+    speeds = speed([MaskedLM(folder), MaskedLM(teacher)], data.rows[recipe.lengths[0]])
+    results: dict[str, Any] = {}
+    for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True):
+        words = (in_words(quality) + "; " if quality else "") + f"{rate:,.0f} texts a second"
+        results[name] = words
+        reporter.say(f"{name}: {words}")
+    record = {
+        name: {**(quality.__dict__ if quality else {}), "texts_per_second": rate}
+        for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True)
+    }
+    write(session.work / "distillation.json", json.dumps(record, indent=2) + "\n")
+    session.write_card(
+        folder.resolve().name, f"A student of {checkpoint.name}, made with `fillmask train distil`.", run, results,
+        base_model=checkpoint.name if checkpoint.revision else None,
+    )  # fmt: skip
+    reporter.say(f"the model is in {folder}")
+    processes.wait()
+    return Outcome(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
+
+
+def _check_vocabulary(student: str | Path, teacher: str, session: Session) -> None:
+    other = open_checkpoint(student).tokenizer
+    if other.vocab != session.tokenizer.get_vocab(with_added_tokens=True):
+        raise TrainingError(
+            f"the student {student} and the teacher {teacher} have different vocabularies ({len(other):,} and"
+            f" {session.tokenizer.get_vocab_size():,} tokens); a student needs its teacher's"
+        )
+
+
+def _student(student: str | Path | None, family: str | None, size: str | None, teacher: Any, session: Session) -> Any:
+    if student is not None:
+        return open_model(student, session)
+    if family is None and size is None:
+        return halved(teacher)
+    config = families.make_config(
+        family or teacher.config.model_type, size or "small", teacher.config.vocab_size, session.vocabulary.special
+    )
+    return families.make_model(config)
+
+
+def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[float]:
+    """Texts of one row a second, one mask each: the models in turns, so that what else the machine does hits all."""
+    texts = [Masked([int(t) for t in row], [0] * len(row), [len(row) // 2]) for row in rows[:32]]
+    for model in models:
+        _run(model, texts)
+    spent, done = [0.0] * len(models), 0
+    while sum(spent) < seconds * len(models):
+        for number, model in enumerate(models):
+            start = time.perf_counter()
+            _run(model, texts)
+            spent[number] += time.perf_counter() - start
+        done += len(texts)
+    return [done / s for s in spent]
+
+
+def _run(model: MaskedLM, texts: list[Masked]) -> None:
+    answers: Iterator[Any] = model.log_probabilities(texts)
+    for _ in answers:
+        pass

@@ -1,0 +1,398 @@
+"""Fine-tune a masked language model to classify texts.
+
+The encoder of any checkpoint gets transformers' head for its family; all of it is trained, with AdamW, a short
+warm-up and a linear decay. After each epoch the validation examples are judged; the best epoch is kept, and training
+stops when several epochs in a row are no better. What is written is a standard checkpoint folder, which
+`fillmask.classify` reads without torch: whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fillmask.batching import Masked, collate
+from fillmask.checkpoint import Checkpoint
+from fillmask.errors import CorpusError, InputError, MissingExtraError
+from fillmask.tokenizer import Tokenizer
+from fillmask.training.confusion import Confusion
+from fillmask.training.labelled import Example, Labelled
+
+try:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+except ImportError as missing:
+    raise MissingExtraError("fine-tuning", "train") from missing
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+WEIGHTS = ("none", "balanced")
+POOLINGS = ("auto", "cls", "mean")
+_STEP_OF_LENGTHS = (
+    8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
+)
+_POOL = 32  # batches whose texts are sorted by length together
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        epochs: at most so many passes over the examples.
+        patience: stop after so many epochs in a row that are no better.
+        lr: highest learning rate; see `default_rate`.
+        warmup: share of all steps in which the rate rises.
+        max_length: tokens of a text; the rest is cut off.
+        pooling: for ModernBERT, whether the head sees the first token ("cls") or the mean of all; "auto" is what the
+            checkpoint's config says.
+        class_weights: "balanced" makes each label count alike, however rare it is.
+        precision: "auto" is bfloat16 on a GPU and float32 elsewhere.
+    """
+
+    epochs: int = 10
+    batch_size: int = 32
+    lr: float | None = None
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    patience: int = 3
+    max_length: int = 256
+    pooling: str = "auto"
+    class_weights: str = "none"
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "max_length"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        for name, choices in (("class_weights", WEIGHTS), ("precision", PRECISIONS), ("pooling", POOLINGS)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected {', '.join(choices)}")
+        if self.lr is not None and not 0 < self.lr < 1:
+            raise InputError(f"lr is {self.lr}; expected a number above 0 and below 1")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}; expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass: its number from 1, mean training loss, and how the validation examples were judged after it."""
+
+    number: int
+    loss: float
+    validation_loss: float
+    validation: Confusion
+    seconds: float
+    best: bool
+
+
+@dataclass
+class Finetuned:
+    """What training came to: the model of the best epoch, in float32 on the CPU, and every epoch."""
+
+    checkpoint: Checkpoint
+    model: Any
+    labels: tuple[str, ...]
+    recipe: Recipe
+    train: Labelled
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def best(self) -> Epoch:
+        return next(epoch for epoch in reversed(self.epochs) if epoch.best)
+
+
+def finetune(
+    checkpoint: Checkpoint, train: Labelled, validation: Labelled, labels: Sequence[str], recipe: Recipe = Recipe(), *,
+    device: str | None = None, on_epoch: Callable[[Epoch], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Finetuned:  # fmt: skip
+    """Train, and return the model of the best epoch: that of the highest macro-F1, among equals of the lowest loss.
+
+    The same arguments on the same machine give the same model.
+
+    Args:
+        labels: all of them; the answer's number is its place here.
+        on_epoch: called after each epoch.
+        on_step: called after each step with its number and how many an epoch has.
+
+    Raises:
+        CorpusError: a validation label is not among `labels`, or a label has no example to train on.
+        InputError: the device cannot be used.
+        UnsupportedModelError: transformers has no classifier for the model.
+    """
+    from fillmask.engines.torch import find_device
+
+    numbers = {name: number for number, name in enumerate(labels)}
+    for name in labels:
+        if not train.counts.get(name):
+            raise CorpusError(f"no example to train on has the label {name!r}; expected one at least")
+    unknown = sorted(set(validation.counts) - set(labels))
+    if unknown:
+        raise CorpusError(f"the validation examples have labels that training has not: {', '.join(map(repr, unknown))}")
+    where = find_device(device)
+    torch.manual_seed(recipe.seed)
+    model = _model(checkpoint, labels, _pooling(checkpoint, recipe.pooling)).to(where)
+    low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and where.type == "cuda")
+    mixed = torch.autocast(where.type, torch.bfloat16) if low else nullcontext()
+    rows = _encode(checkpoint, train.examples, recipe.max_length)
+    judged = _encode(checkpoint, validation.examples, recipe.max_length)
+    true, judged_true = (
+        np.array([numbers[e.label] for e in table.examples], np.int64) for table in (train, validation)
+    )
+    weights = _class_weights(true, len(labels), recipe.class_weights).to(where)
+    run = _Run(model, where, mixed, checkpoint.tokenizer.pad_token_id or 0)
+
+    steps = math.ceil(len(rows) / recipe.batch_size)
+    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr or default_rate(checkpoint))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(recipe, steps * recipe.epochs))
+    found = Finetuned(checkpoint, model, tuple(labels), recipe, train)
+    best: dict[str, torch.Tensor] = {}
+    best_score, since = (-1.0, -math.inf), 0
+    for number in range(1, recipe.epochs + 1):
+        started, total = time.perf_counter(), 0.0
+        model.train()
+        for step, batch in enumerate(_batches(rows, recipe.batch_size, [recipe.seed, number]), start=1):
+            answer = torch.from_numpy(true[batch]).to(where)
+            loss = torch.nn.functional.cross_entropy(run.logits([rows[i] for i in batch]), answer, weights)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) * len(batch)
+            if on_step:
+                on_step(step, steps)
+        logits = run.judge(judged, recipe.batch_size)
+        judged_loss = float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(judged_true)))
+        confusion = Confusion.of(labels, judged_true, logits.argmax(-1).numpy())
+        score = (confusion.macro_f1, -judged_loss)
+        better = score > best_score
+        if better:
+            best_score, since = score, 0
+            best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        else:
+            since += 1
+        epoch = Epoch(number, total / len(rows), judged_loss, confusion, time.perf_counter() - started, better)
+        found.epochs.append(epoch)
+        if on_epoch:
+            on_epoch(epoch)
+        if since >= recipe.patience:
+            break
+    model.load_state_dict(best)
+    model.to("cpu").train(False)
+    return found
+
+
+def default_rate(checkpoint: Checkpoint) -> float:
+    """5e-5, as is usual for models 768 wide; for narrower ones more, by the square of the ratio, and 1e-3 at most."""
+    return min(1e-3, 5e-5 * (768 / checkpoint.config.integer("hidden_size", 768)) ** 2)
+
+
+def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
+    """Write the checkpoint folder: config, weights, tokenizer, metrics.json, confusion.png and a model card.
+
+    All is written beside it first, and takes the name at the end.
+
+    Raises:
+        InputError: the folder is there already, and `overwrite` is not set.
+        OSError: it cannot be written; nothing is left behind.
+    """
+    from fillmask import plots
+    from fillmask.training import classifier_card
+
+    check_output(folder, overwrite=overwrite)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        part.chmod(0o755)
+        try:
+            found.model.save_pretrained(part)
+        except SafetensorError as error:
+            raise OSError(f"cannot write the weights to {folder}: {error}") from error
+        _copy_tokenizer(found.checkpoint, part)
+        metrics = metrics_of(found)
+        (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        title = f"{folder.name} · {metrics['validation']['examples']:,} validation examples"
+        plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
+        (part / "README.md").write_text(classifier_card.render(folder.name, metrics), "utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_output(folder: Path, *, overwrite: bool = False) -> None:
+    """Raise unless `folder` can be written: before training rather than after it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected the name of a folder to be made")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise InputError(f"{folder} is there already; choose another name, or overwrite it (--overwrite)")
+    if folder.is_dir() and overwrite and any(folder.iterdir()) and not (folder / "config.json").exists():
+        raise InputError(f"{folder} is no checkpoint, so it is not overwritten; choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder.parent):
+        pass
+
+
+def metrics_of(found: Finetuned) -> dict[str, Any]:
+    """What was trained and how well it does, as JSON has it."""
+    best = found.best
+    return {
+        "base_model": found.checkpoint.name,
+        "labels": list(found.labels),
+        "train": {"examples": len(found.train.examples), "labels": found.train.counts},
+        "validation": best.validation.to_dict() | {"loss": best.validation_loss},
+        "best_epoch": best.number,
+        "epochs": [
+            {
+                "epoch": e.number, "loss": e.loss, "validation_loss": e.validation_loss,
+                "accuracy": e.validation.accuracy, "macro_f1": e.validation.macro_f1, "seconds": round(e.seconds, 2),
+            }
+            for e in found.epochs
+        ],
+        "recipe": asdict(found.recipe) | {"lr": found.recipe.lr or default_rate(found.checkpoint)},
+    }  # fmt: skip
+
+
+@dataclass
+class _Run:
+    """Forward passes of one model on one device."""
+
+    model: Any
+    device: torch.device
+    mixed: Any
+    pad: int
+
+    def __post_init__(self) -> None:
+        self._takes_types = "token_type_ids" in self.model.forward.__code__.co_varnames
+
+    def logits(self, rows: Sequence[Masked]) -> torch.Tensor:
+        """(rows, labels), float32."""
+        batch = collate(rows, self.pad)
+        more = -batch.input_ids.shape[1] % _STEP_OF_LENGTHS
+        feeds = {
+            "input_ids": np.pad(batch.input_ids, ((0, 0), (0, more)), constant_values=self.pad),
+            "attention_mask": np.pad(batch.attention_mask, ((0, 0), (0, more))),
+        }
+        if self._takes_types and batch.token_type_ids.any():
+            feeds["token_type_ids"] = np.pad(batch.token_type_ids, ((0, 0), (0, more)))
+        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
+        with self.mixed:
+            found: torch.Tensor = self.model(**tensors).logits
+        return found.float()
+
+    def judge(self, rows: Sequence[Masked], batch_size: int) -> torch.Tensor:
+        """(rows, labels), on the CPU, in the order given."""
+        self.model.train(False)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+        result: torch.Tensor | None = None
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                logits = self.logits([rows[i] for i in chosen]).cpu()
+                result = torch.zeros(len(rows), logits.shape[1]) if result is None else result
+                result[chosen] = logits
+        assert result is not None
+        return result
+
+
+def _pooling(checkpoint: Checkpoint, asked: str) -> dict[str, str]:
+    """What the config is to say of it; nothing for the families that leave no choice."""
+    if asked == "auto":
+        return {}
+    if checkpoint.config.family == "modernbert":
+        return {"classifier_pooling": asked}
+    if asked == "mean":
+        raise InputError(
+            f"the head of {checkpoint.config.family} sees the first token; pooling='mean' is for modernbert"
+        )
+    return {}
+
+
+def _model(checkpoint: Checkpoint, labels: Sequence[str], pooling: Mapping[str, str]) -> Any:
+    from fillmask.errors import UnsupportedModelError
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of the head that is to be trained
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return AutoModelForSequenceClassification.from_pretrained(
+            checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
+            id2label=dict(enumerate(labels)), label2id={name: n for n, name in enumerate(labels)},
+            num_labels=len(labels), problem_type="single_label_classification", ignore_mismatched_sizes=True,
+            **pooling,
+        )  # fmt: skip
+    except (ValueError, KeyError) as error:
+        raise UnsupportedModelError(f"transformers has no classifier for {checkpoint.name}: {error}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[Masked]:
+    tokenizer, options = checkpoint.tokenizer, {"truncation": True, "max_length": max_length}
+    highest = checkpoint.config.integer("vocab_size")
+    rows = []
+    for example in examples:
+        found = tokenizer.encode_text(example.text, options, pair=example.pair)
+        if max(found.ids, default=0) >= highest:
+            raise InputError(
+                f"the tokenizer gave id {max(found.ids)}, and the model has {highest} tokens; the tokenizer is of another model"
+            )
+        rows.append(Masked(found.ids, found.type_ids, (0,)))
+    return rows
+
+
+def _batches(rows: Sequence[Masked], size: int, seed: list[int]) -> Iterator[npt.NDArray[np.int64]]:
+    """Indices of the rows in batches, drawn anew each epoch; texts of like length share a batch."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(rows))
+    batches: list[npt.NDArray[np.int64]] = []
+    for start in range(0, len(order), size * _POOL):
+        pool = order[start : start + size * _POOL]
+        pool = pool[np.argsort([len(rows[i].ids) for i in pool], kind="stable")]
+        batches += [pool[at : at + size] for at in range(0, len(pool), size)]
+    for number in rng.permutation(len(batches)):
+        yield batches[number]
+
+
+def _class_weights(true: npt.NDArray[np.int64], labels: int, kind: str) -> torch.Tensor:
+    if kind == "none":
+        return torch.ones(labels)
+    counts = np.bincount(true, minlength=labels)
+    return torch.tensor(len(true) / (labels * counts), dtype=torch.float32)
+
+
+def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; norms and biases do not."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Rises over the warm-up, then falls in a line to nothing."""
+    rising = max(1, round(recipe.warmup * steps))
+    return lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
+
+
+def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
+    names = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt")  # fmt: skip
+    for name in names:
+        if (checkpoint.folder / name).exists():
+            shutil.copyfile(checkpoint.folder / name, folder / name)
+    tokenizer: Tokenizer = checkpoint.tokenizer
+    (folder / "tokenizer.json").write_text(tokenizer.backend.to_str(pretty=True), "utf-8")

@@ -1,0 +1,172 @@
+"""What a training tells while it goes on, and what it leaves behind: lines, curves, plots, a model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fillmask.training.corpus import FileCount
+from fillmask.training.reading import BadRow
+
+_NAMED = 10  # bad rows that are shown; all are written down
+
+
+class Reporter(Protocol):
+    """Where a training's news go."""
+
+    def say(self, line: str) -> None:
+        """A line worth keeping."""
+
+    def progress(self, task: str, done: float, total: float | None, text: str = "") -> None:
+        """How far a task is; a total of None is not known."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def say(self, line: str) -> None: ...
+
+    def progress(self, task: str, done: float, total: float | None, text: str = "") -> None: ...
+
+
+@dataclass
+class BadRows:
+    """Counts rows that could not be used, names the first ones and writes all of them down."""
+
+    reporter: Reporter
+    rows: list[BadRow] = field(default_factory=list)
+
+    def __call__(self, bad: BadRow) -> None:
+        if bad in self.rows[-1:]:
+            return
+        self.rows.append(bad)
+        if len(self.rows) <= _NAMED:
+            self.reporter.say(f"cannot use {bad}")
+
+    def finish(self, folder: Path) -> int:
+        """Write them to `folder/bad_rows.txt`; returns how many there are."""
+        path = folder / "bad_rows.txt"
+        if not self.rows:
+            path.unlink(missing_ok=True)
+            return 0
+        path.write_text("".join(f"{bad}\n" for bad in self.rows), "utf-8")
+        self.reporter.say(f"{len(self.rows):,} rows could not be used; all are named in {path}")
+        return len(self.rows)
+
+
+class Curves:
+    """TensorBoard's event files and a PNG of the curves; neither is written where its library is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder / "tensorboard"))
+        except ImportError:
+            pass
+
+    def add(self, progress: Any) -> None:
+        """A report of the loop."""
+        if self._writer is None:
+            return
+        values = {
+            "train/loss": progress.loss,
+            "train/rate": progress.rate,
+            "speed/tokens per second": progress.tokens_per_second,
+        }
+        values |= {f"validation/{name}": value for name, value in progress.validation.items()}
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, progress.tokens)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def plot(self) -> None:
+        """`curve.png` from `curve.jsonl`."""
+        try:
+            import matplotlib as mpl
+        except ImportError:
+            return
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
+
+        records = [json.loads(line) for line in (self._folder / "curve.jsonl").read_text("utf-8").splitlines()]
+        judged = [r for r in records if r.get("validation")]
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+        left.plot([r["tokens"] / 1e6 for r in records], [r["loss"] for r in records], label="training", linewidth=1)
+        if judged:
+            million = [r["tokens"] / 1e6 for r in judged]
+            left.plot(million, [r["validation"]["loss"] for r in judged], label="held out, 15% hidden", marker=".")
+            for name, label in (("top1", "likeliest word right"), ("top5", "among the five likeliest")):
+                right.plot(million, [100 * r["validation"][name] for r in judged], label=label, marker=".")
+            right.legend()
+        left.set(xlabel="million tokens", ylabel="loss (nats)")
+        right.set(xlabel="million tokens", ylabel="hidden tokens, %")
+        left.legend()
+        part = self._folder / "curve.part.png"
+        figure.savefig(part, dpi=120)
+        plt.close(figure)
+        os.replace(part, self._folder / "curve.png")
+
+
+def hardware(device: str) -> str:
+    """The machine in a few words."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+
+
+def card(
+    title: str,
+    summary: str,
+    *,
+    files: Sequence[FileCount],
+    results: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    mask: str,
+    base_model: str | None = None,
+) -> str:
+    """A model card in Hugging Face's manner: README.md with its front matter."""
+    head = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "tags:", "- fill-mask", "- fillmask"]
+    if base_model:
+        head += [f"base_model: {base_model}"]
+    lines = [*head, "---", "", f"# {title}", "", summary, ""]
+    lines += ["```python", "from fillmask import pipeline", 'mlm = pipeline("fill-mask", model="PATH/OR/ID")']
+    lines += [f'mlm("I am {mask} to the bakery")', "```", ""]
+    lines += [
+        "## Results",
+        "",
+        "| measure | value |",
+        "| --- | ---: |",
+        *(f"| {k} | {v} |" for k, v in results.items()),
+        "",
+    ]
+    lines += ["## Text", "", "| file | documents | characters | unusable rows |", "| --- | ---: | ---: | ---: |"]
+    lines += [f"| {f.name} | {f.documents:,} | {f.characters:,} | {f.bad_rows:,} |" for f in files]
+    lines += ["", "## Training", "", "| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in facts.items()), ""]
+    lines += ["Recipe:", "", "```json", json.dumps(recipe, indent=2), "```", ""]
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, "utf-8")
+    os.replace(part, path)

@@ -1,0 +1,327 @@
+"""What every training of a model does: text to rows, the loop with its reports, the finished folder.
+
+`folder` becomes a standard checkpoint; what only the training needs (state,
+curves, arrays) is in `folder/training`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from fillmask.errors import InputError, TrainingError
+from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
+from fillmask.training.export import export
+from fillmask.training.families import encode, head
+from fillmask.training.packing import packed
+from fillmask.training.pairs import Pairs, make_pairs
+from fillmask.training.pretrain import Data, Pretraining, Progress
+from fillmask.training.processes import Processes
+from fillmask.training.reading import Source
+from fillmask.training.recipe import Recipe
+from fillmask.training.reporting import BadRows, Curves, Reporter, card, hardware, write
+from fillmask.training.tokenizer import special_ids
+from fillmask.training.vocabulary import Vocabulary
+
+_VALIDATION_ROWS = 1024
+_VALIDATION_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text of a training and how it is divided.
+
+    Attributes:
+        sources: files to train on.
+        validation: files to judge by; without them documents of the sources are held out.
+        held_out: share of the documents that is held out then.
+        phrase_share: share of the documents that is cut into single phrases.
+    """
+
+    sources: Sequence[Source]
+    validation: Sequence[Source] = ()
+    held_out: float = 0.01
+    phrase_share: float = 0.35
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What it runs on; see `Pretraining` for the values."""
+
+    device: str = "cpu"
+    compile: bool = True
+    attention: str | None = None
+    micro_tokens: int | None = None
+    bfloat16: bool = True
+    shards: bool = False
+
+
+@dataclass
+class Session:
+    """One training into a folder.
+
+    Attributes:
+        bad: the rows that could not be used.
+        corpus: what was trained on, once `prepare` has run.
+        division: which of it was held out.
+    """
+
+    folder: Path
+    tokenizer: Tokenizer
+    reporter: Reporter
+    machine: Machine = field(default_factory=Machine)
+    processes: Processes = field(default_factory=Processes)
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.work = self.folder / "training"
+        self.cache = self.cache or self.work / "cache"
+        self.bad = BadRows(self.reporter)
+        self.vocabulary = Vocabulary(self.tokenizer)
+        self.corpus: TokenizedCorpus
+        self.division: Split
+        if self.processes.first:
+            make_folder(self.work)
+
+    def read(self, text: Text, *, seed: int, sentences: bool = False) -> None:
+        """Tokenise the text, once: the first process does, the others find it done.
+
+        Raises:
+            CorpusError: a file cannot be read, or there is no text.
+        """
+        read = 0
+
+        def advance(characters: int) -> None:
+            nonlocal read
+            read += characters
+            self.reporter.progress("tokenising", read, None, f"{read / 1e6:,.1f}M characters")
+
+        def tokenized(sources: Sequence[Source], share: float) -> TokenizedCorpus:
+            assert self.cache is not None
+            return tokenize(
+                sources, self.tokenizer, self.cache, seed=seed, phrase_share=share, sentences=sentences,
+                on_progress=advance, on_bad=self.bad if self.processes.first else lambda _: None,
+            )  # fmt: skip
+
+        def both() -> None:
+            self.corpus = tokenized(text.sources, 0.0 if sentences else text.phrase_share)
+            self._judged = tokenized(text.validation, 0.0) if text.validation else self.corpus
+
+        in_turn(self.processes, both)
+        self.division = split(self.corpus, 0.0 if text.validation else text.held_out)
+        self._held = np.arange(len(self._judged), dtype=np.int64) if text.validation else self.division.held_out
+        if self.processes.first:
+            self.bad.finish(self.work)
+            held = len(np.unique(self._judged.owners[self._held]))
+            self.reporter.say(
+                f"{len(self.corpus.tokens):,} tokens in {len(self.corpus.digests):,} documents"
+                + (
+                    f", {held:,} {'to judge by' if text.validation else 'held out'}"
+                    if len(self._held)
+                    else ", none held out"
+                )
+            )
+
+    def rows(self, recipe: Recipe) -> Data:
+        """Rows of every length that the recipe needs."""
+        data: list[Data] = []
+        in_turn(self.processes, lambda: data.append(self._rows(recipe)))
+        return data[0]
+
+    def _rows(self, recipe: Recipe) -> Data:
+        special, seed = special_ids(self.tokenizer), recipe.seed
+        assert self.cache is not None
+        length = min(_VALIDATION_LENGTH, *recipe.lengths)
+        validation: Any = np.zeros((0, length), self.corpus.tokens.dtype)
+        if len(self._held):
+            validation = packed(self._judged, special, length, 0, self.cache, chosen=self._held)[:_VALIDATION_ROWS]
+        if recipe.objective != "mlm":
+            pairs: dict[int, Pairs] = {
+                n: make_pairs(self.corpus, special, n, self.division.training, recipe.objective, seed)
+                for n in recipe.lengths
+            }
+            return Data({n: p.rows for n, p in pairs.items()}, validation, {n: p.labels for n, p in pairs.items()})
+        rows = {
+            n: packed(self.corpus, special, n, seed, self.cache, chosen=self.division.training) for n in recipe.lengths
+        }
+        return Data(rows, validation)
+
+    def train(
+        self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int = 50, validate_every: int = 500,
+        save_seconds: float = 300.0, on_progress: Callable[[Progress], None] | None = None,
+    ) -> Progress | None:  # fmt: skip
+        """Run to the recipe's end; the checkpoint is exported whenever the model is judged. Returns the last report.
+
+        None says that there was nothing left to do.
+        """
+        probes = [Probe.of_text(text, self.tokenizer) for text in samples]
+        probes = probes or held_out_probes(run.data.validation, self.tokenizer, self.vocabulary)
+        last: Progress | None = None
+        curves = Curves(self.work) if self.processes.first else None
+        if self.processes.first:
+            write(self.work / "recipe.json", json.dumps(asdict(run.recipe), indent=2) + "\n")
+        for progress in run.run(
+            self.work, log_every=log_every, validate_every=validate_every, save_seconds=save_seconds
+        ):
+            last = progress
+            if not self.processes.first or curves is None:
+                continue
+            curves.add(progress)
+            line = f"loss {progress.loss:.3f} · {progress.tokens_per_second:,.0f} tokens/s"
+            self.reporter.progress("training", progress.step, progress.steps, line)
+            if on_progress:
+                on_progress(progress)
+            if progress.step % validate_every == 0 or progress.step == progress.steps:
+                self.reporter.say(
+                    f"step {progress.step:,} · {progress.tokens / 1e6:.1f}M tokens · {line}{_judged(progress)}"
+                )
+                for probe in probes:
+                    self.reporter.say(f"    {probe.ask(run.model, self.tokenizer)}")
+                curves.plot()
+                export(run.model, self.folder, shards=self.machine.shards)
+        if curves is not None:
+            curves.close()
+        if last is None and self.processes.first:
+            export(run.model, self.folder, shards=self.machine.shards)
+        self.processes.wait()
+        return last
+
+    def write_card(
+        self, title: str, summary: str, run: Pretraining, results: dict[str, Any], base_model: str | None = None
+    ) -> None:
+        """README.md of the finished folder."""
+        model = run.model
+        facts = {
+            "family": model.config.model_type,
+            "parameters": f"{model.num_parameters():,}",
+            "vocabulary": f"{model.config.vocab_size:,}",
+            "tokens trained on": f"{run.step * run.recipe.batch_tokens:,}",
+            "steps": f"{run.step:,}",
+            "time": f"{run.seconds / 60:,.1f} minutes",
+            "hardware": hardware(run.device)
+            + (f", {run.processes.count} processes" if run.processes.count > 1 else ""),
+            "precision": "bfloat16 autocast" if run.bfloat16 else "float32",
+        }
+        mask = self.tokenizer.id_to_token(self.vocabulary.special.mask) or "<mask>"
+        text = card(
+            title, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=facts, mask=mask,
+            base_model=base_model,
+        )  # fmt: skip
+        write(self.folder / "README.md", text)
+
+
+def _judged(progress: Progress) -> str:
+    found = progress.validation
+    return (
+        f" · held out: loss {found['loss']:.3f}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}" if found else ""
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, checked to be writable before an hour is spent.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.write_bytes(b"fillmask")
+        probe.unlink()
+    except OSError as error:
+        raise TrainingError(f"cannot write to {folder}: {error.strerror}; choose another folder with -o") from error
+
+
+def in_turn(processes: Processes, work: Callable[[], None]) -> None:
+    """Let the first process work, then the others, who find its files."""
+    if processes.first:
+        work()
+    processes.wait()
+    if not processes.first:
+        work()
+
+
+def copy_tokenizer(origin: Path, folder: Path) -> None:
+    """The tokenizer files of a checkpoint, as they are."""
+    for name in (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+    ):
+        if (origin / name).exists() and (origin / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(origin / name, folder / name)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A text with one mask, to see a model learn; `true` is what was there, where that is known."""
+
+    ids: list[int]
+    place: int
+    shown: str
+    true: str = ""
+
+    @classmethod
+    def of_text(cls, text: str, tokenizer: Tokenizer) -> Probe:
+        """From a text with `<mask>` or `[MASK]` in it.
+
+        Raises:
+            InputError: it has not exactly one.
+        """
+        special = special_ids(tokenizer)
+        own = tokenizer.id_to_token(special.mask) or ""
+        ids = tokenizer.encode(re.sub(r"<mask>|\[MASK\]", lambda _: own, text)).ids
+        if ids.count(special.mask) != 1:
+            raise InputError(f"the sample {text!r} has {ids.count(special.mask)} masks; expected one {own}")
+        return cls(ids, ids.index(special.mask), text)
+
+    @torch.no_grad()
+    def ask(self, model: Any, tokenizer: Tokenizer) -> str:
+        """The text with the five likeliest tokens."""
+        inputs = torch.tensor([self.ids], device=model.device)
+        model.train(False)
+        hidden = encode(model, inputs, torch.ones_like(inputs))
+        best = head(model, hidden[0, self.place : self.place + 1])[0].topk(5).indices.tolist()
+        model.train()
+        words = ", ".join(tokenizer.decode([i]).strip() or repr(tokenizer.decode([i])) for i in best)
+        return f"{self.shown}: {words}" + (f" (true: {self.true})" if self.true else "")
+
+
+def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: Vocabulary, count: int = 3) -> list[Probe]:
+    """Some stretches of the held-out text, each with one whole word hidden."""
+    probes: list[Probe] = []
+    rng = np.random.default_rng(0)
+    special = vocabulary.special
+    for row in np.asarray(rows[:64]).astype(np.int64):
+        stops = np.flatnonzero(vocabulary.forbidden[row])
+        begin = int(stops[0]) + 1 if len(stops) else 0
+        end = min(int(stops[1]) if len(stops) > 1 else len(row), begin + 16)
+        starts = vocabulary.word_starts(row[None])[0]
+        whole = [
+            p for p in range(begin + 1, end - 1)
+            if starts[p] and starts[p + 1] and (vocabulary.texts[row[p]] or "").strip().isalpha() and vocabulary.lengths[row[p]] > 3
+        ]  # fmt: skip
+        if end - begin < 8 or not whole:
+            continue
+        place = int(rng.choice(whole))
+        ids = [special.bos, *row[begin:end].tolist(), special.eos]
+        at = place - begin + 1
+        true, ids[at] = tokenizer.decode([ids[at]]).strip(), special.mask
+        text = " ".join(tokenizer.decode(ids[1:-1], skip_special_tokens=False).split())
+        probes.append(Probe(ids, at, text, true))
+        if len(probes) == count:
+            break
+    return probes

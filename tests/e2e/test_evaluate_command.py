@@ -1,0 +1,95 @@
+"""`fillmask evaluate` in a process of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_cli import one_line, run
+
+TEXT = "The old man walked to the river.\nHe sat down on a stone.\n\nIt was late, and the shop was closed.\n"
+PAIRS = [("The dogs run.", "The dogs runs.", "one"), ("She is here.", "She are here.", "one"), ("He sees it.", "He see it.", "two")]  # fmt: skip
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"sentence_good": good, "sentence_bad": bad, "UID": uid, "linguistics_term": "subject_verb_agreement"} for good, bad, uid in PAIRS]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_masked(text: Path, tmp_path: Path) -> None:
+    shown = run("evaluate", str(text))
+    assert shown.returncode == 0, shown.stderr
+    assert "top 1" in shown.stdout.decode()
+    found = json.loads(run("evaluate", str(text), "--json").stdout)
+    assert found["task"] == "masked"
+    assert found["model"] == "bundled"
+    assert found["data"] == "text.txt"
+    assert 0 <= found["top1"] <= found["top5"] <= 1
+    piped = json.loads(run("evaluate", "-", "--json", stdin=TEXT.encode()).stdout)
+    assert piped["masks"] == found["masks"]
+
+
+def test_pseudo_perplexity(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out.json"
+    shown = run("evaluate", str(text), "--task", "pseudo-perplexity", "-o", str(out))
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(out.read_text())
+    assert f"pseudo-perplexity {found['perplexity']:,.2f}" in shown.stdout.decode()
+    assert sum(found["histogram"]) == found["tokens"]
+
+
+def test_blimp(pairs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs the plots extra")
+    plot = tmp_path / "blimp.png"
+    shown = run("evaluate", str(pairs), "--task", "blimp", "--plot", str(plot), "-o", str(tmp_path / "out.json"))
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    first, *rows = shown.stdout.decode().splitlines()
+    assert first.split() == ["3", "pairs", "original", "word-l2r"]
+    assert [row.split("  ")[1] for row in rows] == ["subject verb agreement", "overall"]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["pairs"] == 3
+    assert set(found["accuracy"]) == {"original", "word-l2r"}
+    assert found["paradigms"]["one"]["pairs"] == 2
+    limited = json.loads(run("evaluate", str(pairs), "--task", "blimp", "--limit", "1", "--method", "original", "--json").stdout)  # fmt: skip
+    assert limited["pairs"] == 2
+    assert list(limited["accuracy"]) == ["original"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("evaluate", "nowhere.txt"), 2, "nowhere.txt"),
+        (("evaluate", "--task", "blimp"), 2, "--task blimp needs the FILE of BLiMP's pairs"),
+        (("evaluate", "{text}", "--task", "blimp"), 1, "line 1 is not JSON"),
+        (("evaluate", "{empty}"), 1, "there is no text to evaluate on"),
+        (("evaluate", "{empty}", "--task", "pseudo-perplexity"), 1, "there is no text to score"),
+        (("evaluate", "{empty}", "--task", "blimp"), 1, "there are no pairs"),
+        (("evaluate", "{binary}"), 1, "not UTF-8"),
+        (("evaluate", "{text}", "--rate", "2"), 1, "rate is 2.0"),
+        (("evaluate", "{text}", "-o", "/proc/no/out.json"), 1, "/proc/no"),
+    ],
+)
+def test_errors_are_one_line(arguments: tuple[str, ...], code: int, message: str, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n\n")
+    (tmp_path / "binary").write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe" * 40)
+    names = {"text": text, "empty": tmp_path / "empty", "binary": tmp_path / "binary"}
+    found = run(*(argument.format(**names) for argument in arguments))
+    assert (found.returncode, found.stdout) == (code, b""), found.stderr
+    assert message in one_line(found.stderr)
+
+
+def test_a_plots_name_is_checked_before_the_work(text: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="--plot needs the plots extra")
+    found = run("evaluate", str(text), "--plot", str(tmp_path / "a.gif"))
+    assert found.returncode == 1
+    assert "ends in '.gif'; expected .png, .svg, .pdf" in one_line(found.stderr)

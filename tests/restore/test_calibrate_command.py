@@ -1,0 +1,50 @@
+"""The calibrate command: held-out text in, restoration.json beside the model."""
+
+import json
+from functools import partial
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from click.testing import CliRunner
+from tiny import SENTENCES
+
+from fillmask import FillMask
+from fillmask.cli.train_calibrate import command
+from fillmask.restore import calibration, stored
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    documents = [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)]
+    (tmp_path / "letters.txt").write_text("\n\n".join(documents), "utf-8")
+    return tmp_path / "letters.txt"
+
+
+def test_a_model_is_calibrated(
+    roberta_folder: Path, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two kinds of damage are enough to try the command.
+    monkeypatch.setattr(calibration, "fit", partial(calibration.fit, kinds=["words-1", "partial-50"]))
+    folder = copytree(roberta_folder, tmp_path / "model")
+    before = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
+    arguments = [str(text), "--model", str(folder), "--holes", "52", "--threads", "1", "--json"]
+    found = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    said = json.loads(found.stdout)
+    assert said["file"] == str(folder / "restoration.json")
+    assert said["holes"] >= 104
+    kept = stored.load(folder)
+    assert set(kept.weights) == {"joint", "independent"}
+    after = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
+    assert after.readings[0].probability != before.readings[0].probability
+
+
+def test_other_folders_and_missing_files(roberta_folder: Path, tmp_path: Path, text: Path) -> None:
+    found = CliRunner().invoke(command, [str(tmp_path / "none.txt"), "--model", str(roberta_folder)])
+    assert found.exit_code == 2
+    short = tmp_path / "short.txt"
+    short.write_text("Too short.", "utf-8")
+    found = CliRunner().invoke(command, [str(short), "--model", str(roberta_folder), "--out", str(tmp_path / "out")])
+    assert found.exit_code == 1
+    assert "no paragraph of the documents has 25 words or more" in str(found.exception)

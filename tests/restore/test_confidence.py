@@ -1,0 +1,176 @@
+"""Priors of lengths, fitted weights, and the file that keeps them."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from fillmask import CorruptCheckpointError, FillMask
+from fillmask.restore import stored
+from fillmask.restore.calibration import Case, fit_weights
+from fillmask.restore.confidence import CANDIDATE, NONE, PLAIN, Weights, probabilities, traits
+from fillmask.restore.damage import Hole, Known, Lost
+from fillmask.restore.evaluation import calibration_error
+from fillmask.restore.lengths import estimate, rough
+
+
+def test_rough_priors_are_distributions() -> None:
+    lengths = rough()
+    for row in (*lengths.word, *lengths.span, lengths.word_characters, *lengths.span_characters, lengths.words):
+        assert sum(row) == pytest.approx(1, abs=1e-4)
+        assert min(row) >= 0
+
+
+def test_lengths_are_counted() -> None:
+    # Every word of this text has as many tokens as it has vowels.
+    text = "banana on a tuba " * 50
+    lengths = estimate([text], lambda words: [sum(c in "aou" for c in w) for w in words])
+    assert max(range(len(lengths.word[6])), key=lambda k: lengths.word[6][k]) + 1 == 3
+    assert lengths.word[4][1] > 0.95
+    assert lengths.span[9][3] > 0.95  # "banana on"
+    assert lengths.word_characters[2] == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "hole",
+    [
+        Hole((Lost(1, None, spaces=True),)),
+        Hole((Lost(4, 4),)),
+        Hole((Known("un"), Lost(2, 5), Known("able"))),
+        Hole((Lost(300, 300, spaces=True),)),
+        Hole((Lost(40, None),)),
+        Hole((Lost(2, 8, spaces=True, about=4),)),
+    ],
+    ids=str,
+)
+def test_numbers_of_tokens_have_a_prior(hole: Hole) -> None:
+    found = rough().tokens(hole)
+    assert sum(math.exp(p) for _, p in found) == pytest.approx(1, abs=1e-3)
+    assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
+    assert all(k >= 1 for k, _ in found)
+
+
+def test_an_estimate_of_length_pulls() -> None:
+    def mean(hole: Hole) -> float:
+        return sum(k * math.exp(p) for k, p in rough().tokens(hole))
+
+    bounds = Lost(1, 60, spaces=True)
+    short, long = (Hole((replace(bounds, about=n),)) for n in (4, 40))
+    assert mean(short) < 2
+    assert mean(long) > 6
+
+
+def test_traits_of_a_hole() -> None:
+    found = traits(Hole((Known("b"), Lost(2, 2), Known("ery"))))
+    assert (found.lost, found.spaces, found.free) == (2, False, False)
+    assert found.known == pytest.approx(4 / 6)
+    assert traits(Hole((Lost(1, None, spaces=True),))).free
+
+
+def test_probabilities_sum_to_one() -> None:
+    found, none = probabilities([1.0, 0.0, -800.0], -1.0)
+    assert sum(found) + none == pytest.approx(1)
+    assert found[0] > found[1] > none > found[2] >= 0
+    assert probabilities([], 0.0) == ([], 1.0)
+
+
+def drawn(truth: Weights, count: int, seed: int) -> list[Case]:
+    """Holes whose truth is drawn by these weights."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for _ in range(count):
+        candidates = rng.normal(-3, 2, (rng.integers(1, 8), len(CANDIDATE)))
+        none = np.array([1.0, *rng.normal(0, 1, len(NONE) - 1)])
+        scores = np.append(candidates @ truth.candidate, none @ truth.none)
+        p = np.exp(scores - scores.max())
+        pick = int(rng.choice(len(p), p=p / p.sum()))
+        cases.append(Case("drawn", candidates, none, None if pick == len(candidates) else pick))
+    return cases
+
+
+def test_weights_are_found_again() -> None:
+    rng = np.random.default_rng(3)
+    truth = Weights(tuple(rng.normal(0, 0.6, len(CANDIDATE))), tuple(rng.normal(0, 0.6, len(NONE))))
+    found = fit_weights(drawn(truth, 3000, seed=1))
+    assert found.candidate == pytest.approx(truth.candidate, abs=0.15)
+    assert found.none == pytest.approx(truth.none, abs=0.25)
+
+
+def test_fitted_probabilities_are_honest_on_other_cases() -> None:
+    truth = Weights((0.3, 0.5, *[0.1] * (len(CANDIDATE) - 2)), (-1.0, *[0.5] * (len(NONE) - 1)))
+    fitted = fit_weights(drawn(truth, 1500, seed=1))
+
+    def error(weights: Weights) -> float:
+        best, hits = [], []
+        for case in drawn(truth, 1500, seed=2):
+            found, _ = probabilities((case.candidates @ weights.candidate).tolist(), float(case.none @ weights.none))
+            pick = int(np.argmax(found))
+            best.append(found[pick])
+            hits.append(case.truth == pick)
+        return calibration_error(best, hits)
+
+    assert error(fitted) < 0.03
+    assert error(PLAIN) > 2 * error(fitted)
+
+
+def test_few_cases_stay_near_the_plain_weights() -> None:
+    case = Case("one", np.zeros((2, len(CANDIDATE))), np.zeros(len(NONE)), 0)
+    assert fit_weights([case]).candidate == pytest.approx(PLAIN.candidate, abs=0.5)
+
+
+@pytest.fixture
+def folder(roberta_folder: Path, tmp_path: Path) -> Path:
+    return copytree(roberta_folder, tmp_path / "model")
+
+
+def test_what_is_stored_comes_back_and_is_used(folder: Path) -> None:
+    text = "The old ... went to the river."
+    before = FillMask(folder).restore(text).gaps[0]
+    certain = Weights(tuple(3 * w for w in PLAIN.candidate), (-50.0, *[0.0] * (len(NONE) - 1)))
+    kept = stored.Stored(rough(), {"joint": certain}, {"holes": 7})
+    assert stored.save(kept, folder) == folder / "restoration.json"
+    assert stored.load(folder) == kept
+    after = FillMask(folder).restore(text).gaps[0]
+    assert after.none_of_these < 1e-3 < before.none_of_these
+    assert not list(folder.glob(".*part"))
+
+
+def test_without_a_file_rough_values_stand_in(folder: Path) -> None:
+    found = stored.load(folder)
+    assert found.lengths == rough()
+    assert found.of("joint") == found.of("gibbs") == PLAIN
+
+
+def test_a_strategy_without_weights_takes_the_joint_ones(folder: Path) -> None:
+    other = Weights(tuple(2 * w for w in PLAIN.candidate), PLAIN.none)
+    found = stored.Stored(rough(), {"joint": other, "independent": PLAIN})
+    assert found.of("gibbs") == other
+    assert found.of("independent") == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(version=9), "version is 9, and this fillmask reads version 1"),
+        (lambda d: d.pop("lengths"), "'lengths' is missing"),
+        (lambda d: d["weights"]["joint"]["none"].pop("mass"), "the weights are of"),
+        (lambda d: d["weights"]["joint"]["candidate"].update(chain="much"), "chain is 'much'; expected a number"),
+        (lambda d: d["lengths"].update(words=[0.5, 0.2]), "words has a row that is no distribution"),
+        (lambda d: d["lengths"].update(span=[]), r"span is \[\]; expected rows"),
+    ],
+)
+def test_a_broken_file_says_what_is_wrong_and_what_to_do(folder: Path, change: object, message: str) -> None:
+    path = stored.save(stored.Stored(rough(), {"joint": PLAIN}), folder)
+    values = json.loads(path.read_text("utf-8"))
+    change(values)  # type: ignore[operator]
+    path.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(CorruptCheckpointError, match=message) as raised:
+        FillMask(folder).restore("The ... went.")
+    assert "fillmask train calibrate" in str(raised.value)
+    path.write_text("{", "utf-8")
+    with pytest.raises(CorruptCheckpointError, match="fit it again"):
+        stored.load(folder)

@@ -1,0 +1,134 @@
+"""Tokens in holes: every admissible text can be spelled as its tokenizer does it, and nothing else is."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from toys import AROUND, HOLES, KINDS, texts, toy
+
+from fillmask.restore.damage import Damaged, Hole, Known, Lost
+from fillmask.restore.frame import Frame, Layout
+from fillmask.restore.machine import Machine
+from fillmask.restore.spelling import readings
+from fillmask.restore.vocabulary import vocabulary_of
+from fillmask.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return toy(request.param)
+
+
+def frame_of(tokenizer: Tokenizer, left: str, hole: Hole, right: str) -> Frame:
+    return Frame(tokenizer, vocabulary_of(tokenizer), Damaged((left, hole, right)), window=64)
+
+
+def proposed(frame: Frame, canonical: Sequence[int]) -> Iterator[tuple[Layout, tuple[int, ...]]]:
+    """The layouts by which the machine admits the tokens of a whole text, and the tokens in the hole."""
+    for layout in frame.layouts[0]:
+        left = frame.between[0][: len(frame.between[0]) - layout.before]
+        right = frame.between[1][layout.after :]
+        inner = tuple(canonical[len(left) : len(canonical) - len(right)])
+        if (*left, *inner, *right) == tuple(canonical) and accepts(frame.machine(layout), inner):
+            yield layout, inner
+
+
+def accepts(machine: Machine, tokens: Sequence[int]) -> bool:
+    states = machine.start
+    for token in tokens:
+        states = machine.after(states, token)
+    return bool((states & machine.accepting).any())
+
+
+@pytest.mark.parametrize("around", AROUND, ids=str)
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_every_admissible_text_can_be_proposed(tokenizer: Tokenizer, hole: Hole, around: tuple[str, str]) -> None:
+    left, right = around
+    frame = frame_of(tokenizer, left, hole, right)
+    unknown = tokenizer.convert_tokens_to_ids("[UNK]")
+    for text in texts(3):
+        if not text or not hole.admits(text):
+            continue
+        canonical = tokenizer.encode(left + text + right, add_special_tokens=False)
+        if unknown in canonical or ("\u00a0" in text and frame.vocabulary.kind != "byte-level BPE"):
+            continue  # a letter that the vocabulary has not; a space that the tokenizer turns into another
+        ways = list(proposed(frame, canonical))
+        assert ways, (left, text, right, tokenizer.backend.encode(left + text + right).tokens)
+        spelled = {t for layout, tokens in ways for t in readings(frame.vocabulary, layout.region, tokens)}
+        assert written(frame, hole, text) in spelled, (text, spelled)
+
+
+def written(frame: Frame, hole: Hole, text: str) -> str:
+    """A text as it comes back from a tokenizer that lower-cases: known letters as they are, others as it writes them."""
+    if frame.vocabulary.kind == "byte-level BPE" or hole.targets is not None:
+        return text
+    plain = "".join(map(frame.vocabulary.normalize, text))
+    kept = [e for e in hole.elements if isinstance(e, Known)]
+    if not kept or plain == text:
+        return plain
+    from fillmask.restore.spelling import restored
+
+    found = restored(frame.vocabulary, hole, plain)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("hole", HOLES, ids=str)
+def test_nothing_else_is_proposed(tokenizer: Tokenizer, hole: Hole) -> None:
+    frame = frame_of(tokenizer, 'ab "', hole, '." ab')
+    seen = 0
+    for layout in frame.layouts[0]:
+        machine = frame.machine(layout)
+        for count in (1, 2, 3):
+            for tokens in sequences(machine, count, 300):
+                found = readings(frame.vocabulary, layout.region, tokens)
+                assert found, (layout, [frame.vocabulary.spelled(t) for t in tokens])
+                assert all(hole.admits(text) for text in found)
+                seen += 1
+    assert seen > 0
+
+
+def sequences(machine: Machine, count: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Token sequences that the machine admits, chosen from left to right, evenly among the many."""
+    partial: list[tuple[int, ...]] = [()]
+    for place in range(count):
+        grown = []
+        for tokens in partial:
+            lefts, rights = machine.frontier([*tokens, *[None] * (count - place)])
+            grown += [(*tokens, int(t)) for t in machine.admitted(lefts[place], rights[place + 1])]
+        partial = grown[:: max(1, len(grown) // most)]
+    yield from partial
+
+
+@pytest.mark.parametrize("hole", HOLES[:6], ids=str)
+def test_places_may_be_chosen_in_any_order(tokenizer: Tokenizer, hole: Hole) -> None:
+    machine = frame_of(tokenizer, "ab ", hole, " ab").machine(
+        Layout(frame_of(tokenizer, "ab ", hole, " ab").layouts[0][0].region)
+    )
+    everything = set(sequences(machine, 2, 10**6))
+    backwards = set()
+    lefts, rights = machine.frontier([None, None])
+    for last in machine.admitted(lefts[1], rights[2]).tolist():
+        lefts_too, rights_too = machine.frontier([None, last])
+        backwards |= {(int(first), last) for first in machine.admitted(lefts_too[0], rights_too[1])}
+    assert backwards == everything
+
+
+def test_the_best_tokens_are_those_of_a_full_look(tokenizer: Tokenizer) -> None:
+    machine = frame_of(tokenizer, "ab ", Hole((Lost(1, 6, spaces=True),)), " ab").machine(
+        frame_of(tokenizer, "ab ", Hole((Lost(1, 6, spaces=True),)), " ab").layouts[0][0]
+    )
+    rng = np.random.default_rng(0)
+    lefts, rights = machine.frontier([None] * 3)
+    for place in range(3):
+        values = rng.normal(size=len(tokenizer)).astype(np.float32)
+        admitted = machine.admitted(lefts[place], rights[place + 1])
+        expected = admitted[np.argsort(-values[admitted], kind="stable")][:7]
+        assert machine.best(values, lefts[place], rights[place + 1], 7).tolist() == expected.tolist()
+
+
+def test_lengths_are_what_can_be_spelled(tokenizer: Tokenizer) -> None:
+    frame = frame_of(tokenizer, "ab ", Hole((Known("ab"), Lost(2, 2))), " ab")
+    machine = frame.machine(frame.layouts[0][0])
+    possible = [k for k in range(8) if next(sequences(machine, k, 1), None) is not None] if machine else []
+    assert machine.lengths(7) == [k for k in possible if k]

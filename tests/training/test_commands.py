@@ -1,0 +1,291 @@
+"""`fillmask train …` as its users run it: the newcomer's path, interruptions, several processes, bad input."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the train extra")
+transformers = pytest.importorskip("transformers", reason="training needs the train extra")
+
+from fillmask import FillMask
+from fillmask.cli import run
+from fillmask.training.adapt import adapt
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+_SMALL = [
+    "--size",
+    "tiny",
+    "--length",
+    "32",
+    "--batch-tokens",
+    "512",
+    "--no-compile",
+    "--threads",
+    "1",
+    "--warmup-steps",
+    "5",
+]
+
+
+def _command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "fillmask.cli", "train", *map(str, arguments)]
+
+
+def apart(*arguments: object, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        _command(*arguments), capture_output=True, text=True, check=False, env=ENVIRONMENT, preexec_fn=limit
+    )
+
+
+@dataclasses.dataclass
+class Done:
+    returncode: int
+    stderr: str
+
+
+def train(*arguments: object) -> Done:
+    """The command in this process, where torch is imported already."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = run(["train", *map(str, arguments)])
+    return Done(code, said.getvalue())
+
+
+def curve(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "training" / "curve.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "village.txt"
+    rng = random.Random(0)
+    animals, places, verbs = ("cat", "dog", "bird", "horse"), ("town", "sea", "hill", "wood"), ("goes", "runs", "walks")
+    sentence = lambda: (  # noqa: E731
+        f"The {rng.choice(animals)} that lives by the {rng.choice(places)} {rng.choice(verbs)} to the {rng.choice(places)} again."
+    )
+    path.write_text("\n\n".join(" ".join(sentence() for _ in range(rng.randint(2, 12))) for _ in range(400)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The newcomer's path, on a smaller size: a tokenizer, a model of it."""
+    folder = tmp_path_factory.mktemp("model")
+    done = train("tokenizer", text, "-o", folder, "--vocab-size", 300)
+    assert done.returncode == 0, done.stderr
+    done = train("pretrain", text, "-o", folder, *_SMALL, "--tokens", 120_000, "--validate-every", 117)
+    assert done.returncode == 0, done.stderr
+    assert "(true: " in done.stderr  # early fills
+    return folder
+
+
+def test_the_newcomers_path(model: Path) -> None:
+    (best, *_) = FillMask(model)("The cat that lives by the<mask> goes to the town again.")
+    assert best["token_str"].strip() in {"town", "sea", "hill", "wood"}
+    reference = transformers.pipeline("fill-mask", model=str(model))
+    (theirs, *_) = reference("The cat that lives by the<mask> goes to the town again.")
+    assert theirs["token_str"] == best["token_str"]
+    assert theirs["score"] == pytest.approx(best["score"], rel=1e-3)
+    card = (model / "README.md").read_text()
+    for fact in ("village.txt | 400 |", "top-1", "tokens trained on | 119,808", '"muon_lr": 0.02', "hardware", "cores"):
+        assert fact in card
+    assert (model / "training" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert list((model / "training" / "tensorboard").iterdir())
+    assert curve(model)[-1] < 0.6 * curve(model)[0]
+
+
+def test_adapt_reports_before_and_after(model: Path, tmp_path: Path) -> None:
+    domain = tmp_path / "domain.jsonl"
+    lines = [
+        f"The horse that runs by the hill lives to the {w} again." for w in ("wood", "hill", "sea") for _ in range(60)
+    ]
+    domain.write_text(
+        "".join(json.dumps({"body": f"{n % 7} {line}"}) + "\n" for n, line in enumerate(lines)) + '{"body": null}\n'
+    )
+    out = tmp_path / "adapted"
+    done = train(
+        "adapt", model, domain, "--column", "body", "-o", out, "--tokens", 40000, "--batch-tokens", 1024, "--threads", 1
+    )
+    assert done.returncode == 3, done.stderr  # one row of the text was null
+    assert "row 181: 'body' is null" in done.stderr
+    found = json.loads((out / "training" / "adaptation.json").read_text())
+    assert found["after"]["loss"] < found["before"]["loss"]
+    assert "before, held-out text of the domain" in (out / "README.md").read_text()
+    FillMask(out)("The<mask> again.")
+
+
+def test_adapt_as_restore_calls_it(model: Path, text: Path, tmp_path: Path) -> None:
+    steps: list[int] = []
+    folder = adapt(model, [text], tmp_path / "out", tokens=8192, on_progress=lambda p: steps.append(p.step))
+    assert folder == tmp_path / "out"
+    assert steps[-1] == 2
+    FillMask(folder)("The<mask> again.")
+
+
+def test_distil_halves_a_teacher_and_compares(model: Path, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "student"
+    done = train("distil", model, text, "-o", out, "--tokens", 40000, "--batch-tokens", 1024, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "config.json").read_text())["num_hidden_layers"] == 2
+    found = json.loads((out / "training" / "distillation.json").read_text())
+    assert found["student"]["top1"] > 0.5 * found["teacher"]["top1"]
+    assert found["student"]["texts_per_second"] > 0
+    FillMask(out)("The<mask> again.")
+    # Another vocabulary than the teacher's is refused.
+    other = tmp_path / "other"
+    assert train("tokenizer", text, "-o", other, "--vocab-size", 280).returncode == 0
+    for name in ("config.json", "model.safetensors"):
+        (other / name).write_bytes((model / name).read_bytes())
+    done = train("distil", model, text, "-o", tmp_path / "x", "--student", other)
+    assert done.returncode == 1
+    assert "different vocabularies" in done.stderr
+
+
+def test_killed_five_times_the_curve_is_the_same(model: Path, text: Path, tmp_path: Path) -> None:
+    """kill −9 at random moments; what the resumed run logs is what the uninterrupted one does, to 1e-5."""
+    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 51200, "--log-every", 2, "--validate-every", 50,
+               "--save-seconds", 0, "--cache", tmp_path / "cache"]  # fmt: skip
+    done = train("pretrain", *options, "-o", tmp_path / "whole")
+    assert done.returncode == 0, done.stderr
+    rng, folder = random.Random(1), tmp_path / "killed"
+    log = folder / "training" / "curve.jsonl"
+    kills = 0
+    while kills < 5:
+        process = subprocess.Popen(
+            _command("pretrain", *options, "-o", folder), stderr=subprocess.DEVNULL, env=ENVIRONMENT
+        )
+        # Killed some hundredths of a second after it has got some steps further: within a step, a log or a save.
+        target = min(90, 18 * kills + rng.randint(2, 16))
+        while process.poll() is None and (not log.exists() or _last_step(log) < target):
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
+        kills += 1
+    done = train("pretrain", *options, "-o", folder)
+    assert done.returncode == 0, done.stderr
+    assert len(curve(folder)) == 50
+    np.testing.assert_allclose(curve(folder), curve(tmp_path / "whole"), atol=1e-5)
+
+
+def _last_step(log: Path) -> int:
+    try:
+        return int(json.loads(log.read_text().splitlines()[-1])["step"])
+    except (ValueError, IndexError):
+        return 0
+
+
+def test_two_processes_learn_as_one(model: Path, text: Path, tmp_path: Path) -> None:
+    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--precision", "float32",
+               "--cache", tmp_path / "cache"]  # fmt: skip
+    assert train("pretrain", *options, "-o", tmp_path / "one").returncode == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, *_command("pretrain", *options, "-o", tmp_path / "two")[1:]],
+        capture_output=True, text=True, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
+    assert len(one) == len(two) == 4
+    np.testing.assert_allclose(one, two, rtol=0.01)
+    assert "2 processes" in (tmp_path / "two" / "README.md").read_text()
+
+
+def test_standard_input_and_a_config(model: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.read_bytes())))
+    config = {"family": "roberta", "tokens": 2048, "batch_tokens": 512, "length": 32, "model": {"num_hidden_layers": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = train(
+        "pretrain", "-", "-o", tmp_path / "out", "--config", tmp_path / "config.json", "--tokenizer", model, "--size", "tiny",
+        "--no-compile", "--shards",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (found["model_type"], found["num_hidden_layers"], found["hidden_size"]) == ("roberta", 1, 128)
+    (tmp_path / "config.json").write_text('{"colour": "blue"}')
+    done = train("pretrain", text, "-o", tmp_path / "out", "--config", tmp_path / "config.json")
+    assert done.returncode == 2
+    assert "has colour" in done.stderr
+
+
+def test_bad_input_is_one_clear_line(model: Path, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n\n")
+    (tmp_path / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    (tmp_path / "rows.jsonl").write_text('{"body": "words"}\n')
+    (tmp_path / "one.txt").write_text("a single document of a few words")
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "out"
+    fast = ("--tokenizer", model, *_SMALL)
+    for arguments, code, message in (
+        (("pretrain", tmp_path / "none.txt", "-o", out), 1, "there is no such file"),
+        (("pretrain", tmp_path / "empty.txt", "-o", out, *fast), 1, "no text in empty.txt"),
+        (("pretrain", tmp_path / "picture.txt", "-o", out, *fast), 1, "is a binary file"),
+        (("pretrain", tmp_path / "one.txt", "-o", out, *fast), 1, "the text is one document"),
+        (
+            ("pretrain", tmp_path / "rows.jsonl", "-o", out, *fast),
+            1,
+            "no text in rows.jsonl (1 rows could not be used)",
+        ),
+        (("pretrain", text, "-o", out, "--tokenizer", tmp_path, *_SMALL), 1, "has no tokenizer; make one with"),
+        (("pretrain", text, "-o", out, "--mask-rate", "much"), 2, "expected a share"),
+        (("pretrain", text, "-o", out, "--family", "gpt2"), 2, "gpt2"),
+        (("pretrain", text, "-o", tmp_path / "file" / "x", *fast), 1, "cannot write to"),
+        (("tokenizer", text, "-o", out, "--vocab-size", 100), 1, "bpe needs 261 tokens at least"),
+        (("adapt", tmp_path / "nothing", text, "-o", out), 1, "there is no model"),
+        (("adapt", model, text, "-o", model), 1, "is the model itself"),
+        (("distil", model, text, "-o", out, "--student", model, "--size", "tiny"), 2, "--student is a model already"),
+    ):
+        done = train(*arguments)
+        assert done.returncode == code, (arguments, done.stderr)
+        lines = [
+            line
+            for line in done.stderr.splitlines()
+            if not line.startswith(("cannot use", "1 rows could", "tokenising"))
+        ]
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("fillmask: ")
+        assert message in lines[0]
+
+
+def test_a_full_disk_is_one_clear_line(model: Path, text: Path, tmp_path: Path) -> None:
+    """No file may grow beyond 100 kB: the text can be tokenised, the state cannot be written."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    fast = ("--tokenizer", model, *_SMALL, "--tokens", 1024)
+    cache = ("--cache", tmp_path / "cache")
+    assert train("pretrain", text, "-o", tmp_path / "out", *fast, *cache).returncode == 0
+    done = apart("pretrain", text, "-o", tmp_path / "full", *fast, *cache, limit=limit)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("fillmask: cannot write")
+    assert "make room and run the same command again" in last
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "full").rglob("*.part"))
+    assert train("pretrain", text, "-o", tmp_path / "full", *fast, *cache).returncode == 0
+    # Nor can the tokenised text be, with less.
+    done = apart(
+        "pretrain",
+        text,
+        "-o",
+        tmp_path / "fuller",
+        *fast,
+        limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("fillmask: ")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,217 @@
+"""Fine-tuning: it learns, it is repeatable, and what it writes is read by both libraries, without torch and with."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("transformers", reason="training needs the train extra")
+pytest.importorskip("matplotlib", reason="the confusion matrix needs the plots extra")
+
+import transformers
+from safetensors.numpy import load_file, save_file
+from tiny import SENTENCES, write_modernbert, write_roberta
+
+from fillmask.checkpoint import open_checkpoint
+from fillmask.classify import Classifier
+from fillmask.errors import CorpusError, InputError
+from fillmask.training.finetune import Recipe, _class_weights, check_output, default_rate, finetune, metrics_of, save
+from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = Recipe(epochs=10, batch_size=8, lr=5e-3, patience=10)
+ANIMALS = ("dog", "cat", "horse", "fox")
+
+
+def animals(count: int = 48) -> Labelled:
+    """The label is the animal of the sentence."""
+    named = [Example(text, None, next(a for a in ANIMALS if a in text)) for text in SENTENCES]
+    return Labelled(tuple(named[:count]))
+
+
+@pytest.fixture(scope="module", params=[write_modernbert, write_roberta])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with weights as small as a real one's before training: those of the other tests hardly learn."""
+    found: Path = request.param(tmp_path_factory.mktemp("base"))
+    tensors = load_file(found / "model.safetensors")
+    small = {n: np.ones_like(t) if "norm" in n.lower() and n.endswith("weight") else t / 4 for n, t in tensors.items()}
+    save_file(small, found / "model.safetensors", metadata={"format": "pt"})
+    return found
+
+
+def test_it_learns_and_both_libraries_read_it(folder: Path, tmp_path: Path) -> None:
+    train, judged = split(animals(), 0.25)
+    train = Labelled(train.examples * 3)
+    seen = []
+    found = finetune(open_checkpoint(folder), train, judged, labels_of(train), RECIPE, on_epoch=seen.append)
+    assert [epoch.number for epoch in seen] == list(range(1, 11))
+    assert seen[-1].loss < 0.5 * seen[0].loss
+    assert found.best.validation.accuracy > 0.8
+    assert found.best.validation.macro_f1 == max(epoch.validation.macro_f1 for epoch in seen)
+
+    out = tmp_path / "out" / "animals"
+    save(found, out)
+    names = {path.name for path in out.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "metrics.json", "confusion.png", "README.md"} <= names
+    config = json.loads((out / "config.json").read_text())
+    assert config["id2label"] == {str(n): name for n, name in enumerate(sorted(ANIMALS))}
+    assert config["label2id"] == {name: n for n, name in enumerate(sorted(ANIMALS))}
+    assert [path.name for path in out.parent.iterdir()] == ["animals"], "nothing is left beside it"
+
+    texts = [example.text for example in judged.examples]
+    ours = Classifier(out)
+    assert ours.engine.name == "onnxruntime"
+    theirs = transformers.pipeline("text-classification", model=str(out), device="cpu")
+    expected = theirs(texts)
+    answers = ours(texts)
+    assert [a["label"] for a in answers] == [e["label"] for e in expected]
+    np.testing.assert_allclose([a["score"] for a in answers], [e["score"] for e in expected], atol=1e-4)
+    # The metrics are those of the model that was written.
+    right = np.mean([a["label"] == e.label for a, e in zip(answers, judged.examples, strict=True)])
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["validation"]["accuracy"] == pytest.approx(right)
+    assert metrics["train"]["examples"] == len(train.examples)
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\npipeline_tag: text-classification\n")
+    assert f"accuracy {right:.1%}" in card
+
+
+def test_pooling(modernbert_folder: Path, roberta_folder: Path) -> None:
+    train, judged = split(animals(16), 0.25)
+    for pooling, kept in (("auto", "cls"), ("cls", "cls"), ("mean", "mean")):
+        recipe = dataclasses.replace(RECIPE, epochs=1, pooling=pooling)
+        found = finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe)
+        assert found.model.config.classifier_pooling == kept
+    with pytest.raises(InputError, match="the head of roberta sees the first token"):
+        finetune(open_checkpoint(roberta_folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, pooling="mean"))  # fmt: skip
+
+
+def test_the_same_seed_gives_the_same_model(folder: Path) -> None:
+    train, judged = split(animals(24), 0.25)
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+
+    def weights(seed: int) -> torch.Tensor:
+        found = finetune(open_checkpoint(folder), train, judged, labels_of(train), dataclasses.replace(recipe, seed=seed))  # fmt: skip
+        return torch.cat([p.flatten() for p in found.model.parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_it_stops_when_it_gets_no_better(folder: Path) -> None:
+    """Labels that have nothing to do with the texts."""
+    rows = [Example(text, None, "ab"[number * 7 % 5 % 2]) for number, text in enumerate(SENTENCES[:32])]
+    train, judged = split(Labelled(tuple(rows)), 0.4)
+    recipe = dataclasses.replace(RECIPE, epochs=40, patience=2)
+    found = finetune(open_checkpoint(folder), train, judged, ("a", "b"), recipe)
+    assert len(found.epochs) < 40
+    assert not any(epoch.best for epoch in found.epochs[-2:])
+    best = max(found.epochs, key=lambda epoch: (epoch.validation.macro_f1, -epoch.validation_loss))
+    assert found.best is best
+
+
+def test_pairs(tmp_path: Path) -> None:
+    """The label depends on both texts: the tokenizer puts the second one after the first."""
+    dogs, cats = ([t for t in SENTENCES if a in t] for a in ("dog", "cat"))
+    rows = [Example(a, b, "same" if (a in dogs) == (b in dogs) else "other") for a in (*dogs[:6], *cats[:6]) for b in (*dogs[:6], *cats[:6])]  # fmt: skip
+    train, judged = split(Labelled(tuple(rows)), 0.2)
+    found = finetune(open_checkpoint(write_roberta(tmp_path / "m")), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=4))  # fmt: skip
+    save(found, tmp_path / "out")
+    theirs = transformers.pipeline("text-classification", model=str(tmp_path / "out"), device="cpu")
+    pair = {"text": rows[0].text, "text_pair": str(rows[0].pair)}
+    ours = Classifier(tmp_path / "out")
+    assert ours(pair)["label"] == theirs(pair)["label"]
+    assert ours(pair)["score"] == pytest.approx(theirs(pair)["score"], abs=1e-4)
+    assert not np.allclose(ours.logits([pair]), ours.logits([{"text": rows[0].text}]), atol=1e-4)
+
+
+def test_balanced_weights_make_each_label_count_alike() -> None:
+    true = np.array([0] * 8 + [1] * 2)
+    weights = _class_weights(true, 2, "balanced")
+    assert weights.tolist() == [pytest.approx(10 / 16), pytest.approx(10 / 4)]
+    assert weights[true].sum() == pytest.approx(len(true))
+    assert weights[true[true == 0]].sum() == weights[true[true == 1]].sum()
+    assert _class_weights(true, 2, "none").tolist() == [1, 1]
+
+
+def test_labels_that_do_not_fit(folder: Path) -> None:
+    table = animals(24)
+    with pytest.raises(CorpusError, match="no example to train on has the label 'cow'"):
+        finetune(open_checkpoint(folder), table, table, ("cat", "cow", "dog", "fox", "horse"), RECIPE)
+    other = Labelled((Example("A cow.", None, "cow"),))
+    with pytest.raises(CorpusError, match="labels that training has not: 'cow'"):
+        finetune(open_checkpoint(folder), table, other, labels_of(table), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0; expected 1 or more"),
+        ({"lr": 0.0}, "lr is 0.0"),
+        ({"class_weights": "some"}, "class_weights is 'some'; expected none, balanced"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_recipes_that_cannot_be(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Recipe(**values)  # type: ignore[arg-type]
+
+
+def test_where_it_may_write(tmp_path: Path) -> None:
+    check_output(tmp_path / "new" / "folder")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        check_output(tmp_path / "file")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    check_output(mine)
+    (mine / "letters.txt").write_text("")
+    with pytest.raises(InputError, match=r"is there already.*--overwrite"):
+        check_output(mine)
+    with pytest.raises(InputError, match="is no checkpoint, so it is not overwritten"):
+        check_output(mine, overwrite=True)
+
+
+def test_a_failed_write_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fillmask import plots
+
+    train, judged = split(animals(16), 0.25)
+    found = finetune(open_checkpoint(folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1))
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(plots, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(found, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="Permission denied"):
+        check_output(tmp_path / "out")
+
+
+def test_rates_follow_the_width(modernbert_folder: Path) -> None:
+    assert default_rate(open_checkpoint()) == pytest.approx(4.5e-4)
+    assert default_rate(open_checkpoint(modernbert_folder)) == 1e-3
+
+
+def test_the_sentiment_example(tmp_path: Path) -> None:
+    """The bundled model, a few epochs of the example's 250 sentences, and sentences that it has not seen."""
+    example = ROOT / "examples" / "sentiment"
+    train, judged = split(read_labelled(example / "sentiment.csv"), 0.15)
+    found = finetune(open_checkpoint(), train, judged, labels_of(train), Recipe(epochs=8, patience=8, lr=6e-4))
+    save(found, tmp_path / "sentiment")
+    unseen = read_labelled(example / "unseen.csv").examples
+    assert not {e.text for e in unseen} & {e.text for e in train.examples + judged.examples}
+    answers = Classifier(tmp_path / "sentiment")([example.text for example in unseen])
+    right = sum(a["label"] == e.label for a, e in zip(answers, unseen, strict=True))
+    assert right / len(unseen) >= 0.7
+    assert metrics_of(found)["base_model"] == "bundled"

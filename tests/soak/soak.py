@@ -71,7 +71,7 @@ def usage(pid: int) -> tuple[int, int, int]:
 
 def requests(model: Path, count: int = 50_000, warm_up: int = 5_000, clients: int = 16) -> None:
     service = started(model)
-    pids = {"server": service.process.pid, "model": service.worker()}
+    port, pids = service.port, {"server": service.process.pid, "model": service.worker()}
     # Texts of every length, so that every shape of batch comes by; some are refused.
     bodies = [json.dumps({"inputs": f"{'The old dog went. ' * (n % 20)}It was <mask>."}).encode() for n in range(40)]
     bodies += [
@@ -85,7 +85,7 @@ def requests(model: Path, count: int = 50_000, warm_up: int = 5_000, clients: in
         numbers = iter(range(total))
 
         async def client() -> None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             for number in numbers:
                 body = bodies[number % len(bodies)]
                 head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

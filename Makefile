@@ -51,6 +51,7 @@ bench: .venv-train/.done
 	.venv-train/bin/python benchmarks/targets.py
 	.venv-train/bin/python benchmarks/precision.py $(TEXT)
 	.venv-train/bin/python benchmarks/batch.py speed
+	.venv-train/bin/python benchmarks/serving.py
 	.venv-train/bin/python benchmarks/plot.py
 	.venv-train/bin/python benchmarks/readme.py
 

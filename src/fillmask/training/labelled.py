@@ -193,7 +193,7 @@ def _open(path: Path) -> IO[str]:
 
 def _csv(path: Path, delimiter: str) -> Iterator[_Row]:
     with _open(path) as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter)
+        reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
         try:
             yield from enumerate(reader, start=1)
         except csv.Error as error:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="conformance is held against transformers, which the train extra brings")
 
-from conftest import Both
+from pipelines import Both
 
 import fillmask
 from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TargetsError, TextTooLongError

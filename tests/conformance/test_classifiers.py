@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="parity is held against transformers, which the train extra brings")
 
 import transformers
-from conftest import write_bert
 from parity import save
+from pipelines import write_bert
 from test_parity import SPECIAL, bert_values
 from test_torch_engine import SMALL
 from tiny import LONGEST, SENTENCES, tokenizer

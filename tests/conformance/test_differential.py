@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="conformance is held against transformers, which the train extra brings")
 
-from conftest import Both
+from pipelines import Both
 from tiny import SENTENCES
 from transformers.pipelines import fill_mask as reference
 

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="minicons runs on torch")
 scorer = pytest.importorskip("minicons.scorer", reason="minicons is not installed: pip install minicons")
 
-from conftest import Both
+from pipelines import Both
 
 TEXTS = ["The old house is beyond the sea.", "She wrote a letter, unbelievably, to nobody", "There!", "We walked on"]
 

@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_input(job: Callable[..., Job], tmp_path: 
         from fillmask.scale.tasks.fill import FillWork
 
         if len(held) % 50 == 0:
-            held.append(sum(isinstance(found, FillWork) for found in gc.get_objects()))
+            held.append(sum(type(found) is FillWork for found in gc.get_objects()))
         else:
             held.append(0)
 

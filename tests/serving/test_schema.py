@@ -15,8 +15,8 @@ from fuzzing import fuzz
 
 
 def test_the_description_holds(service: Service) -> None:
-    found = fuzz(service.url, cases=40)
-    assert found.cases >= 100
+    found = fuzz(service.url, cases=80)
+    assert found.cases >= 200
     assert not found.failures, "\n".join(found.failures)
     assert not any(status >= 500 for status in found.statuses)
     assert {200, 422} <= set(found.statuses), "the cases reach neither the model nor the checks"

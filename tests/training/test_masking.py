@@ -120,7 +120,7 @@ def test_spans_are_geometric_and_of_whole_words() -> None:
 def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) -> None:
     """What a gap's masks and the letters left round it spell is the text that was there."""
     vocabulary, rows = texts
-    part = rows[:64]
+    part = rows[:256]
     batch = Masker(vocabulary, Masking("gap"))(part, 0.15, np.random.default_rng(3))
     truth = batch.input_ids.copy()
     used = batch.labels != IGNORED
@@ -133,7 +133,7 @@ def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np
         a, b = (s.replace(" ", "") for s in spelled)
         assert a.startswith(b[:-1])  # the end of a row that grew is cut off
         changed += list(before) != list(after)
-    assert changed > 16  # letters that survive were tokenised anew; how many differs with the trained vocabulary
+    assert changed > 32  # letters that survive were tokenised anew
     assert GAP_LENGTHS.max() == 30
 
 

@@ -75,6 +75,8 @@ WORDS = {
 }
 LONG = ("words-2", "words-3", "words-4", "words-5")  # where few are found: three times as many holes
 SHARE = {"gibbs": 0.15, "left-to-right": 0.5, "character n-gram": 0.5}
+_PLOTTED = 8  # holes of a kind
+_COLOURS = ("#8a3324", "#2f6690", "#81a4cd", "#c98b2b", "#6b705c", "#9d8ba0")
 _NGRAM_CHARACTERS = 12_000_000
 
 
@@ -208,20 +210,36 @@ def by_kind(found: RestorationReport, name: str) -> Iterator[dict[str, Any]]:
 
 
 def plot(rows: Sequence[dict[str, Any]], systems: Sequence[str]) -> None:
-    """Top-1 by kind of damage, a line a system."""
-    kinds = [row["kind"] for row in rows if row["system"] == systems[0] and row["kind"] != "all"]
-    figure, axes = plt.subplots(2, 1, figsize=(10, 8), sharex=True, layout="constrained")
-    for axis, measure_, name in zip(
-        axes, ("top1", "top20"), ("first reading right", "among the first 20"), strict=True
-    ):
-        for system in systems:
-            values = {row["kind"]: 100 * row[measure_] for row in rows if row["system"] == system}
-            axis.plot(range(len(kinds)), [values[kind] for kind in kinds], marker="o", markersize=4, label=system)
-        axis.set_ylabel(f"{name} (%)")
-        axis.set_ylim(0, 100)
-        axis.grid(alpha=0.3)
-    axes[0].legend()
-    axes[1].set_xticks(range(len(kinds)), kinds, rotation=60, ha="right")
+    """Right readings by kind of damage; systems that read too few holes for a line are in the table alone."""
+    counts = {system: [row["holes"] for row in rows if row["system"] == system] for system in systems}
+    shown = [system for system in systems if min(counts[system]) >= _PLOTTED]
+    panels = {
+        "characters lost": {str(n): f"characters-{n}" for n in range(1, 11)},
+        "words lost": {**{str(n): f"words-{n}" for n in range(1, 6)}, "?": "unknown"},
+        "letters of a word lost": {"30%": "partial-30", "50%": "partial-50"},
+        "of a document lost": {"5%": "document-5", "10%": "document-10", "20%": "document-20"},
+    }
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(12, 6.4), sharey=True, sharex="col", layout="constrained",
+        gridspec_kw={"width_ratios": [max(3, len(kinds)) for kinds in panels.values()]},
+    )  # fmt: skip
+    for line, (measure_, name) in enumerate((("top1", "first reading right (%)"), ("top20", "among the first 20 (%)"))):
+        for axis, (title, kinds) in zip(axes[line], panels.items(), strict=True):
+            for number, system in enumerate(shown):
+                values = {row["kind"]: 100 * row[measure_] for row in rows if row["system"] == system}
+                axis.plot(
+                    range(len(kinds)), [values[kind] for kind in kinds.values()], color=_COLOURS[number], label=system,
+                    marker="o", markersize=4, linewidth=2.4 if number == 0 else 1.2, zorder=3 if number == 0 else 2,
+                )  # fmt: skip
+            axis.set_xticks(range(len(kinds)), list(kinds))
+            axis.margins(x=0.25 if len(kinds) < 4 else 0.06)
+            axis.set_ylim(-3, 103)
+            axis.grid(alpha=0.25)
+            axis.spines[["top", "right"]].set_visible(False)
+            if line == 0:
+                axis.set_title(title, fontsize=11)
+        axes[line][0].set_ylabel(name)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(shown), frameon=False)
     _save(figure, "restoration.png")
 
 

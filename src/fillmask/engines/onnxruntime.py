@@ -8,6 +8,7 @@ import onnxruntime as ort
 
 from fillmask.engines import ON_A_CPU, int8
 from fillmask.engines.graphs import cached_graph
+from fillmask.engines.pages import large_pages
 
 if TYPE_CHECKING:
     from fillmask.checkpoint import Checkpoint
@@ -36,7 +37,7 @@ class OnnxRuntime:
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         if threads is not None:
             options.intra_op_num_threads = threads
-        with checkpoint.weights.passing_through():
+        with large_pages(), checkpoint.weights.passing_through():
             # The arrays are views of the mapped file where it holds float32. The session repacks the matrices of
             # products; tables that are only looked up in it reads where they are, and so they are kept.
             tensors = int8.tensors(checkpoint.weights, graph.references)

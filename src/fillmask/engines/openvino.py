@@ -15,6 +15,7 @@ import numpy as np
 
 from fillmask.engines import ON_A_CPU, int8
 from fillmask.engines.graphs import cached_graph
+from fillmask.engines.pages import large_pages
 from fillmask.engines.rescoring import Head, with_hidden
 from fillmask.errors import InputError, MissingExtraError
 
@@ -74,7 +75,7 @@ class OpenVino:
             self._head = Head(weights.floats(matrix), None if bias is None else weights.floats(bias))
         core = ov.Core()
         self._weights = checkpoint.weights
-        with self._weights.passing_through():
+        with large_pages(), self._weights.passing_through():
             # The constants are views of these arrays: they must outlive the compiling.
             tensors = int8.tensors(checkpoint.weights, graph.references)
             self._compiled = core.compile_model(_model(core, graph, tensors), "CPU", settings)
@@ -90,7 +91,7 @@ class OpenVino:
         else:
             self._requests.own = self._compiled.create_infer_request()
             # The plugin repacks the matrices when they are first multiplied with.
-            with self._weights.passing_through():
+            with large_pages(), self._weights.passing_through():
                 found = self._requests.own.infer(feeds, share_inputs=True)
         result: Floats = np.array(found[0], np.float32)  # the request's buffer is used again
         if self._head is not None:

@@ -22,7 +22,12 @@ transformers = pytest.importorskip("transformers", reason="training needs the tr
 
 from fillmask import FillMask
 from fillmask.cli import run
-from fillmask.training.adapt import adapt
+from fillmask.training.adapt import adapt, adapt_model
+from fillmask.training.distil import distil
+from fillmask.training.pretrain import Progress
+from fillmask.training.reading import Source
+from fillmask.training.recipe import Recipe, stages
+from fillmask.training.session import Machine, Text
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 _SMALL = [
@@ -179,6 +184,41 @@ def test_killed_five_times_the_curve_is_the_same(model: Path, text: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     assert len(curve(folder)) == 50
     np.testing.assert_allclose(curve(folder), curve(tmp_path / "whole"), atol=1e-5)
+
+
+class Killed(BaseException):
+    """Not an Exception, so that nothing on the way catches it."""
+
+
+@pytest.mark.parametrize(("work", "found"), [(adapt_model, "adaptation.json"), (distil, "distillation.json")])
+def test_interrupted_adaptation_and_distillation_go_on(
+    work: Callable[..., object], found: str, model: Path, text: Path, tmp_path: Path
+) -> None:
+    """Stopped between two states, twice: the curve and what was measured are those of a run that was not."""
+    recipe = Recipe(tokens=1, batch_tokens=1024, stages=stages(0.3, 0.15, length=32, count=2))
+    machine = Machine(compile=False)
+
+    def go(folder: Path, stop: int | None = None) -> None:
+        def progress(done: Progress) -> None:
+            if done.step == stop:
+                raise Killed
+
+        work(model, Text([Source(text)], held_out=0.05), folder, recipe=recipe, tokens=20 * 1024, machine=machine,
+             on_progress=progress, save_seconds=0, cache=tmp_path / "cache")  # fmt: skip
+
+    go(tmp_path / "whole")
+    for stop in (7, 15):
+        with pytest.raises(Killed):
+            go(tmp_path / "killed", stop)
+    go(tmp_path / "killed")
+    assert len(curve(tmp_path / "killed")) == 20
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    one, other = (json.loads((tmp_path / name / "training" / found).read_text()) for name in ("whole", "killed"))
+    for name, values in one.items():
+        if isinstance(values, dict):
+            values.pop("texts_per_second", None)
+            other[name].pop("texts_per_second", None)
+    assert one == other
 
 
 def _last_step(log: Path) -> int:

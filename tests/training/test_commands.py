@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -228,20 +229,63 @@ def _last_step(log: Path) -> int:
         return 0
 
 
+_ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no",
+               "--dynamo_backend", "no", "--num_processes", "2"]  # fmt: skip
+_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def test_two_processes_learn_as_one(model: Path, text: Path, tmp_path: Path) -> None:
+    """By torchrun, by accelerate's use of it, and as MPI starts them, which is accelerate's way on CPUs."""
     options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--precision", "float32",
-               "--cache", tmp_path / "cache"]  # fmt: skip
+               "--device", "cpu", "--cache", tmp_path / "cache"]  # fmt: skip
     assert train("pretrain", *options, "-o", tmp_path / "one").returncode == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    one = curve(tmp_path / "one")
+    assert len(one) == 4
+
+    def same(folder: Path) -> None:
+        np.testing.assert_allclose(curve(folder), one, rtol=0.01)
+        assert "2 processes" in (folder / "README.md").read_text()
+
+    accelerate = [*_ACCELERATE, "--multi_gpu", "--main_process_port", str(free_port())]
+    for name, launcher in (("torchrun", _TORCHRUN), ("accelerate", accelerate)):
+        done = subprocess.run(
+            [*launcher, *_command("pretrain", *options, "-o", tmp_path / name)[1:]],
+            capture_output=True, text=True, check=False, env=ENVIRONMENT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        same(tmp_path / name)
+
+    meeting = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "True"}
+    started = [
+        subprocess.Popen(
+            _command("pretrain", *options, "-o", tmp_path / "mpi"), stderr=subprocess.PIPE, text=True,
+            env=meeting | {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": rank},
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    (_, first), (_, second) = (process.communicate() for process in started)
+    assert [process.returncode for process in started] == [0, 0], first + second
+    assert "the model is in" in first
+    assert "the model is in" not in second
+    same(tmp_path / "mpi")
+
+
+def test_one_process_where_several_were_asked_for_is_an_error(model: Path, text: Path, tmp_path: Path) -> None:
+    """accelerate's --cpu starts one process, however many are asked for: nobody should wait twice as long unawares."""
     done = subprocess.run(
-        [*command, *_command("pretrain", *options, "-o", tmp_path / "two")[1:]],
+        [*_ACCELERATE, "--cpu", *_command("pretrain", text, "--tokenizer", model, "-o", tmp_path / "out")[1:]],
         capture_output=True, text=True, check=False, env=ENVIRONMENT,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
-    assert len(one) == len(two) == 4
-    np.testing.assert_allclose(one, two, rtol=0.01)
-    assert "2 processes" in (tmp_path / "two" / "README.md").read_text()
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fillmask: ")]
+    assert "asked for several processes and has started one" in line
+    assert "torchrun --nproc-per-node" in line
 
 
 def test_standard_input_and_a_config(model: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

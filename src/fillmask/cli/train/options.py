@@ -103,9 +103,11 @@ def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) 
 
 def _spool(folder: Path, suffix: str) -> Path:
     """Standard input as a file, copied in small parts."""
+    from fillmask.training.processes import launched
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"stdin{suffix}"
-    if int(os.environ.get("RANK", "0")):
+    if not launched().first:
         return path
     part = path.with_name(f".{path.name}.part")
     with open(part, "wb") as out:
@@ -145,8 +147,10 @@ class Screen:
     def __init__(self) -> None:
         from rich.console import Console
 
+        from fillmask.training.processes import launched
+
         self._console = Console(stderr=True, highlight=False)
-        self._quiet = bool(int(os.environ.get("RANK", "0")))
+        self._quiet = not launched().first
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
         self._told: dict[str, float] = {}

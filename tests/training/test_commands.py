@@ -92,10 +92,19 @@ def model(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     done = train("tokenizer", text, "-o", folder, "--vocab-size", 300)
     assert done.returncode == 0, done.stderr
-    done = train("pretrain", text, "-o", folder, *_SMALL, "--tokens", 120_000, "--validate-every", 117)
+    done = train("pretrain", text, "-o", folder, *_SMALL, "--tokens", 120_000)
     assert done.returncode == 0, done.stderr
     assert "(true: " in done.stderr  # early fills
     return folder
+
+
+def can_be_looked_at(folder: Path) -> None:
+    """A picture of the curves that the card shows, and TensorBoard's files."""
+    assert (folder / "training" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert "](training/curve.png)" in (folder / "README.md").read_text()
+    assert list((folder / "training" / "tensorboard").glob("events.out.tfevents.*"))
+    points = [json.loads(line) for line in (folder / "training" / "curve.jsonl").read_text().splitlines()]
+    assert sum("validation" in point for point in points) >= 5  # enough for a curve, in a short run too
 
 
 def test_the_newcomers_path(model: Path) -> None:
@@ -108,8 +117,7 @@ def test_the_newcomers_path(model: Path) -> None:
     card = (model / "README.md").read_text()
     for fact in ("village.txt | 400 |", "top-1", "tokens trained on | 119,808", '"muon_lr": 0.02', "hardware", "cores"):
         assert fact in card
-    assert (model / "training" / "curve.png").read_bytes()[:4] == b"\x89PNG"
-    assert list((model / "training" / "tensorboard").iterdir())
+    can_be_looked_at(model)
     assert curve(model)[-1] < 0.6 * curve(model)[0]
 
 
@@ -130,6 +138,7 @@ def test_adapt_reports_before_and_after(model: Path, tmp_path: Path) -> None:
     found = json.loads((out / "training" / "adaptation.json").read_text())
     assert found["after"]["loss"] < found["before"]["loss"]
     assert "before, held-out text of the domain" in (out / "README.md").read_text()
+    can_be_looked_at(out)
     FillMask(out)("The<mask> again.")
 
 
@@ -149,6 +158,7 @@ def test_distil_halves_a_teacher_and_compares(model: Path, text: Path, tmp_path:
     found = json.loads((out / "training" / "distillation.json").read_text())
     assert found["student"]["top1"] > 0.5 * found["teacher"]["top1"]
     assert found["student"]["texts_per_second"] > 0
+    can_be_looked_at(out)
     FillMask(out)("The<mask> again.")
     # Another vocabulary than the teacher's is refused.
     other = tmp_path / "other"
@@ -242,8 +252,8 @@ def free_port() -> int:
 
 def test_two_processes_learn_as_one(model: Path, text: Path, tmp_path: Path) -> None:
     """By torchrun, by accelerate's use of it, and as MPI starts them, which is accelerate's way on CPUs."""
-    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--precision", "float32",
-               "--device", "cpu", "--cache", tmp_path / "cache"]  # fmt: skip
+    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--validate-every", 40,
+               "--precision", "float32", "--device", "cpu", "--cache", tmp_path / "cache"]  # fmt: skip
     assert train("pretrain", *options, "-o", tmp_path / "one").returncode == 0
     one = curve(tmp_path / "one")
     assert len(one) == 4

@@ -190,6 +190,9 @@ def test_a_finished_folder_holds_no_state(modernbert_folder: Path, tmp_path: Pat
         save(found, out, overwrite=seed == 1)
         assert not (out / WORK / "state.pt").exists()
         assert [line["epoch"] for line in curve_of(out / WORK)] == [1, 2]
+        assert (out / WORK / "curve.png").read_bytes()[:4] == b"\x89PNG"
+        assert list((out / WORK / "tensorboard").glob("events.out.tfevents.*"))
+        assert "](training/curve.png)" in (out / "README.md").read_text()
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
     with pytest.raises(InputError, match="is there already"):
         check_output(out)

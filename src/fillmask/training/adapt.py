@@ -118,14 +118,7 @@ def adapt_model(
     before = judge(model, text, session, recipe.seed) if measure and processes.first else None
     if before:
         reporter.say(f"before: {in_words(before)}")
-    every = max(1, recipe.steps // 5)
-    session.train(
-        run,
-        log_every=max(1, min(50, recipe.steps // 20)),
-        validate_every=every,
-        save_seconds=save_seconds,
-        on_progress=on_progress,
-    )
+    session.train(run, save_seconds=save_seconds, on_progress=on_progress)
     after = None
     if processes.first:
         after = judge(folder, text, session, recipe.seed) if measure else None

@@ -41,6 +41,7 @@ class Settings:
         initial: a checkpoint to begin from, of the same vocabulary, in place of random weights.
         recipe: `tokens` of 0 asks for `epochs` times the text.
         samples: texts with one mask that are filled as the model learns; parts of the held-out text by default.
+        log_every, validate_every: see `Session.train`.
     """
 
     family: str = "modernbert"
@@ -54,8 +55,8 @@ class Settings:
     recipe: Recipe = field(default_factory=lambda: Recipe(tokens=0))
     epochs: float = 10.0
     samples: Sequence[str] = ()
-    log_every: int = 50
-    validate_every: int = 500
+    log_every: int | None = None
+    validate_every: int | None = None
     save_seconds: float = 300.0
 
 

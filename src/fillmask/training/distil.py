@@ -157,10 +157,7 @@ def distil(
         f" {large.num_parameters() / 1e6:.1f}M and {families.depth(large.config)}"
         + ("" if objective.aligned else "; they differ in width, so that the cosine of hidden states is left out")
     )
-    session.train(
-        run, log_every=max(1, min(50, recipe.steps // 20)), validate_every=max(1, min(500, recipe.steps // 4)),
-        save_seconds=save_seconds, on_progress=on_progress,
-    )  # fmt: skip
+    session.train(run, save_seconds=save_seconds, on_progress=on_progress)
     if not processes.first:
         processes.wait()
         return Outcome(folder, len(session.bad.rows), None, None, 0.0, 0.0)

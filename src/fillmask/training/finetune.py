@@ -41,6 +41,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
+from fillmask.training.reporting import PICTURE, Curves
 from fillmask.training.state import cut_curve, drop_state, log, read_state, write_state
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -117,7 +118,7 @@ class Epoch:
     def record(self) -> dict[str, Any]:
         """Its line of the curve."""
         return {
-            "step": self.step, "epoch": self.number, "loss": self.loss, "seconds": self.seconds,
+            "step": self.step, "epoch": self.number, "loss": self.loss, "seconds": self.seconds, "best": self.best,
             "validation": {
                 "loss": self.validation_loss, "accuracy": self.validation.accuracy, "macro_f1": self.validation.macro_f1
             },
@@ -212,6 +213,7 @@ def finetune(
                      "epochs": [_plain(epoch) for epoch in found.epochs]}  # fmt: skip
             write_state(work, state)
 
+    curves = Curves(work, f"{work.resolve().parent.name} · {checkpoint.name}, fine-tuned") if work else None
     saved = time.perf_counter()
     while len(found.epochs) < recipe.epochs and found.since_best < recipe.patience:
         number, started = len(found.epochs) + 1, time.perf_counter() - at.seconds
@@ -249,12 +251,16 @@ def finetune(
         )
         found.epochs.append(epoch)
         at.losses = at.seconds = 0.0
-        if work is not None:
+        if work is not None and curves is not None:
             log(work, epoch.record())
+            curves.add(_values(epoch), epoch.step)
+            curves.plot()
         keep()
         saved = time.perf_counter()
         if on_epoch:
             on_epoch(epoch)
+    if curves:
+        curves.close()
     model.load_state_dict(at.best)
     model.to("cpu").train(False)
     return found
@@ -284,6 +290,12 @@ def _resume(
         found.epochs.append(Epoch(**{**epoch, "validation": confusion}))
     best = {name: value.cpu() for name, value in state["best"].items()}
     return _Place(state["step"], state["losses"], state["seconds"], best)
+
+
+def _values(epoch: Epoch) -> dict[str, float]:
+    """What TensorBoard shows of an epoch."""
+    judged = epoch.record()["validation"]
+    return {"train/loss": epoch.loss, **{f"validation/{name}": value for name, value in judged.items()}}
 
 
 def _plain(epoch: Epoch) -> dict[str, Any]:
@@ -328,7 +340,12 @@ def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
         (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
         title = f"{folder.name} · {metrics['validation']['examples']:,} validation examples"
         plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
-        (part / "README.md").write_text(classifier_card.render(folder.name, metrics), "utf-8")
+        (part / "README.md").write_text(
+            classifier_card.render(
+                folder.name, metrics, f"{WORK}/{PICTURE}" if (folder / WORK / PICTURE).exists() else None
+            ),
+            "utf-8",
+        )
         if (folder / WORK).exists():
             (folder / WORK).rename(part / WORK)
         if folder.exists():

@@ -326,7 +326,7 @@ class Pretraining:
         while self.step < self.recipe.steps:
             losses.append(self.train_step())
             last = self.step == self.recipe.steps
-            if self.step % log_every and not last:
+            if self.step % log_every and self.step % validate_every and not last:
                 continue
             mean = torch.stack(losses).mean()
             if self.processes.count > 1:

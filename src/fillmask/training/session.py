@@ -23,13 +23,14 @@ from fillmask.errors import InputError, TrainingError
 from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
 from fillmask.training.export import export
 from fillmask.training.families import encode, head
+from fillmask.training.objectives import MaskedTokens
 from fillmask.training.packing import packed
 from fillmask.training.pairs import Pairs, make_pairs
 from fillmask.training.pretrain import Data, Pretraining, Progress
 from fillmask.training.processes import Processes
 from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe
-from fillmask.training.reporting import BadRows, Curves, Reporter, card, hardware, write
+from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, card, hardware, write
 from fillmask.training.tokenizer import special_ids
 from fillmask.training.vocabulary import Vocabulary
 
@@ -157,17 +158,25 @@ class Session:
         return Data(rows, validation)
 
     def train(
-        self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int = 50, validate_every: int = 500,
-        save_seconds: float = 300.0, on_progress: Callable[[Progress], None] | None = None,
+        self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int | None = None,
+        validate_every: int | None = None, save_seconds: float = 300.0,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> Progress | None:  # fmt: skip
         """Run to the recipe's end; the checkpoint is exported whenever the model is judged. Returns the last report.
 
         None says that there was nothing left to do.
+
+        Args:
+            log_every: steps between points of the curve; by default 50, in a short run a fortieth of it.
+            validate_every: steps between judgements; by default 500, in a short run a tenth of it.
         """
+        log_every = log_every or max(1, min(50, run.recipe.steps // 40))
+        validate_every = validate_every or max(1, min(500, run.recipe.steps // 10))
         probes = [Probe.of_text(text, self.tokenizer) for text in samples]
         probes = probes or held_out_probes(run.data.validation, self.tokenizer, self.vocabulary)
         last: Progress | None = None
-        curves = Curves(self.work) if self.processes.first else None
+        apart = type(run.objective) is not MaskedTokens
+        curves = Curves(self.work, self.folder.resolve().name, apart=apart) if self.processes.first else None
         if self.processes.first:
             write(self.work / "recipe.json", json.dumps(asdict(run.recipe), indent=2) + "\n")
         for progress in run.run(
@@ -176,7 +185,7 @@ class Session:
             last = progress
             if not self.processes.first or curves is None:
                 continue
-            curves.add(progress)
+            curves.add(_values(progress), progress.tokens)
             line = f"loss {progress.loss:.3f} · {progress.tokens_per_second:,.0f} tokens/s"
             self.reporter.progress("training", progress.step, progress.steps, line)
             if on_progress:
@@ -215,9 +224,19 @@ class Session:
         mask = self.tokenizer.id_to_token(self.vocabulary.special.mask) or "<mask>"
         text = card(
             title, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=facts, mask=mask,
-            base_model=base_model,
+            base_model=base_model, picture=f"{self.work.name}/{PICTURE}" if (self.work / PICTURE).exists() else None,
         )  # fmt: skip
         write(self.folder / "README.md", text)
+
+
+def _values(progress: Progress) -> dict[str, float]:
+    """What TensorBoard shows of a report."""
+    return {
+        "train/loss": progress.loss,
+        "train/share of the peak rate": progress.rate,
+        "speed/tokens per second": progress.tokens_per_second,
+        **{f"validation/{name}": value for name, value in progress.validation.items()},
+    }
 
 
 def _judged(progress: Progress) -> str:

@@ -3,6 +3,7 @@
 `state.pt` is written whole or not at all, and is taken up only by a run of the
 same recipe. `curve.jsonl` has a record of each report, with its `step`; what
 was logged after the last state is dropped when a run goes on from that state.
+torch is imported when a state is written or read.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from fillmask.errors import TrainingError
 
@@ -30,6 +29,8 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     Raises:
         TrainingError: it cannot be written.
     """
+    import torch
+
     path, part = folder / _STATE, folder / f"{_STATE}.part"
     try:
         with open(part, "wb") as out:
@@ -57,6 +58,8 @@ def read_state(folder: Path, device: str, recipe: Mapping[str, Any]) -> dict[str
     path = folder / _STATE
     if not path.exists():
         return None
+    import torch
+
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises several kinds for a file that is cut short

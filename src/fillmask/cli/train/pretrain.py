@@ -147,14 +147,16 @@ _SIZES = ("tiny", "small", "medium", "base")
     help="Fill this text's mask as the model learns; may be repeated.  [default: held-out text]",
 )
 @click.option(
-    "--log-every", type=click.IntRange(min=1), default=50, show_default=True, help="Steps between points of the curve."
+    "--log-every",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Steps between points of the curve.  [default: 50; in a short run a fortieth of it]",
 )
 @click.option(
     "--validate-every",
     type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    help="Steps between judgements on held-out text.",
+    default=None,
+    help="Steps between judgements on held-out text.  [default: 500; in a short run a tenth of it]",
 )
 @click.option("--model-json", hidden=True)
 @click.option("--stages-json", hidden=True)

@@ -28,7 +28,7 @@ from fillmask.training.distil import distil
 from fillmask.training.pretrain import Progress
 from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe, stages
-from fillmask.training.session import Machine, Text
+from fillmask.training.session import Machine, Running, Text
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 _SMALL = [
@@ -206,7 +206,7 @@ def test_interrupted_adaptation_and_distillation_go_on(
     work: Callable[..., object], found: str, model: Path, text: Path, tmp_path: Path
 ) -> None:
     """Stopped between two states, twice: the curve and what was measured are those of a run that was not."""
-    recipe = Recipe(tokens=1, batch_tokens=1024, stages=stages(0.3, 0.15, length=32, count=2))
+    recipe = Recipe(tokens=20 * 1024, batch_tokens=1024, stages=stages(0.3, 0.15, length=32, count=2))
     machine = Machine(compile=False)
 
     def go(folder: Path, stop: int | None = None) -> None:
@@ -214,8 +214,8 @@ def test_interrupted_adaptation_and_distillation_go_on(
             if done.step == stop:
                 raise Killed
 
-        work(model, Text([Source(text)], held_out=0.05), folder, recipe=recipe, tokens=20 * 1024, machine=machine,
-             on_progress=progress, save_seconds=0, cache=tmp_path / "cache")  # fmt: skip
+        running = Running(machine, cache=tmp_path / "cache", save_seconds=0, on_progress=progress)
+        work(model, Text([Source(text)], held_out=0.05), folder, recipe=recipe, running=running)
 
     go(tmp_path / "whole")
     for stop in (7, 15):

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -116,12 +117,15 @@ class Session:
         Raises:
             CorpusError: a file cannot be read, or there is no text.
         """
-        read = 0
+        read, started = 0, time.perf_counter()
+        expected = sum(source.expected_characters for source in (*text.sources, *text.validation))
 
         def advance(characters: int) -> None:
             nonlocal read
             read += characters
-            self.reporter.progress("tokenising", read, None, f"{read / 1e6:,.1f}M characters")
+            speed = read / 1e6 / (time.perf_counter() - started)
+            line = f"{read / 1e6:,.1f}M characters, {speed:,.1f}M a second"
+            self.reporter.progress("tokenising", min(read, expected), expected, line)
 
         def tokenized(sources: Sequence[Source], share: float) -> TokenizedCorpus:
             return tokenize(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONG = 2e7  # tokens from which on a model is compiled
+_CHARACTERS = 4.0  # of a token, about
 _EVERY = 15.0  # seconds between lines of progress where there is no terminal
 
 
@@ -184,7 +185,8 @@ class Asked:
             raise MissingExtraError("training", "train") from missing
 
         text = Text(sources, judged, held_out if self.held_out is None else self.held_out, phrase_share)
-        long = (tokens or expected_tokens(sources, epochs)) > _LONG
+        characters = sum(source.expected_characters for source in sources)
+        long = (tokens or epochs * characters / _CHARACTERS) > _LONG
         with Screen() as screen, self._place() as (device, processes):
             machine = Machine(
                 device, long if self.compile is None else self.compile, self.attention, self.micro_tokens,
@@ -280,14 +282,6 @@ class Screen:
             click.echo(f"{task}{share} · {text}", err=True)
 
 
-def expected_tokens(sources: list[Source], epochs: float) -> float:
-    """About how many tokens a training will see, by the sizes of the files: four bytes a token, packed ones three times as much."""
-    sizes = (
-        s.path.stat().st_size * s.share * (3 if s.path.suffix in (".gz", ".xz", ".bz2", ".zst") else 1) for s in sources
-    )
-    return epochs * sum(sizes) / 4
-
-
 def exit_code(bad_rows: int) -> int:
     """3 if some rows could not be used: the work is done, but not on all of the text."""
     return 3 if bad_rows else 0
@@ -299,6 +293,6 @@ def usage(message: str) -> click.UsageError:
 
 
 __all__ = [
-    "Asked", "Screen", "complain", "exit_code", "expected_tokens", "from_json", "gathered", "machine_options", "rate_options",
+    "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
     "sources_of", "split_options", "text_options", "usage",
 ]  # fmt: skip

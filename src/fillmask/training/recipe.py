@@ -121,5 +121,5 @@ ADAPTATION = Recipe(
     stages=stages(0.15, 0.15, "constant", count=1),
 )  # fmt: skip
 
-# Half of the rates of pretraining, since the student begins with trained layers.
-DISTILLATION = Recipe(tokens=0, lr=1e-3, muon_lr=0.01, warmup_steps=100, stages=stages(0.30, 0.15))
+# The rates of pretraining: half of them, as the student begins with trained layers, were worse (docs/log/train.md).
+DISTILLATION = Recipe(tokens=0, warmup_steps=100, stages=stages(0.30, 0.15))

@@ -164,12 +164,102 @@ def confusion(matrix: npt.NDArray[np.int64], labels: Sequence[str], title: str) 
     return figure
 
 
+_SCORES = {
+    "top1": "the true token is the likeliest",
+    "top5": "among the five likeliest",
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+}
+_MANY = 80  # points of a curve that is drawn faintly, with its running mean on top
+
+
+def training(records: Sequence[Mapping[str, Any]], title: str, *, apart: bool = False) -> Figure:
+    """The curves of a training: losses, and how held-out text or examples were judged.
+
+    Args:
+        records: lines of `curve.jsonl`, one at least: "loss", "tokens" or else "epoch", perhaps "validation" with its
+            own loss and shares, and "best" where an epoch was the best so far.
+        apart: training minimises something else than what is judged, so that its loss has a scale of its own.
+    """
+    epochs = "tokens" not in records[0]
+    unit, scale = ("epoch", 1.0) if epochs else _tokens_unit(records[-1]["tokens"])
+    place = [r["epoch" if epochs else "tokens"] / scale for r in records]
+    judged = [(x, r["validation"]) for x, r in zip(place, records, strict=True) if r.get("validation")]
+    count = 1 + bool(judged) + (apart and bool(judged))
+    figure = Figure(figsize=(1.2 + 4.4 * count, 4.0), layout="constrained")
+    figure.suptitle(title, fontsize=11, color=_INK, x=0.01, ha="left")
+    panels = [_style(axes, "y") for axes in figure.subplots(1, count, squeeze=False)[0]]
+    losses = panels[0]
+    _line(losses, place, [r["loss"] for r in records], _COLOURS[0], "training")
+    losses.set_title("what training minimises" if apart else "loss, nats", fontsize=9.5, color=_INK, loc="left")
+    if judged:
+        held = panels[1] if apart else losses
+        _line(held, [x for x, _ in judged], [v["loss"] for _, v in judged], _COLOURS[1], "held out", marked=True)
+        if apart:
+            held.set_title("loss of held-out text, nats", fontsize=9.5, color=_INK, loc="left")
+        scores = panels[-1]
+        scores.set_title("held out, %", fontsize=9.5, color=_INK, loc="left")
+        names = [name for name in judged[0][1] if name != "loss"]
+        for name, colour in zip(names, (_COLOURS[0], _COLOURS[2]), strict=False):
+            values = [100 * v[name] for _, v in judged]
+            _line(scores, [x for x, _ in judged], values, colour, _SCORES.get(name, name), marked=True)
+        top = max(100 * v[name] for _, v in judged for name in names)
+        scores.set_ylim(0, min(104.0, 1.15 * top + 1))
+    best = [x for x, r in zip(place, records, strict=True) if r.get("best")]
+    for axes in panels:
+        axes.margins(y=0.08)
+        _last_values(axes, ".1f" if judged and axes is panels[-1] else ".2f")
+        if best:
+            axes.axvline(best[-1], color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), label="epoch kept")
+        # Room at the right for the last values, which stand beside their lines.
+        axes.set_xlim(0.5 if epochs else 0, place[-1] + 0.16 * (place[-1] - (0.5 if epochs else 0)))
+        axes.set_xticks([x for x in axes.get_xticks() if x <= place[-1] * 1.001 and (not epochs or x == int(x) > 0)])
+        axes.set_xlabel(unit, fontsize=9, color=_INK)
+        if len(axes.get_legend_handles_labels()[0]) > 1:
+            axes.legend(frameon=False, fontsize=8.5)
+    return figure
+
+
+def _tokens_unit(most: float) -> tuple[str, float]:
+    """The unit in which so many tokens are shown, and how many tokens it has."""
+    return ("million tokens", 1e6) if most >= 1e6 else ("thousand tokens", 1e3)
+
+
+def _line(axes: Any, x: Sequence[float], y: Sequence[float], colour: str, label: str, *, marked: bool = False) -> None:  # fmt: skip
+    """A curve; faint, with its running mean on top, where it has many points."""
+    shown = np.asarray(y, np.float64)
+    if len(shown) > _MANY and not marked:
+        axes.plot(x, shown, color=colour, alpha=0.25, linewidth=0.8)
+        width = len(shown) // 40
+        sums = np.cumsum(np.insert(shown, 0, 0.0))
+        starts = np.maximum(np.arange(len(shown)) + 1 - width, 0)
+        ends = np.arange(len(shown)) + 1
+        shown = (sums[ends] - sums[starts]) / (ends - starts)
+    marker = "o" if marked or len(shown) <= 20 else ""
+    axes.plot(x, shown, color=colour, linewidth=1.6, marker=marker, markersize=3.5, label=label)
+
+
+def _last_values(axes: Any, form: str) -> None:
+    """The last value of each curve beside it, the lower ones moved down where they would lie on each other."""
+    low, high = axes.get_ylim()
+    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    above = float("inf")
+    for line in sorted(lines, key=lambda line: -line.get_ydata()[-1]):
+        x, y = line.get_xdata()[-1], line.get_ydata()[-1]
+        above = min(y, above - 0.05 * (high - low))
+        axes.annotate(f"{y:{form}}", (x, above), xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5, color=line.get_color())  # fmt: skip
+
+
 def _axes(width: float, height: float, title: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
+    axes = _style(figure.add_subplot(), "x")
     axes.set_title(title, fontsize=11, color=_INK, loc="left", pad=14)
+    return figure, axes
+
+
+def _style(axes: Any, grid: str) -> Any:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    axes.grid(axis=grid, color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=9, colors=_INK)
-    return figure, axes
+    return axes

@@ -1,6 +1,9 @@
 """`fillmask classify` and `fillmask train finetune` in processes of their own."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +96,32 @@ def test_finetune_then_classify(base: str, table: Path, tmp_path: Path) -> None:
     assert metrics == json.loads((out / "metrics.json").read_text())
     answer = json.loads(run("classify", "-m", str(out), "--json", SENTENCES[0]).stdout)
     assert {label["label"] for label in answer["labels"]} == {"dog", "other"}
+
+
+def test_a_killed_finetune_goes_on(base: str, table: Path, tmp_path: Path) -> None:
+    """kill -9 in the middle; the same command then comes to the metrics of a run that was not killed."""
+    pytest.importorskip("torch", reason="training needs the train extra")
+    pytest.importorskip("matplotlib", reason="training needs the train extra")
+    options = ("-m", base, "--epochs", "12", "--patience", "12", "--lr", "3e-3", "--batch-size", "4", "--threads", "1",
+               "--save-seconds", "0")  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run("train", "finetune", str(table), "-o", str(whole), *options).returncode == 0
+    command = [sys.executable, "-m", "fillmask.cli", "train", "finetune", str(table), "-o", str(killed), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    curve = killed / "training" / "curve.jsonl"
+    while process.poll() is None and (not curve.exists() or len(curve.read_text().splitlines()) < 3):
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -9, "the run was over before it could be killed"
+    assert not (killed / "config.json").exists()
+    found = run("train", "finetune", str(table), "-o", str(killed), *options)
+    assert found.returncode == 0, found.stderr
+    expected, metrics = (json.loads((folder / "metrics.json").read_text()) for folder in (whole, killed))
+    for one in (expected, metrics):
+        for epoch in one["epochs"]:
+            del epoch["seconds"]
+    assert metrics == expected
+    assert len(curve.read_text().splitlines()) == 12
 
 
 @pytest.mark.parametrize(

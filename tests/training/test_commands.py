@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,12 @@ transformers = pytest.importorskip("transformers", reason="training needs the tr
 
 from fillmask import FillMask
 from fillmask.cli import run
-from fillmask.training.adapt import adapt
+from fillmask.training.adapt import adapt, adapt_model
+from fillmask.training.distil import distil
+from fillmask.training.pretrain import Progress
+from fillmask.training.reading import Source
+from fillmask.training.recipe import Recipe, stages
+from fillmask.training.session import Machine, Running, Text
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 _SMALL = [
@@ -86,10 +92,19 @@ def model(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     done = train("tokenizer", text, "-o", folder, "--vocab-size", 300)
     assert done.returncode == 0, done.stderr
-    done = train("pretrain", text, "-o", folder, *_SMALL, "--tokens", 120_000, "--validate-every", 117)
+    done = train("pretrain", text, "-o", folder, *_SMALL, "--tokens", 120_000)
     assert done.returncode == 0, done.stderr
     assert "(true: " in done.stderr  # early fills
     return folder
+
+
+def can_be_looked_at(folder: Path) -> None:
+    """A picture of the curves that the card shows, and TensorBoard's files."""
+    assert (folder / "training" / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert "](training/curve.png)" in (folder / "README.md").read_text()
+    assert list((folder / "training" / "tensorboard").glob("events.out.tfevents.*"))
+    points = [json.loads(line) for line in (folder / "training" / "curve.jsonl").read_text().splitlines()]
+    assert sum("validation" in point for point in points) >= 5  # enough for a curve, in a short run too
 
 
 def test_the_newcomers_path(model: Path) -> None:
@@ -102,8 +117,7 @@ def test_the_newcomers_path(model: Path) -> None:
     card = (model / "README.md").read_text()
     for fact in ("village.txt | 400 |", "top-1", "tokens trained on | 119,808", '"muon_lr": 0.02', "hardware", "cores"):
         assert fact in card
-    assert (model / "training" / "curve.png").read_bytes()[:4] == b"\x89PNG"
-    assert list((model / "training" / "tensorboard").iterdir())
+    can_be_looked_at(model)
     assert curve(model)[-1] < 0.6 * curve(model)[0]
 
 
@@ -124,6 +138,7 @@ def test_adapt_reports_before_and_after(model: Path, tmp_path: Path) -> None:
     found = json.loads((out / "training" / "adaptation.json").read_text())
     assert found["after"]["loss"] < found["before"]["loss"]
     assert "before, held-out text of the domain" in (out / "README.md").read_text()
+    can_be_looked_at(out)
     FillMask(out)("The<mask> again.")
 
 
@@ -143,6 +158,7 @@ def test_distil_halves_a_teacher_and_compares(model: Path, text: Path, tmp_path:
     found = json.loads((out / "training" / "distillation.json").read_text())
     assert found["student"]["top1"] > 0.5 * found["teacher"]["top1"]
     assert found["student"]["texts_per_second"] > 0
+    can_be_looked_at(out)
     FillMask(out)("The<mask> again.")
     # Another vocabulary than the teacher's is refused.
     other = tmp_path / "other"
@@ -181,6 +197,41 @@ def test_killed_five_times_the_curve_is_the_same(model: Path, text: Path, tmp_pa
     np.testing.assert_allclose(curve(folder), curve(tmp_path / "whole"), atol=1e-5)
 
 
+class Killed(BaseException):
+    """Not an Exception, so that nothing on the way catches it."""
+
+
+@pytest.mark.parametrize(("work", "found"), [(adapt_model, "adaptation.json"), (distil, "distillation.json")])
+def test_interrupted_adaptation_and_distillation_go_on(
+    work: Callable[..., object], found: str, model: Path, text: Path, tmp_path: Path
+) -> None:
+    """Stopped between two states, twice: the curve and what was measured are those of a run that was not."""
+    recipe = Recipe(tokens=20 * 1024, batch_tokens=1024, stages=stages(0.3, 0.15, length=32, count=2))
+    machine = Machine(compile=False)
+
+    def go(folder: Path, stop: int | None = None) -> None:
+        def progress(done: Progress) -> None:
+            if done.step == stop:
+                raise Killed
+
+        running = Running(machine, cache=tmp_path / "cache", save_seconds=0, on_progress=progress)
+        work(model, Text([Source(text)], held_out=0.05), folder, recipe=recipe, running=running)
+
+    go(tmp_path / "whole")
+    for stop in (7, 15):
+        with pytest.raises(Killed):
+            go(tmp_path / "killed", stop)
+    go(tmp_path / "killed")
+    assert len(curve(tmp_path / "killed")) == 20
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    one, other = (json.loads((tmp_path / name / "training" / found).read_text()) for name in ("whole", "killed"))
+    for name, values in one.items():
+        if isinstance(values, dict):
+            values.pop("texts_per_second", None)
+            other[name].pop("texts_per_second", None)
+    assert one == other
+
+
 def _last_step(log: Path) -> int:
     try:
         return int(json.loads(log.read_text().splitlines()[-1])["step"])
@@ -188,20 +239,63 @@ def _last_step(log: Path) -> int:
         return 0
 
 
+_ACCELERATE = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no",
+               "--dynamo_backend", "no", "--num_processes", "2"]  # fmt: skip
+_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def test_two_processes_learn_as_one(model: Path, text: Path, tmp_path: Path) -> None:
-    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--precision", "float32",
-               "--cache", tmp_path / "cache"]  # fmt: skip
+    """By torchrun, by accelerate's use of it, and as MPI starts them, which is accelerate's way on CPUs."""
+    options = [text, "--tokenizer", model, *_SMALL, "--tokens", 20480, "--log-every", 10, "--validate-every", 40,
+               "--precision", "float32", "--device", "cpu", "--cache", tmp_path / "cache"]  # fmt: skip
     assert train("pretrain", *options, "-o", tmp_path / "one").returncode == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    one = curve(tmp_path / "one")
+    assert len(one) == 4
+
+    def same(folder: Path) -> None:
+        np.testing.assert_allclose(curve(folder), one, rtol=0.01)
+        assert "2 processes" in (folder / "README.md").read_text()
+
+    accelerate = [*_ACCELERATE, "--multi_gpu", "--main_process_port", str(free_port())]
+    for name, launcher in (("torchrun", _TORCHRUN), ("accelerate", accelerate)):
+        done = subprocess.run(
+            [*launcher, *_command("pretrain", *options, "-o", tmp_path / name)[1:]],
+            capture_output=True, text=True, check=False, env=ENVIRONMENT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        same(tmp_path / name)
+
+    meeting = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "ACCELERATE_USE_CPU": "True"}
+    started = [
+        subprocess.Popen(
+            _command("pretrain", *options, "-o", tmp_path / "mpi"), stderr=subprocess.PIPE, text=True,
+            env=meeting | {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": rank},
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    (_, first), (_, second) = (process.communicate() for process in started)
+    assert [process.returncode for process in started] == [0, 0], first + second
+    assert "the model is in" in first
+    assert "the model is in" not in second
+    same(tmp_path / "mpi")
+
+
+def test_one_process_where_several_were_asked_for_is_an_error(model: Path, text: Path, tmp_path: Path) -> None:
+    """accelerate's --cpu starts one process, however many are asked for: nobody should wait twice as long unawares."""
     done = subprocess.run(
-        [*command, *_command("pretrain", *options, "-o", tmp_path / "two")[1:]],
+        [*_ACCELERATE, "--cpu", *_command("pretrain", text, "--tokenizer", model, "-o", tmp_path / "out")[1:]],
         capture_output=True, text=True, check=False, env=ENVIRONMENT,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    one, two = curve(tmp_path / "one"), curve(tmp_path / "two")
-    assert len(one) == len(two) == 4
-    np.testing.assert_allclose(one, two, rtol=0.01)
-    assert "2 processes" in (tmp_path / "two" / "README.md").read_text()
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fillmask: ")]
+    assert "asked for several processes and has started one" in line
+    assert "torchrun --nproc-per-node" in line
 
 
 def test_standard_input_and_a_config(model: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

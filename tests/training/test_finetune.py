@@ -18,8 +18,18 @@ from tiny import SENTENCES, write_modernbert, write_roberta
 
 from fillmask.checkpoint import open_checkpoint
 from fillmask.classify import Classifier
-from fillmask.errors import CorpusError, InputError
-from fillmask.training.finetune import Recipe, _class_weights, check_output, default_rate, finetune, metrics_of, save
+from fillmask.errors import CorpusError, InputError, TrainingError
+from fillmask.training.finetune import (
+    WORK,
+    Epoch,
+    Recipe,
+    _class_weights,
+    check_output,
+    default_rate,
+    finetune,
+    metrics_of,
+    save,
+)
 from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +110,92 @@ def test_the_same_seed_gives_the_same_model(folder: Path) -> None:
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+class Killed(BaseException):
+    """Not an Exception, so that nothing on the way catches it."""
+
+
+def test_interrupted_anywhere_it_comes_to_the_same_model(roberta_folder: Path, tmp_path: Path) -> None:
+    """Within an epoch, right after one, and after the last; with dropout. A state is kept after every step."""
+    train, judged = split(animals(), 0.25)
+    checkpoint, labels = open_checkpoint(roberta_folder), labels_of(train)
+    assert json.loads((roberta_folder / "config.json").read_text()).get("hidden_dropout_prob", 0.1) > 0
+    recipe = dataclasses.replace(RECIPE, epochs=4)
+    whole = finetune(checkpoint, train, judged, labels, recipe, work=tmp_path / "whole")
+    per_epoch = whole.epochs[0].step
+    assert per_epoch >= 3
+
+    taken = 0
+    for stop in (2, per_epoch, per_epoch + 1, 4 * per_epoch, None):
+
+        def step(*_: int, stop: int | None = stop) -> None:
+            nonlocal taken
+            taken += 1
+            if taken == stop:
+                raise Killed
+
+        def run(work: Path = tmp_path / "killed") -> object:
+            return finetune(checkpoint, train, judged, labels, recipe, work=work, save_seconds=0, on_step=step)
+
+        if stop is not None:
+            with pytest.raises(Killed):
+                run()
+            # What the epoch's last step did is kept with its judgement, and was lost: it is taken again.
+            taken -= stop % per_epoch == 0
+        else:
+            resumed = run()
+    assert taken == 4 * per_epoch
+    assert [epoch_numbers(e) for e in resumed.epochs] == [epoch_numbers(e) for e in whole.epochs]
+    assert curve_of(tmp_path / "killed") == curve_of(tmp_path / "whole")
+    for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def epoch_numbers(epoch: Epoch) -> tuple[object, ...]:
+    return epoch.number, epoch.step, epoch.loss, epoch.validation_loss, epoch.validation.matrix.tolist(), epoch.best
+
+
+def curve_of(work: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (work / "curve.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+def test_the_state_of_another_run_is_refused(modernbert_folder: Path, tmp_path: Path) -> None:
+    train, judged = split(animals(24), 0.25)
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+
+    def run(recipe: Recipe = recipe, train: Labelled = train) -> None:
+        finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe, work=tmp_path)
+
+    run()
+    with pytest.raises(TrainingError, match=r"was trained with lr=0.005, not 0.001; use another folder"):
+        run(dataclasses.replace(recipe, lr=1e-3))
+    with pytest.raises(TrainingError, match="was trained with examples="):
+        run(train=Labelled(train.examples * 2))
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="delete it to start anew"):
+        run()
+
+
+def test_a_finished_folder_holds_no_state(modernbert_folder: Path, tmp_path: Path) -> None:
+    """An interrupted run may go on in its folder; a finished one is not overwritten unasked, and then begins anew."""
+    train, judged = split(animals(16), 0.25)
+    out = tmp_path / "out"
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    for seed in (0, 1):
+        check_output(out, overwrite=seed == 1)
+        found = finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), dataclasses.replace(recipe, seed=seed), work=out / WORK)  # fmt: skip
+        check_output(out, overwrite=seed == 1)
+        save(found, out, overwrite=seed == 1)
+        assert not (out / WORK / "state.pt").exists()
+        assert [line["epoch"] for line in curve_of(out / WORK)] == [1, 2]
+        assert (out / WORK / "curve.png").read_bytes()[:4] == b"\x89PNG"
+        assert list((out / WORK / "tensorboard").glob("events.out.tfevents.*"))
+        assert "](training/curve.png)" in (out / "README.md").read_text()
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    with pytest.raises(InputError, match="is there already"):
+        check_output(out)
 
 
 def test_it_stops_when_it_gets_no_better(folder: Path) -> None:

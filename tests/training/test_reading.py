@@ -207,3 +207,14 @@ def test_large_vocabularies_take_32_bits(tmp_path: Path) -> None:
     corpus = tokenize([Source(tmp_path / "text.txt")], tokenizer, tmp_path / "cache")
     assert corpus.tokens.dtype == np.uint32
     assert corpus.tokens.tolist() == [1, 69999]
+
+
+def test_how_much_text_to_expect(tmp_path: Path) -> None:
+    """What the bar of tokenising goes by: sizes and shares, packed text three times its size."""
+    for name in ("a.txt", "a.txt.gz", "a.parquet"):
+        (tmp_path / name).write_bytes(b"x" * 1000)
+    assert Source(tmp_path / "a.txt").expected_characters == 1000
+    assert Source(tmp_path / "a.txt", share=0.25).expected_characters == 250
+    assert Source(tmp_path / "a.txt.gz").expected_characters == 3000
+    assert Source(tmp_path / "a.parquet").expected_characters == 3000
+    assert Source(tmp_path / "none.txt").expected_characters == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,10 @@ from fillmask.hub import parse
 from fillmask.training import families
 from fillmask.training.export import quiet
 from fillmask.training.objectives import MaskedTokens, SentencePairs
-from fillmask.training.pretrain import Pretraining, Progress
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
-from fillmask.training.reporting import Reporter, Silent
-from fillmask.training.session import Machine, Session, Text, copy_tokenizer, make_folder
+from fillmask.training.reporting import Reporter
+from fillmask.training.session import Running, Session, Text, copy_tokenizer, make_folder
 from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
@@ -41,6 +40,7 @@ class Settings:
         initial: a checkpoint to begin from, of the same vocabulary, in place of random weights.
         recipe: `tokens` of 0 asks for `epochs` times the text.
         samples: texts with one mask that are filled as the model learns; parts of the held-out text by default.
+        log_every, validate_every: see `Session.train`.
     """
 
     family: str = "modernbert"
@@ -54,21 +54,15 @@ class Settings:
     recipe: Recipe = field(default_factory=lambda: Recipe(tokens=0))
     epochs: float = 10.0
     samples: Sequence[str] = ()
-    log_every: int = 50
-    validate_every: int = 500
-    save_seconds: float = 300.0
+    log_every: int | None = None
+    validate_every: int | None = None
 
 
 def pretrain(
     text: Text,
     folder: Path,
     settings: Settings,
-    *,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    reporter: Reporter | None = None,
-    cache: Path | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    running: Running | None = None,
 ) -> int:
     """Train a model into `folder`; a run that was interrupted goes on. Returns how many rows could not be used.
 
@@ -78,13 +72,14 @@ def pretrain(
         InputError: a setting cannot be used.
         CheckpointError: the tokenizer or the initial model cannot be opened.
     """
-    reporter, machine, processes = reporter or Silent(), machine or Machine(), processes or Processes()
+    running = running or Running()
+    reporter, processes = running.reporter, running.processes
     if settings.family not in families.FAMILIES:
         raise InputError(f"there is no family {settings.family!r}; expected one of {', '.join(families.FAMILIES)}")
     if processes.first:
         make_folder(folder)
     tokenizer = _tokenizer(text, folder, settings, processes, reporter)
-    session = Session(folder, tokenizer, reporter, machine, processes, cache)
+    session = Session(folder, tokenizer, running)
     recipe = settings.recipe
     session.read(text, seed=recipe.seed, sentences=recipe.objective != "mlm")
     if not recipe.tokens:
@@ -92,18 +87,14 @@ def pretrain(
     data = session.rows(recipe)
     model = _model(settings, recipe, session)
     objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
-    run = Pretraining(
-        model, data, session.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
-        attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16, processes=processes,
-    )  # fmt: skip
+    run = session.pretraining(model, data, recipe, objective)
     reporter.say(
         f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens / 1e6:.1f}M tokens in"
-        f" {recipe.steps:,} steps on {machine.device}"
+        f" {recipe.steps:,} steps on {running.machine.device}"
     )
     last = session.train(
-        run, samples=settings.samples, log_every=settings.log_every, validate_every=settings.validate_every,
-        save_seconds=settings.save_seconds, on_progress=on_progress,
-    )  # fmt: skip
+        run, samples=settings.samples, log_every=settings.log_every, validate_every=settings.validate_every
+    )
     if processes.first:
         found = (last.validation if last else None) or run.validate()
         results = {
@@ -112,11 +103,9 @@ def pretrain(
             "hidden token is among the five likeliest (top-5)": f"{found['top5']:.1%}",
         } if found else {"held-out text": "none"}  # fmt: skip
         session.write_card(
-            folder.resolve().name,
             f"A masked language model of the {settings.family} family, trained from text with `fillmask train pretrain`.",
             run, results, base_model=settings.initial,
         )  # fmt: skip
-        reporter.say(f"the model is in {folder}")
     return len(session.bad.rows)
 
 

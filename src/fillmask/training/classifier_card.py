@@ -47,18 +47,19 @@ epoch that was kept, so that new texts may fare a little worse.
 | setting | value |
 |---|---|
 {recipe}
-
+{curves}
 It answers with one of its labels whatever the text is about: of texts unlike those it was trained on, its answers say
 little.
 """
 
 
-def render(name: str, metrics: Mapping[str, Any]) -> str:
+def render(name: str, metrics: Mapping[str, Any], picture: str | None = None) -> str:
     """The card, in Markdown.
 
     Args:
         name: of the checkpoint folder.
         metrics: as `finetune.metrics_of` makes them.
+        picture: of the curves, as a path from the card.
     """
     validation = metrics["validation"]
     rows = [
@@ -72,6 +73,7 @@ def render(name: str, metrics: Mapping[str, Any]) -> str:
         balance=", ".join(f"{count:,} {label}" for label, count in metrics["train"]["labels"].items()),
         best=metrics["best_epoch"], epochs=len(metrics["epochs"]),
         recipe="\n".join(f"| {key} | {json.dumps(value)} |" for key, value in metrics["recipe"].items()),
+        curves=f"\n![Curves of the training]({picture})\n" if picture else "",
     )  # fmt: skip
 
 

@@ -287,14 +287,19 @@ class _Writer:
 
     def _flush(self) -> None:
         owners, ends = array("q"), array("q")
-        # encode_batch uses every core; special tokens are the packer's business.
+        # The tokenizers library shares a batch among threads of its own, one a core (RAYON_NUM_THREADS), outside of
+        # Python's lock: processes would gain nothing but copies of the text. Special tokens are the packer's business.
         found = self._tokenizer.encode_batch_fast([text for _, text in self._batch], add_special_tokens=False)
+        ids: list[npt.NDArray[Any]] = []
         for (owner, _), encoding in zip(self._batch, found, strict=True):
-            if encoding.ids:
-                np.asarray(encoding.ids, self._dtype).tofile(self._files["tokens"])
-                self._tokens += len(encoding.ids)
+            piece = np.asarray(encoding.ids, self._dtype)
+            if len(piece):
+                ids.append(piece)
+                self._tokens += len(piece)
                 owners.append(owner)
                 ends.append(self._tokens)
+        if ids:
+            np.concatenate(ids).tofile(self._files["tokens"])
         owners.tofile(self._files["owners"])
         ends.tofile(self._files["ends"])
         if self._on_progress:

@@ -10,10 +10,9 @@ family can be taken instead, as long as its vocabulary is the teacher's.
 from __future__ import annotations
 
 import copy
-import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,15 @@ import torch
 
 from fillmask.batching import Masked
 from fillmask.checkpoint import open_checkpoint
-from fillmask.errors import InputError, TrainingError
+from fillmask.errors import TrainingError
 from fillmask.evaluate import MaskedAccuracy
 from fillmask.masked_lm import MaskedLM
 from fillmask.training import families
-from fillmask.training.adapt import in_words, judge, take_tokenizer
 from fillmask.training.build import open_model
+from fillmask.training.derived import derive, in_words
 from fillmask.training.objectives import Distillation, Weights
-from fillmask.training.pretrain import Pretraining, Progress
-from fillmask.training.processes import Processes
-from fillmask.training.recipe import Recipe, fitted, stages
-from fillmask.training.reporting import Reporter, Silent, write
-from fillmask.training.session import Machine, Session, Text
-
-_EPOCHS = 3.0
+from fillmask.training.recipe import DISTILLATION, Recipe
+from fillmask.training.session import Running, Session, Text
 
 
 @dataclass(frozen=True)
@@ -47,13 +41,6 @@ class Outcome:
     teacher: MaskedAccuracy | None
     student_speed: float
     teacher_speed: float
-
-
-def default_recipe() -> Recipe:
-    """Muon and AdamW at half of their rates for pretraining, since the student begins with trained layers."""
-    return Recipe(
-        tokens=0, lr=1e-3, muon_lr=0.01, warmup_steps=100, stages=stages(0.30, 0.15)
-    )  # fmt: skip
 
 
 def halved(teacher: Any) -> Any:
@@ -108,89 +95,62 @@ def distil(
     student: str | Path | None = None,
     family: str | None = None,
     size: str | None = None,
-    recipe: Recipe | None = None,
-    tokens: int | None = None,
-    machine: Machine | None = None,
-    processes: Processes | None = None,
-    reporter: Reporter | None = None,
-    cache: Path | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    save_seconds: float = 300.0,
+    recipe: Recipe = DISTILLATION,
+    running: Running | None = None,
 ) -> Outcome:
     """Train a student of `teacher` into `folder`.
 
     Args:
         student: a checkpoint to begin from; else a fresh model of `family` and `size`; else every other layer of the teacher.
+        recipe: `tokens` of 0 asks for three times the text.
 
     Raises:
         CorpusError: the text cannot be used.
         TrainingError: the vocabularies differ, or the training cannot start or go on.
         CheckpointError: a model cannot be opened.
     """
-    reporter, machine, processes = reporter or Silent(), machine or Machine(), processes or Processes()
-    checkpoint = open_checkpoint(teacher)
-    if folder.resolve() == checkpoint.folder.resolve():
-        raise InputError(f"{folder} is the teacher itself; give the student a folder of its own")
-    session = Session(folder, checkpoint.tokenizer.backend, reporter, machine, processes, cache)
-    if processes.first:
-        take_tokenizer(checkpoint.folder, session)
+    running = running or Running()
     if student is not None:
-        _check_vocabulary(student, checkpoint.name, session)
-    recipe = fitted(recipe or default_recipe(), checkpoint.tokenizer.model_max_length)
-    session.read(text, seed=recipe.seed)
-    recipe = replace(
-        recipe, tokens=max(recipe.batch_tokens, tokens or recipe.tokens or int(_EPOCHS * len(session.corpus.tokens)))
-    )
-    data = session.rows(recipe)
+        _check_vocabulary(student, teacher)
+    work = derive(teacher, text, folder, recipe, running)
+    session = work.session
     large = open_model(teacher, session)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(work.recipe.seed)
     small = _student(student, family, size, large, session)
+    machine = running.machine
     large.set_attn_implementation(machine.attention or ("sdpa" if machine.device.startswith("cuda") else "eager"))
     large.to(torch.device(machine.device))
     objective = Distillation(small, large, weights or Weights())
-    run = Pretraining(
-        small, data, session.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
-        attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16, processes=processes,
-    )  # fmt: skip
-    reporter.say(
+    run = session.pretraining(small, work.data, work.recipe, objective)
+    running.reporter.say(
         f"student of {small.num_parameters() / 1e6:.1f}M parameters and {families.depth(small.config)} layers, teacher of"
         f" {large.num_parameters() / 1e6:.1f}M and {families.depth(large.config)}"
         + ("" if objective.aligned else "; they differ in width, so that the cosine of hidden states is left out")
     )
-    session.train(
-        run, log_every=max(1, min(50, recipe.steps // 20)), validate_every=max(1, min(500, recipe.steps // 4)),
-        save_seconds=save_seconds, on_progress=on_progress,
-    )  # fmt: skip
-    if not processes.first:
-        processes.wait()
-        return Outcome(folder, len(session.bad.rows), None, None, 0.0, 0.0)
-    found = [judge(name, text, session, recipe.seed) for name in (folder, teacher)]
-    speeds = speed([MaskedLM(folder), MaskedLM(teacher)], data.rows[recipe.lengths[0]])
-    results: dict[str, Any] = {}
-    for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True):
-        words = (in_words(quality) + "; " if quality else "") + f"{rate:,.0f} texts a second"
-        results[name] = words
-        reporter.say(f"{name}: {words}")
-    record = {
-        name: {**(quality.__dict__ if quality else {}), "texts_per_second": rate}
-        for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True)
-    }
-    write(session.work / "distillation.json", json.dumps(record, indent=2) + "\n")
-    session.write_card(
-        folder.resolve().name, f"A student of {checkpoint.name}, made with `fillmask train distil`.", run, results,
-        base_model=checkpoint.name if checkpoint.revision else None,
-    )  # fmt: skip
-    reporter.say(f"the model is in {folder}")
-    processes.wait()
+    session.train(run)
+    found: list[MaskedAccuracy | None] = [None, None]
+    speeds = [0.0, 0.0]
+    if running.processes.first:
+        found = [work.judge(name) for name in (folder, teacher)]
+        speeds = speed([MaskedLM(folder), MaskedLM(teacher)], work.data.rows[work.recipe.lengths[0]])
+        results, record = {}, {}
+        for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True):
+            results[name] = (in_words(quality) + "; " if quality else "") + f"{rate:,.0f} texts a second"
+            record[name] = {**(vars(quality) if quality else {}), "texts_per_second": rate}
+            running.reporter.say(f"{name}: {results[name]}")
+        summary = f"A student of {work.origin.name}, made with `fillmask train distil`."
+        work.finish(run, summary, results, ("distillation.json", record))
+    running.processes.wait()
     return Outcome(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
 
 
-def _check_vocabulary(student: str | Path, teacher: str, session: Session) -> None:
-    other = open_checkpoint(student).tokenizer
-    if other.vocab != session.tokenizer.get_vocab(with_added_tokens=True):
+def _check_vocabulary(student: str | Path, teacher: str | Path | None) -> None:
+    models = open_checkpoint(student), open_checkpoint(teacher)
+    own, wanted = (model.tokenizer.vocab for model in models)
+    if own != wanted:
         raise TrainingError(
-            f"the student {student} and the teacher {teacher} have different vocabularies ({len(other):,} and"
-            f" {session.tokenizer.get_vocab_size():,} tokens); a student needs its teacher's"
+            f"the student {models[0].name} and the teacher {models[1].name} have different vocabularies ({len(own):,} and"
+            f" {len(wanted):,} tokens); a student needs its teacher's"
         )
 
 

@@ -4,10 +4,14 @@ The encoder of any checkpoint gets transformers' head for its family; all of it 
 warm-up and a linear decay. After each epoch the validation examples are judged; the best epoch is kept, and training
 stops when several epochs in a row are no better. What is written is a standard checkpoint folder, which
 `fillmask.classify` reads without torch: whole, or not at all.
+
+What a step does depends on the seed and its number alone. A run that is killed goes on from its state, which is kept
+as pretraining keeps its own (`fillmask.training.state`), and comes to the same model.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
@@ -37,9 +41,13 @@ try:
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
+from fillmask.training.reporting import PICTURE, Curves
+from fillmask.training.state import cut_curve, drop_state, log, read_state, write_state
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 WEIGHTS = ("none", "balanced")
 POOLINGS = ("auto", "cls", "mean")
+WORK = "training"  # what only the training needs, within the checkpoint's folder
 _STEP_OF_LENGTHS = (
     8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
 )
@@ -89,7 +97,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass: its number from 1, mean training loss, and how the validation examples were judged after it."""
+    """One pass: its number from 1, mean training loss, and how the validation examples were judged after it.
+
+    `best` says that none before was better; `step` is how many steps there were by its end.
+    """
 
     number: int
     loss: float
@@ -97,6 +108,21 @@ class Epoch:
     validation: Confusion
     seconds: float
     best: bool
+    step: int
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """What makes an epoch better than another: macro-F1, then a lower loss."""
+        return self.validation.macro_f1, -self.validation_loss
+
+    def record(self) -> dict[str, Any]:
+        """Its line of the curve."""
+        return {
+            "step": self.step, "epoch": self.number, "loss": self.loss, "seconds": self.seconds, "best": self.best,
+            "validation": {
+                "loss": self.validation_loss, "accuracy": self.validation.accuracy, "macro_f1": self.validation.macro_f1
+            },
+        }  # fmt: skip
 
 
 @dataclass
@@ -114,11 +140,16 @@ class Finetuned:
     def best(self) -> Epoch:
         return next(epoch for epoch in reversed(self.epochs) if epoch.best)
 
+    @property
+    def since_best(self) -> int:
+        """How many epochs in a row were no better."""
+        return len(self.epochs) - self.best.number if self.epochs else 0
+
 
 def finetune(
     checkpoint: Checkpoint, train: Labelled, validation: Labelled, labels: Sequence[str], recipe: Recipe = Recipe(), *,
-    device: str | None = None, on_epoch: Callable[[Epoch], None] | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    device: str | None = None, work: Path | None = None, save_seconds: float = 300.0,
+    on_epoch: Callable[[Epoch], None] | None = None, on_step: Callable[[int, int], None] | None = None,
 ) -> Finetuned:  # fmt: skip
     """Train, and return the model of the best epoch: that of the highest macro-F1, among equals of the lowest loss.
 
@@ -126,12 +157,15 @@ def finetune(
 
     Args:
         labels: all of them; the answer's number is its place here.
-        on_epoch: called after each epoch.
+        work: a folder for the state and the curve. A run whose folder holds a state goes on from it.
+        save_seconds: the state is kept after each epoch, and as often as this within one.
+        on_epoch: called after each epoch, and at the start for those that a resumed run had done.
         on_step: called after each step with its number and how many an epoch has.
 
     Raises:
         CorpusError: a validation label is not among `labels`, or a label has no example to train on.
         InputError: the device cannot be used.
+        TrainingError: the state in `work` is of another run, is damaged, or cannot be written.
         UnsupportedModelError: transformers has no classifier for the model.
     """
     from fillmask.engines.torch import find_device
@@ -157,44 +191,122 @@ def finetune(
     run = _Run(model, where, mixed, checkpoint.tokenizer.pad_token_id or 0)
 
     steps = math.ceil(len(rows) / recipe.batch_size)
-    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.lr or default_rate(checkpoint))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(recipe, steps * recipe.epochs))
+    peak, factor = recipe.lr or default_rate(checkpoint), _factor(recipe, steps * recipe.epochs)
+    optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=peak)
     found = Finetuned(checkpoint, model, tuple(labels), recipe, train)
-    best: dict[str, torch.Tensor] = {}
-    best_score, since = (-1.0, -math.inf), 0
-    for number in range(1, recipe.epochs + 1):
-        started, total = time.perf_counter(), 0.0
+    at = _Place()
+    kept: dict[str, Any] = {}
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)
+        kept = {**asdict(recipe), "lr": peak, "model": checkpoint.name, "labels": list(labels),
+                "examples": _digest(train), "validation": _digest(validation)}  # fmt: skip
+        at = _resume(work, kept, found, optimizer, where) or at
+        cut_curve(work, at.step)
+        if on_epoch:
+            for done in found.epochs:
+                on_epoch(done)
+
+    def keep() -> None:
+        if work is not None:
+            state = {"step": at.step, "seconds": at.seconds, "recipe": kept, "model": model.state_dict(),
+                     "optimizers": [optimizer.state_dict()], "losses": at.losses, "best": at.best,
+                     "epochs": [_plain(epoch) for epoch in found.epochs]}  # fmt: skip
+            write_state(work, state)
+
+    curves = Curves(work, f"{work.resolve().parent.name} · {checkpoint.name}, fine-tuned") if work else None
+    saved = time.perf_counter()
+    while len(found.epochs) < recipe.epochs and found.since_best < recipe.patience:
+        number, started = len(found.epochs) + 1, time.perf_counter() - at.seconds
+        begun = at.step - steps * len(found.epochs)
         model.train()
         for step, batch in enumerate(_batches(rows, recipe.batch_size, [recipe.seed, number]), start=1):
+            if step <= begun:
+                continue
+            for group in optimizer.param_groups:
+                group["lr"] = peak * factor(at.step)
+            # Dropout draws the same whether or not the run was resumed here.
+            torch.manual_seed(hash((recipe.seed, at.step)) % (1 << 31))
             answer = torch.from_numpy(true[batch]).to(where)
             loss = torch.nn.functional.cross_entropy(run.logits([rows[i] for i in batch]), answer, weights)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
-            total += float(loss.detach()) * len(batch)
+            at.step += 1
+            at.losses += float(loss.detach()) * len(batch)
+            if step < steps and time.perf_counter() - saved > save_seconds:
+                at.seconds = time.perf_counter() - started
+                keep()
+                saved = time.perf_counter()
             if on_step:
                 on_step(step, steps)
         logits = run.judge(judged, recipe.batch_size)
         judged_loss = float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(judged_true)))
         confusion = Confusion.of(labels, judged_true, logits.argmax(-1).numpy())
-        score = (confusion.macro_f1, -judged_loss)
-        better = score > best_score
+        better = not found.epochs or (confusion.macro_f1, -judged_loss) > found.best.score
         if better:
-            best_score, since = score, 0
-            best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-        else:
-            since += 1
-        epoch = Epoch(number, total / len(rows), judged_loss, confusion, time.perf_counter() - started, better)
+            at.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        epoch = Epoch(
+            number, at.losses / len(rows), judged_loss, confusion, time.perf_counter() - started, better, at.step
+        )
         found.epochs.append(epoch)
+        at.losses = at.seconds = 0.0
+        if work is not None and curves is not None:
+            log(work, epoch.record())
+            curves.add(_values(epoch), epoch.step)
+            curves.plot()
+        keep()
+        saved = time.perf_counter()
         if on_epoch:
             on_epoch(epoch)
-        if since >= recipe.patience:
-            break
-    model.load_state_dict(best)
+    if curves:
+        curves.close()
+    model.load_state_dict(at.best)
     model.to("cpu").train(False)
     return found
+
+
+@dataclass
+class _Place:
+    """Where a run is: steps done, and of the epoch that it is in the sum of losses and the seconds; the best weights."""
+
+    step: int = 0
+    losses: float = 0.0
+    seconds: float = 0.0
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def _resume(
+    work: Path, recipe: Mapping[str, Any], found: Finetuned, optimizer: torch.optim.Optimizer, device: torch.device
+) -> _Place | None:
+    """Take up the state in the folder; None if there is none."""
+    state = read_state(work, str(device), recipe)
+    if state is None:
+        return None
+    found.model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizers"][0])
+    for epoch in state["epochs"]:
+        confusion = Confusion(found.labels, np.array(epoch["validation"], np.int64))
+        found.epochs.append(Epoch(**{**epoch, "validation": confusion}))
+    best = {name: value.cpu() for name, value in state["best"].items()}
+    return _Place(state["step"], state["losses"], state["seconds"], best)
+
+
+def _values(epoch: Epoch) -> dict[str, float]:
+    """What TensorBoard shows of an epoch."""
+    judged = epoch.record()["validation"]
+    return {"train/loss": epoch.loss, **{f"validation/{name}": value for name, value in judged.items()}}
+
+
+def _plain(epoch: Epoch) -> dict[str, Any]:
+    """An epoch without classes of our own, as a state may hold it."""
+    return {**vars(epoch), "validation": epoch.validation.matrix.tolist()}
+
+
+def _digest(table: Labelled) -> str:
+    """Of the examples and their order: a run of others is another run."""
+    rows = json.dumps([[e.text, e.pair, e.label] for e in table.examples])
+    return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
 
 
 def default_rate(checkpoint: Checkpoint) -> float:
@@ -205,7 +317,8 @@ def default_rate(checkpoint: Checkpoint) -> float:
 def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
     """Write the checkpoint folder: config, weights, tokenizer, metrics.json, confusion.png and a model card.
 
-    All is written beside it first, and takes the name at the end.
+    All is written beside it first, and takes the name at the end. What training left in `folder/training` stays, but
+    for the state: the run is over.
 
     Raises:
         InputError: the folder is there already, and `overwrite` is not set.
@@ -227,21 +340,33 @@ def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
         (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
         title = f"{folder.name} · {metrics['validation']['examples']:,} validation examples"
         plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
-        (part / "README.md").write_text(classifier_card.render(folder.name, metrics), "utf-8")
+        (part / "README.md").write_text(
+            classifier_card.render(
+                folder.name, metrics, f"{WORK}/{PICTURE}" if (folder / WORK / PICTURE).exists() else None
+            ),
+            "utf-8",
+        )
+        if (folder / WORK).exists():
+            (folder / WORK).rename(part / WORK)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
+        drop_state(folder / WORK)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def check_output(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise unless `folder` can be written: before training rather than after it."""
+    """Raise unless `folder` can be written: before training rather than after it.
+
+    A folder with nothing but an interrupted run in it can: that run goes on.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected the name of a folder to be made")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    taken = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
+    if taken and not overwrite:
         raise InputError(f"{folder} is there already; choose another name, or overwrite it (--overwrite)")
-    if folder.is_dir() and overwrite and any(folder.iterdir()) and not (folder / "config.json").exists():
+    if taken and not (folder / "config.json").exists():
         raise InputError(f"{folder} is no checkpoint, so it is not overwritten; choose another name")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder.parent):

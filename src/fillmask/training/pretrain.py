@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +40,7 @@ from fillmask.training.objectives import Inputs, MaskedTokens
 from fillmask.training.pairs import token_types
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
+from fillmask.training.state import cut_curve, log, read_state, write_state
 from fillmask.training.vocabulary import Vocabulary
 
 Rows = npt.NDArray[Any]
@@ -319,14 +319,14 @@ class Pretraining:
         folder.mkdir(parents=True, exist_ok=True)
         self.resume(folder)
         if self.processes.first:
-            _truncate(folder / "curve.jsonl", self.step)
+            cut_curve(folder, self.step)
         self.model.train()
         saved = logged = time.perf_counter()
         losses: list[Tensor] = []
         while self.step < self.recipe.steps:
             losses.append(self.train_step())
             last = self.step == self.recipe.steps
-            if self.step % log_every and not last:
+            if self.step % log_every and self.step % validate_every and not last:
                 continue
             mean = torch.stack(losses).mean()
             if self.processes.count > 1:
@@ -345,9 +345,7 @@ class Pretraining:
             if self.processes.first:
                 if self.step % validate_every == 0 or last:
                     progress.validation = self.validate()
-                record = {k: v for k, v in asdict(progress).items() if v != {}}
-                with open(folder / "curve.jsonl", "a", encoding="utf-8") as out:
-                    out.write(json.dumps(record) + "\n")
+                log(folder, {k: v for k, v in asdict(progress).items() if v != {}})
                 if now - saved > save_seconds or last:
                     self.save(folder)
                     saved = time.perf_counter()
@@ -357,7 +355,7 @@ class Pretraining:
             self._ahead.shutdown(cancel_futures=True)
 
     def save(self, folder: Path) -> None:
-        """Write the resumable state, atomically.
+        """Write the resumable state.
 
         Raises:
             TrainingError: it cannot be written.
@@ -369,19 +367,7 @@ class Pretraining:
             "model": self.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
         }
-        part = folder / "state.pt.part"
-        try:
-            with open(part, "wb") as out:
-                torch.save(state, out)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(part, folder / "state.pt")
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
-            raise TrainingError(
-                f"cannot write {folder / 'state.pt'}: {getattr(error, 'strerror', None) or str(error).splitlines()[0]};"
-                " make room and run the same command again: it goes on from the last state"
-            ) from error
+        write_state(folder, state)
 
     def resume(self, folder: Path) -> bool:
         """Go on from `folder/state.pt` if it is there.
@@ -392,25 +378,15 @@ class Pretraining:
         Raises:
             TrainingError: the saved run was another, or its state is damaged.
         """
-        path = folder / "state.pt"
-        if not path.exists():
+        recipe = json.loads(json.dumps(asdict(self.recipe)))
+        lasting = ("seed", "batch_tokens", "optimizer", "objective", "masking")
+        state = read_state(folder, self.device, {name: recipe[name] for name in lasting})
+        if state is None:
             return False
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except Exception as error:  # torch raises several kinds for a file that is cut short
-            raise TrainingError(
-                f"{path} cannot be read ({str(error).splitlines()[0]:.100}); delete it to start anew"
-            ) from error
-        wanted = json.loads(json.dumps(asdict(self.recipe)))
-        for name in ("seed", "batch_tokens", "optimizer", "objective", "masking"):
-            if state["recipe"].get(name, wanted[name]) != wanted[name]:
-                raise TrainingError(
-                    f"{path} was trained with {name}={state['recipe'][name]}, not {wanted[name]}; use another folder"
-                )
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError as error:
-            raise TrainingError(f"{path} is of a model of another shape; use another folder") from error
+            raise TrainingError(f"{folder} has the state of a model of another shape; use another folder") from error
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
@@ -421,19 +397,3 @@ def _average(value: Tensor) -> None:
     """The mean over all processes, in place."""
     torch.distributed.all_reduce(value)
     value /= torch.distributed.get_world_size()
-
-
-def _truncate(curve: Path, step: int) -> None:
-    """Drop what a killed run had logged after its last state."""
-    if not curve.exists():
-        return
-    kept = []
-    for line in curve.read_text("utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError):
-            continue  # the line that was being written
-    part = curve.with_suffix(".part")
-    part.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-    os.replace(part, curve)

@@ -1,8 +1,11 @@
 """One training in several processes: who am I among them, and waiting for one another.
 
-`torchrun` and `accelerate launch` both say it through the environment; without
-them there is one process. Gradients are averaged by torch's own
+`torchrun`, `accelerate launch` and MPI each say it through the environment;
+without them there is one process. Gradients are averaged by torch's own
 DistributedDataParallel, over gloo on CPUs and NCCL on GPUs.
+
+torch is imported when there is something to do: who this process is matters
+before, to what is shown.
 """
 
 from __future__ import annotations
@@ -10,8 +13,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import torch
-import torch.distributed as dist
+from fillmask.errors import TrainingError
+
+# torchrun, and accelerate on GPUs, set the first of each; mpirun, which
+# accelerate starts on CPUs, sets one of the others (MPICH and Intel, Open MPI).
+_RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK")
+_COUNT = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+_LOCAL = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 
 @dataclass(frozen=True)
@@ -29,24 +37,57 @@ class Processes:
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:
+            import torch.distributed as dist
+
             dist.barrier()
 
 
+def launched() -> Processes:
+    """What the launcher has said of this process.
+
+    Raises:
+        TrainingError: several processes were asked for, and the launcher has started one.
+    """
+    # `accelerate launch --cpu --num_processes 2` starts one process and does not tell it of the number: on CPUs it
+    # leaves that to MPI. It would train as if nothing had been asked for.
+    if "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and not _number(_COUNT, 0):
+        raise TrainingError(
+            "accelerate launch was asked for several processes and has started one: on CPUs it starts several with"
+            " --mpirun_hostfile only; use torchrun --nproc-per-node N -m fillmask.cli train ..., or accelerate launch"
+            " --multi_gpu --num_processes N -m fillmask.cli train ... --device cpu"
+        )
+    return Processes(_number(_RANK, 0), _number(_COUNT, 1))
+
+
 def join(device: str) -> tuple[Processes, str]:
-    """Meet the other processes, if there are any; the device is then this process's own."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
-        return Processes(), device
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    """Meet the other processes, if there are any; the device is then this process's own.
+
+    Raises:
+        TrainingError: several processes were asked for, and the launcher has started one.
+    """
+    processes = launched()
+    if processes.count == 1:
+        return processes, device
+    import torch
+    import torch.distributed as dist
+
     if device.startswith("cuda"):
+        local = _number(_LOCAL, 0)
         device = f"cuda:{local}"
         torch.cuda.set_device(local)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return Processes(rank, count), device
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        dist.init_process_group(backend, rank=processes.rank, world_size=processes.count)
+    return processes, device
 
 
 def leave() -> None:
     """Part from the others."""
+    import torch.distributed as dist
+
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()
+
+
+def _number(names: tuple[str, ...], otherwise: int) -> int:
+    return next((int(os.environ[name]) for name in names if name in os.environ), otherwise)

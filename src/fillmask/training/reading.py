@@ -60,6 +60,15 @@ class Source:
         suffix = _suffix(self.path)
         return "jsonl" if suffix in _JSONL else "parquet" if suffix in _PARQUET else "text"
 
+    @property
+    def expected_characters(self) -> float:
+        """About how many characters will be taken, by the file's size; compressed text is three times as long."""
+        packed = self.path.suffix.lower() in _COMPRESSED or self.kind == "parquet"
+        try:
+            return self.path.stat().st_size * self.share * (3 if packed else 1)
+        except OSError:
+            return 0.0  # that it cannot be read is told when it is
+
 
 @dataclass(frozen=True)
 class BadRow:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from fillmask.training.masking import Masking
 
 SCHEDULES = ("constant", "linear", "cosine")
+EPOCHS = 3.0  # of the text, in adaptation and distillation
+HELD_OUT = 0.05  # share of the documents that these are judged on
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,13 @@ class Recipe:
 def fitted(recipe: Recipe, longest: int) -> Recipe:
     """The recipe with rows that a model of `longest` positions can read."""
     return replace(recipe, stages=tuple(replace(s, length=min(s.length, longest)) for s in recipe.stages))
+
+
+# Gentle, from a trained model: a fifth of the rates of pretraining, and a constant 15% hidden, as there is little text.
+ADAPTATION = Recipe(
+    tokens=0, batch_tokens=4096, lr=4e-4, muon_lr=4e-3, warmup_steps=50, schedule="linear",
+    stages=stages(0.15, 0.15, "constant", count=1),
+)  # fmt: skip
+
+# The rates of pretraining: half of them, as the student begins with trained layers, were worse (docs/log/train.md).
+DISTILLATION = Recipe(tokens=0, warmup_steps=100, stages=stages(0.30, 0.15))

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fillmask.errors import MissingExtraError
 from fillmask.training.corpus import FileCount
 from fillmask.training.reading import BadRow
+from fillmask.training.state import CURVE
+
+PICTURE = "curve.png"
 
 _NAMED = 10  # bad rows that are shown; all are written down
 
@@ -60,61 +64,47 @@ class BadRows:
 
 
 class Curves:
-    """TensorBoard's event files and a PNG of the curves; neither is written where its library is missing."""
+    """TensorBoard's event files and a PNG of the curves; neither is written where its library is missing.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: where `curve.jsonl` is.
+        title: of the picture.
+        apart: see `plots.training`.
+    """
+
+    def __init__(self, folder: Path, title: str, *, apart: bool = False) -> None:
+        self._folder, self._title, self._apart = folder, title, apart
         self._writer: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
+        self._missing = False
 
-            self._writer = SummaryWriter(str(folder / "tensorboard"))
-        except ImportError:
-            pass
-
-    def add(self, progress: Any) -> None:
-        """A report of the loop."""
-        if self._writer is None:
-            return
-        values = {
-            "train/loss": progress.loss,
-            "train/rate": progress.rate,
-            "speed/tokens per second": progress.tokens_per_second,
-        }
-        values |= {f"validation/{name}": value for name, value in progress.validation.items()}
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, progress.tokens)
+    def add(self, values: Mapping[str, float], at: int) -> None:
+        """Values by name, after `at` tokens or steps, for TensorBoard."""
+        if self._writer is None and not self._missing:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                self._missing = True
+            else:
+                # What a killed run wrote after the state that this one goes on from is hidden.
+                self._writer = SummaryWriter(str(self._folder / "tensorboard"), purge_step=at)
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, at)
 
     def close(self) -> None:
+        """Write what is not written yet."""
         if self._writer is not None:
             self._writer.close()
 
     def plot(self) -> None:
         """`curve.png` from `curve.jsonl`."""
         try:
-            import matplotlib as mpl
-        except ImportError:
+            from fillmask import plots
+        except MissingExtraError:
             return
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt
-
-        records = [json.loads(line) for line in (self._folder / "curve.jsonl").read_text("utf-8").splitlines()]
-        judged = [r for r in records if r.get("validation")]
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-        left.plot([r["tokens"] / 1e6 for r in records], [r["loss"] for r in records], label="training", linewidth=1)
-        if judged:
-            million = [r["tokens"] / 1e6 for r in judged]
-            left.plot(million, [r["validation"]["loss"] for r in judged], label="held out, 15% hidden", marker=".")
-            for name, label in (("top1", "likeliest word right"), ("top5", "among the five likeliest")):
-                right.plot(million, [100 * r["validation"][name] for r in judged], label=label, marker=".")
-            right.legend()
-        left.set(xlabel="million tokens", ylabel="loss (nats)")
-        right.set(xlabel="million tokens", ylabel="hidden tokens, %")
-        left.legend()
-        part = self._folder / "curve.part.png"
-        figure.savefig(part, dpi=120)
-        plt.close(figure)
-        os.replace(part, self._folder / "curve.png")
+        lines = (self._folder / CURVE).read_text("utf-8").splitlines()
+        figure = plots.training([json.loads(line) for line in lines], self._title, apart=self._apart)
+        plots.save(figure, self._folder / PICTURE)
 
 
 def hardware(device: str) -> str:
@@ -142,8 +132,13 @@ def card(
     facts: Mapping[str, Any],
     mask: str,
     base_model: str | None = None,
+    picture: str | None = None,
 ) -> str:
-    """A model card in Hugging Face's manner: README.md with its front matter."""
+    """A model card in Hugging Face's manner: README.md with its front matter.
+
+    Args:
+        picture: of the curves, as a path from the card.
+    """
     head = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "tags:", "- fill-mask", "- fillmask"]
     if base_model:
         head += [f"base_model: {base_model}"]
@@ -158,6 +153,7 @@ def card(
         *(f"| {k} | {v} |" for k, v in results.items()),
         "",
     ]
+    lines += [f"![Curves of the training]({picture})", ""] if picture else []
     lines += ["## Text", "", "| file | documents | characters | unusable rows |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| {f.name} | {f.documents:,} | {f.characters:,} | {f.bad_rows:,} |" for f in files]
     lines += ["", "## Training", "", "| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in facts.items()), ""]

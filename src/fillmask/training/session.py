@@ -10,7 +10,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from fillmask.errors import InputError, TrainingError
 from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
 from fillmask.training.export import export
 from fillmask.training.families import encode, head
+from fillmask.training.objectives import MaskedTokens
 from fillmask.training.packing import packed
 from fillmask.training.pairs import Pairs, make_pairs
 from fillmask.training.pretrain import Data, Pretraining, Progress
 from fillmask.training.processes import Processes
 from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe
-from fillmask.training.reporting import BadRows, Curves, Reporter, card, hardware, write
+from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, Silent, card, hardware, write
 from fillmask.training.tokenizer import special_ids
 from fillmask.training.vocabulary import Vocabulary
 
@@ -66,6 +68,24 @@ class Machine:
     shards: bool = False
 
 
+@dataclass(frozen=True)
+class Running:
+    """How a training is run, whatever it trains; nothing of this changes the curve beyond rounding.
+
+    Attributes:
+        cache: where tokenised text is kept; in the training's own folder by default.
+        save_seconds: a state to resume from is kept so often.
+        on_progress: told how far it is.
+    """
+
+    machine: Machine = field(default_factory=Machine)
+    processes: Processes = field(default_factory=Processes)
+    reporter: Reporter = field(default_factory=Silent)
+    cache: Path | None = None
+    save_seconds: float = 300.0
+    on_progress: Callable[[Progress], None] | None = None
+
+
 @dataclass
 class Session:
     """One training into a folder.
@@ -78,14 +98,12 @@ class Session:
 
     folder: Path
     tokenizer: Tokenizer
-    reporter: Reporter
-    machine: Machine = field(default_factory=Machine)
-    processes: Processes = field(default_factory=Processes)
-    cache: Path | None = None
+    running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:
+        self.reporter, self.processes = self.running.reporter, self.running.processes
         self.work = self.folder / "training"
-        self.cache = self.cache or self.work / "cache"
+        self.cache = self.running.cache or self.work / "cache"
         self.bad = BadRows(self.reporter)
         self.vocabulary = Vocabulary(self.tokenizer)
         self.corpus: TokenizedCorpus
@@ -99,15 +117,17 @@ class Session:
         Raises:
             CorpusError: a file cannot be read, or there is no text.
         """
-        read = 0
+        read, started = 0, time.perf_counter()
+        expected = sum(source.expected_characters for source in (*text.sources, *text.validation))
 
         def advance(characters: int) -> None:
             nonlocal read
             read += characters
-            self.reporter.progress("tokenising", read, None, f"{read / 1e6:,.1f}M characters")
+            speed = read / 1e6 / (time.perf_counter() - started)
+            line = f"{read / 1e6:,.1f}M characters, {speed:,.1f}M a second"
+            self.reporter.progress("tokenising", min(read, expected), expected, line)
 
         def tokenized(sources: Sequence[Source], share: float) -> TokenizedCorpus:
-            assert self.cache is not None
             return tokenize(
                 sources, self.tokenizer, self.cache, seed=seed, phrase_share=share, sentences=sentences,
                 on_progress=advance, on_bad=self.bad if self.processes.first else lambda _: None,
@@ -140,7 +160,6 @@ class Session:
 
     def _rows(self, recipe: Recipe) -> Data:
         special, seed = special_ids(self.tokenizer), recipe.seed
-        assert self.cache is not None
         length = min(_VALIDATION_LENGTH, *recipe.lengths)
         validation: Any = np.zeros((0, length), self.corpus.tokens.dtype)
         if len(self._held):
@@ -156,31 +175,47 @@ class Session:
         }
         return Data(rows, validation)
 
+    def pretraining(self, model: Any, data: Data, recipe: Recipe, objective: MaskedTokens | None = None) -> Pretraining:
+        """A run of the loop on this session's machine and processes."""
+        machine = self.running.machine
+        return Pretraining(
+            model, data, self.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
+            attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16,
+            processes=self.processes,
+        )  # fmt: skip
+
     def train(
-        self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int = 50, validate_every: int = 500,
-        save_seconds: float = 300.0, on_progress: Callable[[Progress], None] | None = None,
+        self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int | None = None,
+        validate_every: int | None = None,
     ) -> Progress | None:  # fmt: skip
         """Run to the recipe's end; the checkpoint is exported whenever the model is judged. Returns the last report.
 
         None says that there was nothing left to do.
+
+        Args:
+            log_every: steps between points of the curve; by default 50, in a short run a fortieth of it.
+            validate_every: steps between judgements; by default 500, in a short run a tenth of it.
         """
+        log_every = log_every or max(1, min(50, run.recipe.steps // 40))
+        validate_every = validate_every or max(1, min(500, run.recipe.steps // 10))
         probes = [Probe.of_text(text, self.tokenizer) for text in samples]
         probes = probes or held_out_probes(run.data.validation, self.tokenizer, self.vocabulary)
         last: Progress | None = None
-        curves = Curves(self.work) if self.processes.first else None
+        apart = type(run.objective) is not MaskedTokens
+        curves = Curves(self.work, self.folder.resolve().name, apart=apart) if self.processes.first else None
         if self.processes.first:
             write(self.work / "recipe.json", json.dumps(asdict(run.recipe), indent=2) + "\n")
         for progress in run.run(
-            self.work, log_every=log_every, validate_every=validate_every, save_seconds=save_seconds
+            self.work, log_every=log_every, validate_every=validate_every, save_seconds=self.running.save_seconds
         ):
             last = progress
             if not self.processes.first or curves is None:
                 continue
-            curves.add(progress)
+            curves.add(_values(progress), progress.tokens)
             line = f"loss {progress.loss:.3f} · {progress.tokens_per_second:,.0f} tokens/s"
             self.reporter.progress("training", progress.step, progress.steps, line)
-            if on_progress:
-                on_progress(progress)
+            if self.running.on_progress:
+                self.running.on_progress(progress)
             if progress.step % validate_every == 0 or progress.step == progress.steps:
                 self.reporter.say(
                     f"step {progress.step:,} · {progress.tokens / 1e6:.1f}M tokens · {line}{_judged(progress)}"
@@ -188,18 +223,18 @@ class Session:
                 for probe in probes:
                     self.reporter.say(f"    {probe.ask(run.model, self.tokenizer)}")
                 curves.plot()
-                export(run.model, self.folder, shards=self.machine.shards)
+                export(run.model, self.folder, shards=self.running.machine.shards)
         if curves is not None:
             curves.close()
         if last is None and self.processes.first:
-            export(run.model, self.folder, shards=self.machine.shards)
+            export(run.model, self.folder, shards=self.running.machine.shards)
         self.processes.wait()
         return last
 
     def write_card(
-        self, title: str, summary: str, run: Pretraining, results: dict[str, Any], base_model: str | None = None
+        self, summary: str, run: Pretraining, results: Mapping[str, Any], base_model: str | None = None
     ) -> None:
-        """README.md of the finished folder."""
+        """README.md of the finished folder, and a word that it is finished."""
         model = run.model
         facts = {
             "family": model.config.model_type,
@@ -214,10 +249,21 @@ class Session:
         }
         mask = self.tokenizer.id_to_token(self.vocabulary.special.mask) or "<mask>"
         text = card(
-            title, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=facts, mask=mask,
-            base_model=base_model,
+            self.folder.resolve().name, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=facts, mask=mask,
+            base_model=base_model, picture=f"{self.work.name}/{PICTURE}" if (self.work / PICTURE).exists() else None,
         )  # fmt: skip
         write(self.folder / "README.md", text)
+        self.reporter.say(f"the model is in {self.folder}")
+
+
+def _values(progress: Progress) -> dict[str, float]:
+    """What TensorBoard shows of a report."""
+    return {
+        "train/loss": progress.loss,
+        "train/share of the peak rate": progress.rate,
+        "speed/tokens per second": progress.tokens_per_second,
+        **{f"validation/{name}": value for name, value in progress.validation.items()},
+    }
 
 
 def _judged(progress: Progress) -> str:

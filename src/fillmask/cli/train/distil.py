@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import click
 
 from fillmask.cli.train.options import (
-    Screen,
+    Asked,
     exit_code,
-    expected_tokens,
-    machine,
+    gathered,
     machine_options,
-    sources_of,
+    rate_options,
     split_options,
     text_options,
     usage,
 )
+from fillmask.training.recipe import DISTILLATION, EPOCHS, HELD_OUT
 
 
 @click.command("distil")
@@ -33,60 +33,35 @@ from fillmask.cli.train.options import (
 @click.option(
     "--temperature", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Of the soft answers."
 )
-@click.option("--lr", type=float, default=1e-3, show_default=True, help="AdamW's peak rate.")
-@click.option("--muon-lr", type=float, default=0.01, show_default=True, help="Muon's peak rate.")
-@click.option(
-    "--batch-tokens", type=click.IntRange(min=1), default=8192, show_default=True, help="Tokens of an optimiser step."
-)
+@rate_options(DISTILLATION)
 @machine_options
+@gathered
 def command(
-    teacher: str, files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, validation: tuple[str, ...],
-    held_out: float | None, cache: Path | None, student: str | None, family: str | None, size: str | None,
+    asked: Asked, teacher: str, seed: int, student: str | None, family: str | None, size: str | None,
     tokens: float | None, soft: float, masked: float, cosine: float, temperature: float, lr: float, muon_lr: float,
-    batch_tokens: int, device: str | None, compile: bool | None, attention: str | None, micro_tokens: int | None,
-    precision: str, shards: bool, threads: int | None, save_seconds: float,
+    batch_tokens: int,
 ) -> int:  # fmt: skip
     """Make a small model of TEACHER on the text of FILES, and write it to FOLDER.
 
     TEACHER is a folder, a hub id, or bundled. The student has every other
     layer of it and learns by DistilBERT's recipe; at the end both are measured
-    on held-out text, and timed.
+    on held-out text, and timed. The same command goes on where it was
+    interrupted.
 
     \b
       fillmask train distil bert-base-uncased texts/ -o small-bert
     """
-    from dataclasses import replace
-
-    from fillmask.training.session import Text
-
     if student and (family or size):
         raise usage("--student is a model already; leave --family and --size away")
-    sources = sources_of(files, column, format_, folder)
-    judged = sources_of(validation, column, format_, folder) if validation else []
-    with (
-        Screen() as screen,
-        machine(
-            device,
-            compile,
-            attention,
-            micro_tokens,
-            precision,
-            shards,
-            threads,
-            long=(tokens or expected_tokens(sources, 3.0)) > 2e7,
-        ) as (
-            place,
-            processes,
-        ),
-    ):
-        from fillmask.training.distil import default_recipe, distil
+    recipe = replace(
+        DISTILLATION, tokens=int(tokens or 0), lr=lr, muon_lr=muon_lr, batch_tokens=batch_tokens, seed=seed
+    )
+    with asked.training(tokens=tokens, epochs=EPOCHS, held_out=HELD_OUT) as (text, running):
+        from fillmask.training.distil import distil
         from fillmask.training.objectives import Weights
 
-        recipe = replace(default_recipe(), lr=lr, muon_lr=muon_lr, batch_tokens=batch_tokens, seed=seed)
         done = distil(
-            teacher, Text(sources, judged, 0.05 if held_out is None else held_out), folder,
-            weights=Weights(soft, masked, cosine, temperature), student=student, family=family, size=size, recipe=recipe,
-            tokens=int(tokens) if tokens else None, machine=place, processes=processes, reporter=screen, cache=cache,
-            save_seconds=save_seconds,
+            teacher, text, asked.folder, weights=Weights(soft, masked, cosine, temperature), student=student,
+            family=family, size=size, recipe=recipe, running=running,
         )  # fmt: skip
     return exit_code(done.bad_rows)

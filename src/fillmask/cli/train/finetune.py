@@ -35,18 +35,21 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True, help="Arithmetic; auto is bfloat16 on a GPU.")  # fmt: skip
 @click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]")  # fmt: skip
+@click.option("--save-seconds", type=float, default=300.0, show_default=True, help="Keep a state to resume from so often, and after each epoch.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Decides the split, the order and the new weights.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
 def command(
     data: Path, output: Path, overwrite: bool, model: str | None, text: str, pair: str | None, label: str,
-    validation: Path | None, share: float, device: str | None, threads: int | None, as_json: bool, **recipe: Any,
+    validation: Path | None, share: float, device: str | None, threads: int | None, save_seconds: float, as_json: bool,
+    **recipe: Any,
 ) -> int:  # fmt: skip
     """Teach a model to classify texts, from a table of texts and labels.
 
     DATA is CSV, TSV, JSON Lines or Parquet, with a heading; plain or .gz, .xz
     or .bz2. The model of the best epoch is written to FOLDER, a standard
     checkpoint, with its metrics, confusion matrix and model card. Rows without
-    a text or a label are passed over and named.
+    a text or a label are passed over and named. The same command goes on
+    where it was interrupted.
 
     \b
       fillmask train finetune reviews.csv -o my-sentiment
@@ -61,7 +64,7 @@ def command(
         import torch
 
         from fillmask import plots  # noqa: F401  # before the work rather than after it
-        from fillmask.training.finetune import Recipe, check_output, finetune, metrics_of, save
+        from fillmask.training.finetune import WORK, Recipe, check_output, finetune, metrics_of, save
     except MissingExtraError:
         raise
     except ImportError as missing:
@@ -86,7 +89,7 @@ def command(
     if not as_json:
         click.echo(f"{len(train.examples):,} examples to train on, {len(judged.examples):,} to judge by; labels {', '.join(labels)}")  # fmt: skip
     found = finetune(
-        open_checkpoint(model), train, judged, labels, settings, device=device,
+        open_checkpoint(model), train, judged, labels, settings, device=device, work=output / WORK, save_seconds=save_seconds,
         on_epoch=None if as_json else _show_epoch, on_step=None if quiet else _show_step,
     )  # fmt: skip
     save(found, output, overwrite=overwrite)

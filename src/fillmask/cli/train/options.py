@@ -8,17 +8,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fillmask.cli import complain
+from fillmask.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from fillmask.training.processes import Processes
     from fillmask.training.reading import Source
+    from fillmask.training.recipe import Recipe
+    from fillmask.training.session import Running, Text
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_LONG = 2e7  # tokens from which on a model is compiled
+_CHARACTERS = 4.0  # of a token, about
 _EVERY = 15.0  # seconds between lines of progress where there is no terminal
 
 
@@ -52,7 +60,7 @@ def split_options(command: _Command) -> _Command:
 
 
 def machine_options(command: _Command) -> _Command:
-    """--device, --compile, --attention, --micro-tokens, --precision, --shards."""
+    """--device, --compile, --attention, --micro-tokens, --precision, --shards, --threads, --save-seconds."""
     for option in reversed((
         click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]"),
         click.option("--compile/--no-compile", default=None, help="Compile the model: a minute or two first, then twice the speed.  [default: above 20 million tokens]"),
@@ -103,9 +111,11 @@ def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) 
 
 def _spool(folder: Path, suffix: str) -> Path:
     """Standard input as a file, copied in small parts."""
+    from fillmask.training.processes import launched
+
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"stdin{suffix}"
-    if int(os.environ.get("RANK", "0")):
+    if not launched().first:
         return path
     part = path.with_name(f".{path.name}.part")
     with open(part, "wb") as out:
@@ -115,28 +125,103 @@ def _spool(folder: Path, suffix: str) -> Path:
     return path
 
 
-@contextmanager
-def machine(device: str | None, compile: bool | None, attention: str | None, micro_tokens: int | None, precision: str,
-            shards: bool, threads: int | None, *, long: bool) -> Iterator[tuple[Any, Any]]:  # fmt: skip
-    """The machine to train on and the processes that share the work, who part at the end."""
-    import torch
+def rate_options(default: Recipe) -> Callable[[_Command], _Command]:
+    """--batch-tokens, --lr, --muon-lr, with what the recipe says of them."""
 
-    from fillmask.engines.torch import find_device
-    from fillmask.training.processes import join, leave
-    from fillmask.training.session import Machine
+    def add(command: _Command) -> _Command:
+        for option in reversed((
+            click.option("--batch-tokens", type=click.IntRange(min=1), default=default.batch_tokens, show_default=True,
+                         help="Tokens of an optimiser step."),
+            click.option("--lr", type=float, default=default.lr, show_default=True, help="AdamW's peak rate."),
+            click.option("--muon-lr", type=float, default=default.muon_lr, show_default=True, help="Muon's peak rate."),
+        )):  # fmt: skip
+            command = option(command)
+        return command
 
-    if threads:
-        torch.set_num_threads(threads)
-    processes, place = join(str(find_device(device)))
-    try:
-        yield (
-            Machine(
-                place, long if compile is None else compile, attention, micro_tokens, precision == "bfloat16", shards
-            ),
-            processes,
-        )
-    finally:
-        leave()
+    return add
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `text_options`, `split_options` and `machine_options` were given."""
+
+    files: tuple[str, ...]
+    folder: Path
+    column: str
+    format_: str
+    validation: tuple[str, ...]
+    held_out: float | None
+    cache: Path | None
+    device: str | None
+    compile: bool | None
+    attention: str | None
+    micro_tokens: int | None
+    precision: str
+    shards: bool
+    threads: int | None
+    save_seconds: float
+
+    @contextmanager
+    def training(
+        self, *, tokens: float | None, epochs: float, held_out: float, phrase_share: float = 0.35
+    ) -> Iterator[tuple[Text, Running]]:
+        """The text and how to run; processes that share the work meet here and part at the end.
+
+        Args:
+            tokens: how many there will be, or None for `epochs` times the text; a long training is compiled.
+            held_out: share of the documents, where nothing else was asked for.
+
+        Raises:
+            CorpusError: a file cannot be used.
+            MissingExtraError: torch or transformers is not installed.
+        """
+        sources, judged = self._sources(self.files), self._sources(self.validation)
+        # These take seconds to import: what may be wrong with the files is told before.
+        try:
+            from fillmask.training.session import Machine, Running, Text
+        except MissingExtraError:
+            raise
+        except ImportError as missing:
+            raise MissingExtraError("training", "train") from missing
+
+        text = Text(sources, judged, held_out if self.held_out is None else self.held_out, phrase_share)
+        characters = sum(source.expected_characters for source in sources)
+        long = (tokens or epochs * characters / _CHARACTERS) > _LONG
+        with Screen() as screen, self._place() as (device, processes):
+            machine = Machine(
+                device, long if self.compile is None else self.compile, self.attention, self.micro_tokens,
+                self.precision == "bfloat16", self.shards,
+            )  # fmt: skip
+            yield text, Running(machine, processes, screen, self.cache, self.save_seconds)
+
+    def _sources(self, names: tuple[str, ...]) -> list[Source]:
+        return sources_of(names, self.column, self.format_, self.folder) if names else []
+
+    @contextmanager
+    def _place(self) -> Iterator[tuple[str, Processes]]:
+        import torch
+
+        from fillmask.engines.torch import find_device
+        from fillmask.training.processes import join, leave
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        processes, device = join(str(find_device(self.device)))
+        try:
+            yield device, processes
+        finally:
+            leave()
+
+
+def gathered(command: Callable[..., int]) -> Callable[..., int]:
+    """The command with the options that are named in `Asked` as one argument, `asked`."""
+    names = [field.name for field in fields(Asked)]
+
+    @wraps(command)
+    def run(**values: Any) -> int:
+        return command(asked=Asked(**{name: values.pop(name) for name in names}), **values)
+
+    return run
 
 
 class Screen:
@@ -145,8 +230,10 @@ class Screen:
     def __init__(self) -> None:
         from rich.console import Console
 
+        from fillmask.training.processes import launched
+
         self._console = Console(stderr=True, highlight=False)
-        self._quiet = bool(int(os.environ.get("RANK", "0")))
+        self._quiet = not launched().first
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
         self._told: dict[str, float] = {}
@@ -195,14 +282,6 @@ class Screen:
             click.echo(f"{task}{share} · {text}", err=True)
 
 
-def expected_tokens(sources: list[Source], epochs: float) -> float:
-    """About how many tokens a training will see, by the sizes of the files: four bytes a token, packed ones three times as much."""
-    sizes = (
-        s.path.stat().st_size * s.share * (3 if s.path.suffix in (".gz", ".xz", ".bz2", ".zst") else 1) for s in sources
-    )
-    return epochs * sum(sizes) / 4
-
-
 def exit_code(bad_rows: int) -> int:
     """3 if some rows could not be used: the work is done, but not on all of the text."""
     return 3 if bad_rows else 0
@@ -214,6 +293,6 @@ def usage(message: str) -> click.UsageError:
 
 
 __all__ = [
-    "Screen", "complain", "exit_code", "expected_tokens", "from_json", "machine", "machine_options", "sources_of", "split_options",
-    "text_options", "usage",
+    "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
+    "sources_of", "split_options", "text_options", "usage",
 ]  # fmt: skip

@@ -10,17 +10,18 @@ import click
 
 from fillmask.cli.train.on_ray import on_ray, ray_options
 from fillmask.cli.train.options import (
-    Screen,
+    Asked,
     exit_code,
-    expected_tokens,
     from_json,
-    machine,
+    gathered,
     machine_options,
-    sources_of,
+    rate_options,
     split_options,
     text_options,
     usage,
 )
+from fillmask.training.masking import CORRUPTIONS, UNITS, Masking
+from fillmask.training.recipe import Recipe, Stage, stages
 
 # Also in `fillmask.training`, which needs torch and is not imported for --help.
 _FAMILIES = ("modernbert", "bert", "roberta", "distilbert", "albert", "electra", "mpnet", "deberta-v2", "camembert",
@@ -56,9 +57,6 @@ _SIZES = ("tiny", "small", "medium", "base")
 @click.option(
     "--epochs", type=float, default=10.0, show_default=True, help="Without --tokens: go through the text so often."
 )
-@click.option(
-    "--batch-tokens", type=click.IntRange(min=1), default=8192, show_default=True, help="Tokens of an optimiser step."
-)
 @click.option("--length", type=click.IntRange(min=16), default=128, show_default=True, help="Tokens of a row of text.")
 @click.option(
     "--last-length", type=click.IntRange(min=16), default=None, help="In the last stage.  [default: the same]"
@@ -79,14 +77,14 @@ _SIZES = ("tiny", "small", "medium", "base")
 )
 @click.option(
     "--mask-unit",
-    type=click.Choice(["token", "word", "span", "gap"]),
+    type=click.Choice(UNITS),
     default="token",
     show_default=True,
     help="What is hidden: tokens, whole words, spans of words, gaps of characters.",
 )
 @click.option(
     "--corruption",
-    type=click.Choice(["mask", "bert"]),
+    type=click.Choice(CORRUPTIONS),
     default="mask",
     show_default=True,
     help="What stands there: the mask, or BERT's 80% mask, 10% random, 10% kept.",
@@ -119,8 +117,7 @@ _SIZES = ("tiny", "small", "medium", "base")
     show_default=True,
     help="Muon on hidden matrices and AdamW on the rest, or AdamW alone.",
 )
-@click.option("--lr", type=float, default=2e-3, show_default=True, help="AdamW's peak rate.")
-@click.option("--muon-lr", type=float, default=0.02, show_default=True, help="Muon's peak rate.")
+@rate_options(Recipe(tokens=0))
 @click.option("--warmup-steps", type=click.IntRange(min=1), default=300, show_default=True, help="Rates rise so long.")
 @click.option(
     "--schedule",
@@ -147,26 +144,27 @@ _SIZES = ("tiny", "small", "medium", "base")
     help="Fill this text's mask as the model learns; may be repeated.  [default: held-out text]",
 )
 @click.option(
-    "--log-every", type=click.IntRange(min=1), default=50, show_default=True, help="Steps between points of the curve."
+    "--log-every",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Steps between points of the curve.  [default: 50; in a short run a fortieth of it]",
 )
 @click.option(
     "--validate-every",
     type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    help="Steps between judgements on held-out text.",
+    default=None,
+    help="Steps between judgements on held-out text.  [default: 500; in a short run a tenth of it]",
 )
 @click.option("--model-json", hidden=True)
 @click.option("--stages-json", hidden=True)
 @machine_options
 @ray_options
+@gathered
 def command(
-    files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, validation: tuple[str, ...],
-    held_out: float | None, cache: Path | None, config: Path | None, tokens: float | None, length: int, last_length: int | None,
+    asked: Asked, seed: int, config: Path | None, tokens: float | None, length: int, last_length: int | None,
     mask_rate: str, mask_schedule: str, mask_unit: str, corruption: str, static_masks: int, objective: str,
     phrase_share: float, batch_tokens: int, optimizer: str, lr: float, muon_lr: float, warmup_steps: int, schedule: str,
-    decay: float, dropout: float, model_json: str | None, stages_json: str | None, device: str | None, compile: bool | None,
-    attention: str | None, micro_tokens: int | None, precision: str, shards: bool, threads: int | None, ray: str | None, workers: int | None,
+    decay: float, dropout: float, model_json: str | None, stages_json: str | None, ray: str | None, workers: int | None,
     **settings: Any,
 ) -> int:  # fmt: skip
     """Train a masked language model from FILES into FOLDER.
@@ -184,13 +182,9 @@ def command(
       fillmask train pretrain my.txt -o my-model --ray auto --workers 4 --threads 8
     """
     if ray is not None:
-        return on_ray(ray, workers, threads, device, folder)
+        return on_ray(ray, workers, asked.threads, asked.device, asked.folder)
     if workers is not None:
         raise usage("--workers goes with --ray")
-    from fillmask.training.masking import Masking
-    from fillmask.training.recipe import Recipe, Stage, stages
-    from fillmask.training.session import Text
-
     if objective != "mlm" and mask_unit == "gap":
         raise usage("gaps change where sentences end; choose another --mask-unit with sentence pairs")
     start, _, end = mask_rate.partition(":")
@@ -213,16 +207,11 @@ def command(
         warmup_steps=warmup_steps, schedule=schedule, decay=decay, dropout=dropout, seed=seed, stages=planned,
         masking=Masking(mask_unit, corruption, static_masks), objective=objective,
     )  # fmt: skip
-    sources = sources_of(files, column, format_, folder)
-    judged = sources_of(validation, column, format_, folder) if validation else []
-    with (
-        Screen() as screen,
-        machine(device, compile, attention, micro_tokens, precision, shards, threads,
-                long=(tokens or expected_tokens(sources, settings["epochs"])) > 2e7) as (place, processes),
-    ):  # fmt: skip
+    with asked.training(
+        tokens=tokens, epochs=settings["epochs"], held_out=0.01, phrase_share=phrase_share
+    ) as (text, running):  # fmt: skip
         from fillmask.training.build import Settings, pretrain
 
         wanted = Settings(recipe=recipe, overrides=json.loads(model_json or "{}"), **settings)
-        text = Text(sources, judged, 0.01 if held_out is None else held_out, phrase_share)
-        bad = pretrain(text, folder, wanted, machine=place, processes=processes, reporter=screen, cache=cache)
+        bad = pretrain(text, asked.folder, wanted, running)
     return exit_code(bad)

@@ -1,0 +1,107 @@
+"""A model made from another one: what adaptation and distillation have in common.
+
+Both take the other model's vocabulary, train for some times the length of the
+text, and judge models on the documents that were held out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fillmask.checkpoint import Checkpoint, open_checkpoint
+from fillmask.errors import InputError
+from fillmask.evaluate import MaskedAccuracy, masked_accuracy
+from fillmask.masked_lm import MaskedLM
+from fillmask.training.corpus import held_out_documents
+from fillmask.training.pretrain import Data, Pretraining
+from fillmask.training.reading import documents
+from fillmask.training.recipe import EPOCHS, Recipe, fitted
+from fillmask.training.reporting import write
+from fillmask.training.session import Running, Session, Text, copy_tokenizer
+from fillmask.training.tokenizer import save_tokenizer
+
+_JUDGED_ROWS = 500  # windows of 128 tokens that a model is measured on
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A training that begins from another model.
+
+    Attributes:
+        origin: that model.
+        recipe: with the number of tokens, and rows that the model can read.
+    """
+
+    origin: Checkpoint
+    text: Text
+    session: Session
+    recipe: Recipe
+    data: Data
+
+    def judge(self, model: str | Path | None) -> MaskedAccuracy | None:
+        """Accuracy of a model at hidden tokens of the held-out documents; None if there are none."""
+        below = self.session.division.below
+        if self.text.validation:
+            held = (d.text for source in self.text.validation for d in documents(source, lambda _: None))
+        elif below:
+            held = (text for text in held_out_documents(self.text.sources, below, self.recipe.seed))
+        else:
+            return None
+        opened = MaskedLM(model)
+        length = min(128, opened.tokenizer.model_max_length)
+        return masked_accuracy(opened, held, length=length, max_rows=_JUDGED_ROWS)
+
+    def finish(
+        self, run: Pretraining, summary: str, results: Mapping[str, Any], record: tuple[str, Mapping[str, Any]] | None
+    ) -> None:
+        """Write the model card, and the results as JSON: the name of the file and what is in it."""
+        if record:
+            name, values = record
+            write(self.session.work / name, json.dumps(values, indent=2) + "\n")
+        base = self.origin.name if self.origin.revision else None
+        self.session.write_card(summary, run, results, base_model=base)
+
+
+def derive(
+    origin: str | Path | None,
+    text: Text,
+    folder: Path,
+    recipe: Recipe,
+    running: Running,
+    *,
+    least: int = 0,
+    most: float = math.inf,
+) -> Derivation:
+    """Open the other model, take its tokenizer, and make rows of the text.
+
+    Args:
+        recipe: `tokens` of 0 asks for three times the text, of `least` to `most` tokens.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+        InputError: the folder is the model's own.
+        CorpusError: the text cannot be used.
+    """
+    checkpoint = open_checkpoint(origin)
+    if folder.resolve() == checkpoint.folder.resolve():
+        raise InputError(f"{folder} is the model itself; give the new one a folder of its own")
+    session = Session(folder, checkpoint.tokenizer.backend, running)
+    if running.processes.first:
+        if not (checkpoint.folder / "tokenizer.json").exists():
+            save_tokenizer(session.tokenizer, folder, checkpoint.tokenizer.model_max_length)
+        copy_tokenizer(checkpoint.folder, folder)
+    recipe = fitted(recipe, checkpoint.tokenizer.model_max_length)
+    session.read(text, seed=recipe.seed)
+    wanted = recipe.tokens or int(min(most, max(least, EPOCHS * len(session.corpus.tokens))))
+    recipe = replace(recipe, tokens=max(wanted, recipe.batch_tokens))
+    return Derivation(checkpoint, text, session, recipe, session.rows(recipe))
+
+
+def in_words(found: MaskedAccuracy) -> str:
+    """`loss 3.21, top-1 45.2%, top-5 63.0% of 2,100 hidden tokens`."""
+    return f"loss {found.loss:.3f}, top-1 {found.top1:.1%}, top-5 {found.top5:.1%} of {found.masks:,} hidden tokens"

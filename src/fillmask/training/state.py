@@ -1,0 +1,102 @@
+"""What a killed training goes on from: its state and the curve that it has logged, in one folder.
+
+`state.pt` is written whole or not at all, and is taken up only by a run of the
+same recipe. `curve.jsonl` has a record of each report, with its `step`; what
+was logged after the last state is dropped when a run goes on from that state.
+torch is imported when a state is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fillmask.errors import TrainingError
+
+CURVE = "curve.jsonl"
+_STATE = "state.pt"
+
+
+def write_state(folder: Path, state: Mapping[str, Any]) -> None:
+    """Write `folder/state.pt`, atomically.
+
+    Args:
+        state: tensors and plain values; its "recipe" is what `read_state` compares.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    import torch
+
+    path, part = folder / _STATE, folder / f"{_STATE}.part"
+    try:
+        with open(part, "wb") as out:
+            torch.save(dict(state), out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(
+            f"cannot write {path}: {getattr(error, 'strerror', None) or str(error).splitlines()[0]};"
+            " make room and run the same command again: it goes on from the last state"
+        ) from error
+
+
+def read_state(folder: Path, device: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The state in the folder, its tensors on `device`; None if there is none.
+
+    Args:
+        recipe: what the saved run must have in common with this one, as JSON has it.
+
+    Raises:
+        TrainingError: the saved run was another, or its state is damaged.
+    """
+    path = folder / _STATE
+    if not path.exists():
+        return None
+    import torch
+
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises several kinds for a file that is cut short
+        raise TrainingError(
+            f"{path} cannot be read ({str(error).splitlines()[0]:.100}); delete it to start anew"
+        ) from error
+    for name, wanted in recipe.items():
+        if state["recipe"].get(name, wanted) != wanted:
+            raise TrainingError(
+                f"{path} was trained with {name}={state['recipe'][name]}, not {wanted}; use another folder"
+            )
+    return state
+
+
+def drop_state(folder: Path) -> None:
+    """Delete the state of a run that is over and cannot be lengthened."""
+    (folder / _STATE).unlink(missing_ok=True)
+
+
+def log(folder: Path, record: Mapping[str, Any]) -> None:
+    """Append a record, which has a `step`, to the curve."""
+    with open(folder / CURVE, "a", encoding="utf-8") as out:
+        out.write(json.dumps(record) + "\n")
+
+
+def cut_curve(folder: Path, step: int) -> None:
+    """Drop what a killed run had logged after `step`, the step of its last state."""
+    path = folder / CURVE
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError):
+            continue  # the line that was being written
+    part = path.with_suffix(".part")
+    part.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+    os.replace(part, path)

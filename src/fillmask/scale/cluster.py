@@ -14,9 +14,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ logging.getLogger("ray").setLevel(logging.ERROR)
 logging.getLogger("ray.data").setLevel(logging.ERROR)
 try:
     import ray
+    import ray._private.ray_constants
     import ray.data
     import ray.exceptions
 except ImportError as missing:
@@ -95,21 +97,50 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    try:
-        if address == LOCAL:
-            # No dashboard; Ray asks for a token by itself (2.59 and later).
-            ray.init(
-                address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
-                logging_level=logging.ERROR,
-            )  # fmt: skip
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises Exception itself where a node does not start in time
-        raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    try:
+    with _for_this_machine_alone() if address == LOCAL else nullcontext():
+        try:
+            if address == LOCAL:
+                ray.init(
+                    address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )  # fmt: skip
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # Ray raises Exception itself where a node does not start in time
+            raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _for_this_machine_alone() -> Iterator[None]:
+    """A cluster that is started meanwhile listens at the loopback address, and asks for a token that was made for it."""
+    constants: Any = ray._private.ray_constants
+    token = "RAY_AUTH_TOKEN"
+    with ExitStack() as after:
+        # On Linux Ray turns any spelling of the loopback address that `ray.init` is given into that of the network. With
+        # this switch, which is off by itself on macOS and Windows, a node has the loopback address, and so do its ports.
+        if getattr(constants, "ENABLE_RAY_CLUSTER", False):
+            constants.ENABLE_RAY_CLUSTER = False
+            after.callback(setattr, constants, "ENABLE_RAY_CLUSTER", True)
+        # Ray (2.59 and later) would make a token by itself: one for all clusters, in a file that other users may read.
+        if token not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ[token] = secrets.token_hex(32)
+            _forget_token()
+            after.callback(_forget_token)
+            after.callback(os.environ.pop, token, None)
         yield
-    finally:
-        ray.shutdown()
+
+
+def _forget_token() -> None:
+    """Let Ray look its token up again: it keeps the first that it finds, which would be that of an earlier cluster."""
+    try:
+        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+    except ImportError:  # a Ray without tokens
+        return
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _run(

@@ -1,5 +1,6 @@
 """The Kubernetes manifest has the shape that KubeRay reads, and its command is one that fillmask has."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,35 @@ def test_shape(documents: dict[str, Any]) -> None:
     (workers,) = cluster["workerGroupSpecs"]
     assert workers["minReplicas"] <= workers["replicas"] <= workers["maxReplicas"]
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+
+
+def test_what_the_operator_checks(documents: dict[str, Any]) -> None:
+    """Names of fields and rules as KubeRay's types and its validation of a RayJob have them: a name that they do not know is dropped or refused."""
+    job = documents["RayJob"]
+    spec = job["spec"]
+    assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", job["metadata"]["name"])
+    assert len(job["metadata"]["name"]) <= 47
+    assert set(spec) <= {
+        "activeDeadlineSeconds", "backoffLimit", "clusterSelector", "deletionStrategy", "entrypoint", "entrypointNumCpus",
+        "entrypointNumGpus", "entrypointResources", "jobId", "managedBy", "metadata", "rayClusterSpec", "runtimeEnvYAML",
+        "shutdownAfterJobFinishes", "submissionMode", "submitterConfig", "submitterPodTemplate", "suspend",
+        "ttlSecondsAfterFinished",
+    }  # fmt: skip
+    assert spec["ttlSecondsAfterFinished"] == 0 or spec["shutdownAfterJobFinishes"] is True
+    assert spec["backoffLimit"] >= 0
+    cluster = spec["rayClusterSpec"]
+    assert set(cluster) <= {
+        "authOptions", "autoscalerOptions", "enableInTreeAutoscaling", "gcsFaultToleranceOptions", "headGroupSpec",
+        "headServiceAnnotations", "managedBy", "rayVersion", "suspend", "workerGroupSpecs",
+    }  # fmt: skip
+    assert cluster["authOptions"]["mode"] in ("disabled", "token")
+    groups = [(cluster["headGroupSpec"], set()), *((group, {"groupName", "replicas", "minReplicas", "maxReplicas"}) for group in cluster["workerGroupSpecs"])]  # fmt: skip
+    for group, more in groups:
+        assert set(group) == {"rayStartParams", "template"} | more
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values())
+        for container in group["template"]["spec"]["containers"]:
+            assert set(container) == {"name", "image", "env", "resources", "volumeMounts"}
+            assert all(isinstance(variable["value"], str) for variable in container["env"])
 
 
 def test_the_entrypoint_is_a_command(documents: dict[str, Any]) -> None:

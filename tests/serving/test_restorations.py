@@ -145,6 +145,30 @@ def test_a_restoration_ends_when_its_client_leaves(serve: Callable[..., Service]
         assert client.post("/v1/restore", json={"inputs": _DAMAGED}).status_code == 200
 
 
+def test_clients_that_leave_a_stream_leave_no_complaint(serve: Callable[..., Service]) -> None:
+    """Their restorations end with an error that nobody asks for; asyncio is not to report it as forgotten."""
+    service = serve()
+    service.worker()
+    body = json.dumps({"inputs": _LONG, "stream": True}).encode()
+    head = (
+        f"POST /v1/restore HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    clients = 5
+    connections = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(clients)]
+    for connection in connections:
+        connection.sendall(head.encode() + body)
+    service.wait_for_metric('fillmask_in_flight{route="/v1/restore"}', clients)
+    assert connections[0].recv(64).startswith(b"HTTP/1.1 200")  # in the middle of its stream
+    for connection in connections:
+        connection.close()
+    service.wait_for_metric("fillmask_clients_left_total", clients)
+    service.process.terminate()
+    assert service.process.wait(15) == 0
+    service.end()  # the log is read to its end
+    assert [entry for entry in service.log if "never retrieved" in entry["event"]] == []
+    assert not any("never retrieved" in line for line in service.stderr)
+
+
 def test_restorations_do_not_starve_masks(serve: Callable[..., Service]) -> None:
     service = serve()
     service.worker()

@@ -105,6 +105,68 @@ def test_a_locked_reading_stays_and_the_rest_is_read_again(page: Any) -> None:
     assert holes(page) == [first, second]
 
 
+def listed(page: Any) -> list[tuple[str, float]]:
+    """The readings of the open hole with their shares."""
+    found: list[list[Any]] = page.locator("#readings button.reading:has(.bar)").evaluate_all(
+        "rows => rows.map(row => [row.querySelector('.words').textContent, Number(row.querySelector('.bar').style.getPropertyValue('--share'))])"
+    )
+    return [(words, share) for words, share in found]
+
+
+def test_readings_of_a_locked_hole_are_ranked_in_the_light_of_the_other_locks(page: Any) -> None:
+    """What the panel shows is what the service says of the hole without its own lock: not what stood there before."""
+    write(page, TWO)
+    first = page.locator("#document .hole").first
+    first.click()
+    before = listed(page)
+    page.locator("#readings button.reading").nth(3).click()
+    settled(page)
+    note = page.locator("#readings .note")
+    expect(note).to_contain_text("without this lock")
+    assert listed(page) == before  # its own lock changes nothing
+    page.locator("#document .hole").nth(1).click()
+    with page.expect_response("**/v1/restore"):
+        page.get_by_label("Your own reading", exact=True).fill("coal coal coal")
+        page.get_by_role("button", name="Set", exact=True).click()
+    settled(page)
+    with page.expect_response("**/v1/restore") as answered:
+        first.click()
+    ranked = page.locator("#readings .ranked")
+    expect(ranked).to_have_attribute("aria-busy", "false")
+    expect(note).to_contain_text("without this lock")
+    assert answered.value.request.post_data_json["parameters"]["locked"] == {"1": "coal coal coal"}
+    body = {"inputs": TWO, "parameters": {"readings": 10, "locked": {"1": "coal coal coal"}}}
+    told = page.request.post(f"{page.url}v1/restore", data=body).json()["restoration"]["gaps"][0]
+    assert listed(page) == [(reading["text"], pytest.approx(reading["probability"])) for reading in told["readings"]]
+    assert listed(page) != before
+    none = page.locator("#readings .none .bar").evaluate("bar => Number(bar.style.getPropertyValue('--share'))")
+    assert none == pytest.approx(told["none_of_these"])
+    # Back to the first lock alone, and to its ranking.
+    page.get_by_role("button", name="Undo").click()
+    settled(page)
+    expect(ranked).to_have_attribute("aria-busy", "false")
+    expect(note).to_contain_text("without this lock")
+    assert [words for words, _ in listed(page)] == [words for words, _ in before]
+
+
+def test_old_percentages_say_that_they_are_old(page: Any) -> None:
+    write(page, TWO)
+    page.locator("#document .hole").first.click()
+    page.locator("#readings button.reading").nth(3).click()
+    settled(page)
+    page.locator("#document .hole").nth(1).click()
+    page.locator("#readings button.reading").nth(2).click()
+    settled(page)
+    page.route("**/v1/restore", lambda route: route.fulfill(status=500, json={"error": "no", "request_id": "n1"}))
+    page.locator("#document .hole").first.click()
+    expect(page.locator("#readings .note")).to_contain_text("from before the last change")
+    expect(page.locator("#readings .ranked")).to_have_class(re.compile("dated"))
+    page.unroute("**/v1/restore")
+    page.locator("#document .hole").nth(1).click()
+    page.locator("#document .hole").first.click()
+    expect(page.locator("#readings .note")).to_contain_text("without this lock")
+
+
 def test_locks_keep_their_holes_while_the_text_changes(page: Any) -> None:
     write(page, TWO)
     page.locator("#document .hole").nth(1).click()

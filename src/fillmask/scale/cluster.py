@@ -1,8 +1,8 @@
-"""A batch job on a Ray cluster, as a Ray Data pipeline: read → compute → write.
+"""A batch job on a Ray cluster, as a Ray Data pipeline: read → compute and commit.
 
 Reading tasks cut the input into the same shards as on one machine; a pool of
-actors, each with a model and one core, computes them; writing tasks commit
-them; and this process notes them in the same manifest. So a job may be begun
+actors, each with a model and one core, computes and commits them; and this
+process notes them in the same manifest. So a job may be begun
 on one machine and finished on a cluster, and comes out the same. Scheduling,
 retries, backpressure and the size of the pool are Ray Data's.
 
@@ -14,9 +14,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from fillmask.scale.inputs import STDIN, Inputs, Source
 from fillmask.scale.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
 from fillmask.scale.local import summary
 from fillmask.scale.manifest import Done, Manifest, open_manifest
-from fillmask.scale.outputs import Encoded, Encoder, commit
+from fillmask.scale.outputs import Encoder, commit
 from fillmask.scale.rows import Rows, Wanted
 from fillmask.scale.tasks import TaskOptions
 
@@ -38,6 +39,7 @@ logging.getLogger("ray").setLevel(logging.ERROR)
 logging.getLogger("ray.data").setLevel(logging.ERROR)
 try:
     import ray
+    import ray._private.ray_constants
     import ray.data
     import ray.exceptions
 except ImportError as missing:
@@ -47,7 +49,7 @@ LOCAL = "local"
 _STORE = 256 << 20  # bytes of the object store of a local cluster: shards in flight, not the data
 _SHARDS = 16  # that a task reads, where a file can be read from any row
 _ALL = -1
-_FEEDS = 64  # workers that one reading and one writing task keep busy
+_FEEDS = 64  # workers that one reading task keeps busy
 _IN_FLIGHT = 2  # shards that wait at an actor, the one that it computes included
 
 
@@ -95,21 +97,50 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    try:
-        if address == LOCAL:
-            # No dashboard; Ray asks for a token by itself (2.59 and later).
-            ray.init(
-                address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
-                logging_level=logging.ERROR,
-            )  # fmt: skip
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises Exception itself where a node does not start in time
-        raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
-    try:
+    with _for_this_machine_alone() if address == LOCAL else nullcontext():
+        try:
+            if address == LOCAL:
+                ray.init(
+                    address="local", object_store_memory=_STORE, include_dashboard=False, log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )  # fmt: skip
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # Ray raises Exception itself where a node does not start in time
+            raise FillMaskError(f"there is no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _for_this_machine_alone() -> Iterator[None]:
+    """A cluster that is started meanwhile listens at the loopback address, and asks for a token that was made for it."""
+    constants: Any = ray._private.ray_constants
+    token = "RAY_AUTH_TOKEN"
+    with ExitStack() as after:
+        # On Linux Ray turns any spelling of the loopback address that `ray.init` is given into that of the network. With
+        # this switch, which is off by itself on macOS and Windows, a node has the loopback address, and so do its ports.
+        if getattr(constants, "ENABLE_RAY_CLUSTER", False):
+            constants.ENABLE_RAY_CLUSTER = False
+            after.callback(setattr, constants, "ENABLE_RAY_CLUSTER", True)
+        # Ray (2.59 and later) would make a token by itself: one for all clusters, in a file that other users may read.
+        if token not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ[token] = secrets.token_hex(32)
+            _forget_token()
+            after.callback(_forget_token)
+            after.callback(os.environ.pop, token, None)
         yield
-    finally:
-        ray.shutdown()
+
+
+def _forget_token() -> None:
+    """Let Ray look its token up again: it keeps the first that it finds, which would be that of an earlier cluster."""
+    try:
+        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+    except ImportError:  # a Ray without tokens
+        return
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _run(
@@ -177,17 +208,17 @@ def _pipeline(
     try:
         parts = reading.parts()
         data: Any = ray.data.from_items([{"first": a, "stop": b} for a, b in parts], override_num_blocks=len(parts))
-        # Reading and writing take next to no time and no core of their own; that also keeps them out of the actors.
-        helpers = 1 + most // _FEEDS
-        data = data.map_batches(reading, batch_size=None, num_cpus=0, concurrency=helpers)
-        data = data.map_batches(
+        # Reading takes next to no time and no core of its own; that also keeps it out of the actors.
+        data = data.map_batches(reading, batch_size=None, num_cpus=0, concurrency=1 + most // _FEEDS)
+        # A worker commits what it has computed. As a task of its own writing took a process of its own for each shard or
+        # two, since Ray ends those that were idle for a second: more than a second of a core for 40 ms of work.
+        return data.map_batches(
             _Worker,
-            fn_constructor_args=(options, dict(provenance), encoder),
+            fn_constructor_args=(options, dict(provenance), encoder, job.output, job.format),
             batch_size=1,
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=_IN_FLIGHT),
         )
-        return data.map_batches(_Writing(job.output, job.format), batch_size=1, num_cpus=0, concurrency=helpers)
     finally:
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = saved
 
@@ -240,11 +271,14 @@ class _Outside:
 
 
 class _Worker:
-    """An actor with a model."""
+    """An actor with a model: computes shards, commits them, and says what they are."""
 
-    def __init__(self, options: TaskOptions, provenance: Mapping[str, Any], encoder: Encoder) -> None:
+    def __init__(
+        self, options: TaskOptions, provenance: Mapping[str, Any], encoder: Encoder, folder: Path, form: str
+    ) -> None:
         self._task = tasks.load(options)
         self._encoder = encoder
+        self._folder, self._format = folder, form
         if self._task.provenance["digest"] != provenance["digest"]:
             raise CheckpointError(
                 f"the model {provenance['model']} is another one on {os.uname().nodename}; expected the same files on all nodes"
@@ -255,22 +289,5 @@ class _Worker:
         work = self._task.prepare(rows.texts)
         masks = sum(work.run(piece) for piece in range(work.pieces))
         answers, failures = work.answers()
-        encoded = self._encoder.encode(rows.without(failures), answers, masks)
-        return {name: [value] for name, value in [*vars(encoded).items(), ("expected", batch["expected"][0])]}
-
-
-@dataclass(frozen=True)
-class _Writing:
-    """Commits shards, and says what they are."""
-
-    folder: Path
-    format: str
-
-    def __call__(self, batch: dict[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        found = {name: values[0] for name, values in batch.items()}
-        expected = int(found.pop("expected"))
-        whole: dict[str, Any] = {
-            name: value if isinstance(value, bytes) else int(value) for name, value in found.items()
-        }
-        done = commit(self.folder, Encoded(**whole), self.format)
-        return {name: [value] for name, value in [*asdict(done).items(), ("expected", expected)]}
+        done = commit(self._folder, self._encoder.encode(rows.without(failures), answers, masks), self._format)
+        return {name: [value] for name, value in [*asdict(done).items(), ("expected", int(batch["expected"][0]))]}

@@ -67,6 +67,9 @@ class Call:
     def watch(self, future: asyncio.Future[Any]) -> None:
         """End the future with the call."""
         self._waits_for = future
+        # Who follows a stream stops asking when its client leaves, and the error that ends the future then is nobody's:
+        # asyncio would log it as forgotten.
+        future.add_done_callback(_look_at)
         if self._over is not None and not future.done():
             future.set_exception(self._over)
 
@@ -78,6 +81,11 @@ class Call:
             self.place.leave()
         if self._waits_for is not None and not self._waits_for.done():
             self._waits_for.cancel()
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def deadline_exceeded(seconds: float) -> ApiError:

@@ -145,8 +145,9 @@ function paragraphs(parts) {
 //
 // say(text) tells a screen reader. choose(index, text or null) is called when a reading is chosen, or given up with
 // null; the caller answers by calling show() or mark(). `own` offers a field for a reading of one's own; `note(gap)`
-// may give a sentence below the readings.
-export function edition({ sheet, panel, say, choose, own = false, note = () => null }) {
+// may give a sentence below the readings, and `dated(gap)` tells that their percentages are about to be replaced;
+// opening(index) is called when the readings of a hole have been opened.
+export function edition({ sheet, panel, say, choose, own = false, note = () => null, dated = () => false, opening = () => {} }) {
   let restoration = null;
   let chosen = new Map();
   let opened = null;
@@ -264,6 +265,12 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
     draw();
   }
 
+  // The readings of a hole that was chosen before, ranked anew.
+  function rank(index, ranking) {
+    alternatives.set(index, ranking);
+    if (opened === index) draw();
+  }
+
   function open(index, { enter = false, scroll = true } = {}) {
     opened = index;
     restoration.gaps.forEach(fill);
@@ -271,6 +278,7 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
     draw();
     if (scroll) holes[index].scrollIntoView({ block: "nearest" });
     if (enter) (panel.querySelector(".ranked [aria-pressed=true]") ?? panel.querySelector("button:not(:disabled), input"))?.focus({ preventScroll: true });
+    opening(index);
   }
 
   function close() {
@@ -377,7 +385,7 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
       ),
       element(
         "ol",
-        { class: "ranked", role: "list", "aria-label": `Ranked readings of hole ${gap.index + 1}` },
+        { class: dated(gap) ? "ranked dated" : "ranked", role: "list", "aria-label": `Ranked readings of hole ${gap.index + 1}`, "aria-busy": String(dated(gap)) },
         ...(now !== null && !listed ? [option(gap, now, null, true)] : []),
         ...readings.map(({ text, probability }) => option(gap, text, probability, text === now)),
         element(
@@ -446,6 +454,7 @@ export function edition({ sheet, panel, say, choose, own = false, note = () => n
   return {
     show,
     mark,
+    rank,
     open,
     close,
     clear() {

@@ -24,6 +24,7 @@ let restoration = null; // the last answer,
 let answered = null; // and the snapshot that it answers
 let anchor = null; // {source, gaps, locks}: which locks belong to which holes of the last answer; null after an undo
 let asking = null; // the request on its way
+let weighing = null; // the one for the readings of a locked hole
 let timer = 0;
 let name = "restoration"; // of the file that was opened, without its ending
 
@@ -33,7 +34,15 @@ const shown = edition({
   say,
   own: true,
   choose,
-  note: (gap) => (now().locks.has(gap.index) ? "Locked: the rest is read in its light. The percentages are from before." : null),
+  note: (gap) => {
+    if (!now().locks.has(gap.index)) return null;
+    const rest = "Locked: the rest is read in its light.";
+    if (!isDated(gap.index)) return `${rest} The percentages are what they would be without this lock.`;
+    const reading = weighing || get("restored").getAttribute("aria-busy") === "true";
+    return `${rest} The percentages are ${reading ? "being read again" : "from before the last change"}.`;
+  },
+  dated: (gap) => isDated(gap.index),
+  opening: () => weigh(),
 });
 
 function now() {
@@ -77,16 +86,58 @@ function type() {
 function choose(index, text) {
   const locks = new Map(now().locks);
   const gap = restoration.gaps[index];
-  const ranking = locks.get(index)?.ranking ?? { readings: gap.readings, none_of_these: gap.none_of_these };
+  const before = locks.get(index) ?? { ranking: rankingOf(gap), question: question(answered, index) };
   if (text === null) {
     locks.delete(index);
     say(`Hole ${index + 1} unlocked.`);
   } else {
-    locks.set(index, { text, ranking });
+    locks.set(index, { ...before, text });
   }
   anchor = { source: answered.source, gaps: restoration.gaps, locks };
   shown.mark(new Map([...locks].map(([i, lock]) => [i, lock.text])));
   change({ locks });
+}
+
+function rankingOf({ readings, none_of_these }) {
+  return { readings, none_of_these };
+}
+
+// What the ranking of a locked hole depends on: everything but its own lock.
+function question({ source, notation, ellipses, locks }, index) {
+  const others = [...locks].filter(([other]) => other !== index).map(([other, { text }]) => [other, text]);
+  return JSON.stringify([source, notation, ellipses, others.sort(([a], [b]) => a - b)]);
+}
+
+// Whether the readings of a locked hole were ranked in the light of something else than stands there now.
+function isDated(index) {
+  const lock = now().locks.get(index);
+  return lock !== undefined && lock.question !== question(now(), index);
+}
+
+// Ranks the readings of the open hole again, if it is locked and another lock or the text has changed since. An answer
+// has nothing to say on a hole that was locked when it was asked for, so this asks without that lock; and only for a hole
+// that is looked at, since each costs as much as reading the text does.
+async function weigh() {
+  weighing?.abort();
+  weighing = null;
+  const index = shown.opened;
+  const snapshot = answered;
+  if (index === null || snapshot !== now() || !isDated(index)) return;
+  const lock = snapshot.locks.get(index);
+  const wanted = question(snapshot, index);
+  const mine = (weighing = new AbortController());
+  shown.rank(index, lock.ranking); // says that they are being read
+  try {
+    const others = new Map([...snapshot.locks].filter(([other]) => other !== index));
+    const asked = { ...parameters({ ...snapshot, locks: others }), evidence: false };
+    const { restoration: answer } = await restore(snapshot.source, asked, { signal: mine.signal, progress: () => {} });
+    [lock.ranking, lock.question] = [rankingOf(answer.gaps[index]), wanted];
+  } catch (problem) {
+    if (problem.name !== "AbortError") console.info(problem.message); // the note below the readings says that they are old
+  }
+  if (mine !== weighing) return;
+  weighing = null;
+  shown.rank(index, lock.ranking);
 }
 
 function parameters({ notation, ellipses, locks }) {
@@ -102,6 +153,8 @@ function parameters({ notation, ellipses, locks }) {
 function read(wait) {
   clearTimeout(timer);
   asking?.abort();
+  weighing?.abort();
+  weighing = null;
   if (!now().source.trim()) return empty();
   get("restored").setAttribute("aria-busy", "true");
   const mine = (asking = new AbortController());
@@ -154,6 +207,7 @@ function draw(answer, snapshot) {
   const holes = answer.gaps.length;
   // The readings stand beside the text where there is room; on a phone they come when asked for.
   if (holes && shown.opened === null && wide.matches) shown.open(0, { scroll: false });
+  else weigh();
   const told = { plain: "plain text", leiden: "Leiden", tei: "TEI" }[answer.notation] ?? answer.notation;
   const { forward_passes: passes, seconds } = answer.cost;
   if (!holes) {

@@ -3,7 +3,7 @@
 #   make run     install into .venv and answer the tutorial's phrases
 #   make test    lint, then the torch-free tests in .venv, then the training and conformance tests in .venv-train
 #   make lint    ruff and mypy
-#   make bench   the benchmarks behind the README's numbers (needs .venv-train)
+#   make bench   the benchmarks behind the README's speed tables, a quarter of an hour (needs .venv-train)
 
 PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
@@ -12,7 +12,7 @@ TORCH ?= torch==2.13.0
 PEERS = minicons datasets nncf
 PIP = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test test-base test-train lint bench soak fuzz clean
+.PHONY: run test test-base test-train lint bench bench-jobs soak fuzz clean
 
 run: .venv/.run
 	.venv/bin/fillmask fill \
@@ -43,16 +43,20 @@ lint: .venv-train/.done
 # make bench TEXT=held_out.txt
 bench: .venv-train/.done
 	.venv-train/bin/python benchmarks/speed.py $(if $(TEXT),--text $(TEXT))
-	.venv-train/bin/python benchmarks/speed.py --model bundled $(if $(TEXT),--text $(TEXT))
+	.venv-train/bin/python benchmarks/speed.py --model bundled --quick $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/one_phrase.py
 	.venv-train/bin/python benchmarks/cold_start.py
 	.venv-train/bin/python benchmarks/memory.py
 	.venv-train/bin/python benchmarks/scoring.py
 	.venv-train/bin/python benchmarks/targets.py
 	.venv-train/bin/python benchmarks/precision.py $(TEXT)
-	.venv-train/bin/python benchmarks/batch.py speed
-	.venv-train/bin/python benchmarks/serving.py
 	.venv-train/bin/python benchmarks/plot.py
+	.venv-train/bin/python benchmarks/readme.py
+
+# What is built on it: batch jobs and the service.
+bench-jobs: .venv-train/.done
+	.venv-train/bin/python benchmarks/batch.py speed memory ray
+	.venv-train/bin/python benchmarks/serving.py
 	.venv-train/bin/python benchmarks/readme.py
 
 # Long forms of what the tests do briefly.

@@ -49,7 +49,7 @@ def main() -> None:
     def mine() -> None:
         answers["fillmask"] = [score.score for score in ours.score(sentences, method="original")]
 
-    seconds = medians({"plain loop, transformers": loop, "minicons": peer, "fillmask": mine}, 3)
+    seconds = medians({"plain loop, transformers": loop, "minicons": peer, "fillmask": mine}, 1)
     for name, found in answers.items():
         worst = max(abs(a - b) for a, b in zip(found, answers["fillmask"], strict=True))
         if not worst < 1e-2:

@@ -15,6 +15,9 @@ Claims, for DistilRoBERTa's sizes:
 - one phrase: at least 1.3 times faster than an exported graph on the same engine;
 - 1,000 mixed sentences, fp32: at least 10 times faster than transformers (eager).
 
+Peers of which the first workloads show that another setting of the same engine is as fast read every fourth of the
+1,000 sentences (`SAMPLED`), and are counted four times.
+
 The last column is the share of the floor: the least time that this machine's
 measured matmul rate and memory bandwidth allow, over the time taken.
 """
@@ -49,6 +52,9 @@ OURS = {
     "fillmask, openvino bf16": ("bfloat16", "exported, openvino bf16"),
     "fillmask, openvino int8": ("int8", "exported, openvino int8"),
 }
+
+SAMPLED = ("transformers, sdpa fp32", "transformers, torch.compile fp32", "exported, onnxruntime fp32 fused")
+EVERY = 4  # sentences: one of so many is read by those
 
 
 def contenders(model: str, folder: Path, scratch: Path) -> dict[str, Callable[..., Any]]:
@@ -102,7 +108,7 @@ def main() -> None:
             ("one phrase", [PHRASE], 1, 3 if quick else 7),
             ("1×128", texts([128], unmask), 1, 2 if quick else 5),
             ("32×128", texts([128] * 32, unmask), 32, 1 if quick else 2),
-            ("8×512", texts([512] * 8, unmask), 8, 1 if quick else 2),
+            ("8×512", texts([512] * 8, unmask), 8, 1),
             (f"{count:,} sentences", mixed, 32, 1),
         ]
         rows: list[dict[str, Any]] = []
@@ -118,10 +124,13 @@ def measure(
     running: dict[str, Callable[..., Any]], machine: Machine, sizes: Sizes,
 ) -> list[dict[str, Any]]:  # fmt: skip
     answers: dict[str, list[int]] = {}
+    # How many of the texts a contender reads once: all, but for some slow peers.
+    steps = {name: EVERY if name in SAMPLED and len(inputs) >= 1000 else 1 for name in running}
 
     def ask(name: str) -> None:
-        found = running[name](inputs if len(inputs) > 1 else inputs[0], batch_size=batch_size)
-        best = found if len(inputs) > 1 else [found]
+        chosen = inputs[:: steps[name]]
+        found = running[name](chosen if len(chosen) > 1 else chosen[0], batch_size=batch_size)
+        best = found if len(chosen) > 1 else [found]
         answers[name] = [row[0]["token"] for row in best]
 
     # The slow ones need no warm-up run over a thousand sentences: a few texts do.
@@ -136,10 +145,12 @@ def measure(
         calls=5 if short else 1,
         settle=3 if short else 0,
     )
+    seconds = {name: taken * steps[name] for name, taken in seconds.items()}
     rows = []
     batches = -(-sum(lengths) // 4096)
     for name, taken in seconds.items():
-        agreement = sum(a == b for a, b in zip(answers[name], answers[REFERENCE], strict=True)) / len(inputs)
+        expected = answers[REFERENCE][:: steps[name]]
+        agreement = sum(a == b for a, b in zip(answers[name], expected, strict=True)) / len(expected)
         if agreement < 1 and "fp32" in name:
             raise SystemExit(f"{name} answers {agreement:.1%} of {workload} as {REFERENCE} does; expected all")
         precision = "bfloat16" if "bf16" in name else "float32"

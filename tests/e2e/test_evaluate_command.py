@@ -93,3 +93,33 @@ def test_a_plots_name_is_checked_before_the_work(text: Path, tmp_path: Path) -> 
     found = run("evaluate", str(text), "--plot", str(tmp_path / "a.gif"))
     assert found.returncode == 1
     assert "ends in '.gif'; expected .png, .svg, .pdf" in one_line(found.stderr)
+
+
+def test_restoration(tmp_path: Path) -> None:
+    """Holes of every kind, read by two strategies, in a table, as JSON and as a plot."""
+    pytest.importorskip("matplotlib", reason="--plot needs the plots extra")
+    text = tmp_path / "story.txt"
+    sentences = [
+        f"The {who} walked to the {where} in the {when}, and {what} until the evening came."
+        for who in ("old man", "young woman", "teacher", "soldier")
+        for where in ("river", "market", "church", "garden")
+        for when in ("morning", "rain", "winter")
+        for what in ("sat by the water", "talked with the people there", "waited for a letter")
+    ]
+    text.write_text("\n\n".join(" ".join(sentences[n : n + 6]) for n in range(0, len(sentences), 6)), "utf-8")
+    out, plot = tmp_path / "out.json", tmp_path / "restoration.png"
+    shown = run(
+        "evaluate", str(text), "--task", "restoration", "--holes", "1", "--strategy", "joint", "--strategy",
+        "independent", "-o", str(out), "--plot", str(plot),
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    table = shown.stdout.decode()
+    assert "joint" in table
+    assert "independent" in table
+    assert "partial-50" in table
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(out.read_text())
+    assert found["task"] == "restoration"
+    assert set(found["strategies"]) == {"joint", "independent"}
+    assert found["strategies"]["joint"]["all"]["holes"] >= 15
+    assert found["strategies"]["joint"]["all"]["admissible"] == 1

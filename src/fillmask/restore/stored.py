@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,21 @@ def _rows(values: Any, name: str) -> tuple[tuple[float, ...], ...]:
     if not isinstance(values, list) or not values:
         raise ValueError(f"{name} is {values!r:.40}; expected rows of probabilities")
     return tuple(_row(v, name) for v in values)
+
+
+def carry_over(origin: Path, folder: Path) -> bool:
+    """Give a model that was continued from another, with its vocabulary, that one's calibration; whether it had one.
+
+    A short continuation moves probabilities little; without any, they would be rough. The file says whose it was.
+
+    Raises:
+        CorruptCheckpointError: the origin's file cannot be used.
+    """
+    stored = load(origin)
+    if not stored.weights:
+        return False
+    save(replace(stored, fitted_on={**stored.fitted_on, "model": "the one that this was adapted from"}), folder)
+    return True
 
 
 def save(stored: Stored, folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Continue a model on text of a domain, and see what that gained: `fillmask train adapt` as a function.
 
-The model keeps its vocabulary and its shape. It is measured before and after
+The model keeps its vocabulary, its shape and its calibration for restoring. It is measured before and after
 on documents of the domain that it was not trained on, by `fillmask.evaluate`.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from fillmask.engines.torch import find_device
 from fillmask.evaluate import MaskedAccuracy
+from fillmask.restore.stored import carry_over
 from fillmask.training.build import open_model
 from fillmask.training.derived import derive, in_words
 from fillmask.training.pretrain import Progress
@@ -98,5 +99,6 @@ def adapt_model(
             record = ("adaptation.json", {"before": vars(before), "after": vars(after), "tokens": tokens})
         summary = f"{work.origin.name}, continued on text of a domain with `fillmask train adapt`."
         work.finish(run, summary, results, record)
+        carry_over(work.origin.folder, folder)
     running.processes.wait()
     return Adaptation(folder, tokens, len(session.bad.rows), before, after)

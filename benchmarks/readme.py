@@ -5,7 +5,8 @@
 Everything between `<!-- table NAME -->` and `<!-- end -->` is replaced by
 `results/NAME.csv` as a Markdown table; between `<!-- speed NAME -->` and the
 end, by a table of that speed benchmark: a line for each contender, a column
-for each workload. A test holds documents and results together.
+for each workload; `kinds` and `totals` are tables of restoration, by kind of
+damage and over all of it. A test holds documents and results together.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from harness import RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
-_BLOCK = re.compile(r"<!-- (?P<kind>table|speed) (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL)
+_BLOCK = re.compile(r"<!-- (?P<kind>table|speed|kinds|totals) (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def rendered(text: str) -> str:
@@ -26,7 +27,7 @@ def rendered(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         header, *rows = _rows(match["name"])
-        made = _speed(header, rows) if match["kind"] == "speed" else _table(header, rows)
+        made = _MAKERS[match["kind"]](header, rows)
         return f"<!-- {match['kind']} {match['name']} -->\n{made}<!-- end -->"
 
     return _BLOCK.sub(block, text)
@@ -55,6 +56,29 @@ def _speed(header: list[str], rows: list[list[str]]) -> str:
             f"**{shown}** (×{times:.1f})" if ours else f"{shown} (×{times:.1f})"
         )
     return _table(["milliseconds", *workloads], [[name, *(of[w] for w in workloads)] for name, of in cells.items()])
+
+
+def _kinds(header: list[str], rows: list[list[str]]) -> str:
+    """For each kind of damage and each system: first reading right, and among the first 20, in per cent."""
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    systems = list(dict.fromkeys(row["system"] for row in named))
+    cells: dict[str, dict[str, str]] = {}
+    for row in named:
+        if row["kind"] != "all":
+            shown = f"{100 * float(row['top1']):.0f} · {100 * float(row['top20']):.0f} ({row['holes']})"
+            cells.setdefault(row["kind"], {})[row["system"]] = shown
+    return _table(["damage", *systems], [[kind, *(of[system] for system in systems)] for kind, of in cells.items()])
+
+
+def _totals(header: list[str], rows: list[list[str]]) -> str:
+    """For each system, all kinds of damage together."""
+    kind = header.index("kind")
+    return _table(
+        [c for c in header if c != "kind"], [row[:kind] + row[kind + 1 :] for row in rows if row[kind] == "all"]
+    )
+
+
+_MAKERS = {"table": _table, "speed": _speed, "kinds": _kinds, "totals": _totals}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,10 @@ from tiny import SENTENCES
 
 from fillmask import FillMask
 from fillmask.cli.train_calibrate import command
+from fillmask.masked_lm import MaskedLM
 from fillmask.restore import calibration, stored
+from fillmask.restore.confidence import PLAIN
+from fillmask.restore.restoring import settings_for
 
 
 @pytest.fixture
@@ -38,6 +42,28 @@ def test_a_model_is_calibrated(
     assert set(kept.weights) == {"joint", "independent"}
     after = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
     assert after.readings[0].probability != before.readings[0].probability
+
+
+def test_joint_reading_is_fitted_on_what_fitted_weights_read(
+    roberta_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, bool]] = []
+    collect = calibration.collect
+
+    def recorded(*arguments: Any) -> Any:
+        *_, settings, _, weights = arguments
+        seen.append((settings == settings_for("joint"), weights == PLAIN))
+        return collect(*arguments)
+
+    monkeypatch.setattr(calibration, "collect", recorded)
+    documents = [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)]
+    model = MaskedLM(roberta_folder, threads=1)
+    told: list[tuple[int, int]] = []
+    calibration.fit(model, documents, kinds=["partial-50"], holes=105, on_progress=lambda *of: told.append(of))
+    joint = [plain for is_joint, plain in seen if is_joint]
+    assert joint == [True] * 35 + [False] * 105
+    assert [plain for is_joint, plain in seen if not is_joint] == [True] * 105
+    assert told[-1] == (245, 245)
 
 
 def test_other_folders_and_missing_files(roberta_folder: Path, tmp_path: Path, text: Path) -> None:

@@ -11,10 +11,11 @@ from tiny import SENTENCES
 
 from fillmask import CorpusError, InputError
 from fillmask.masked_lm import MaskedLM
-from fillmask.restore import calibration
+from fillmask.restore import STRATEGIES, calibration
 from fillmask.restore.damage import Known, Lost
 from fillmask.restore.evaluation import (
     Answer,
+    RestorationReport,
     answered,
     calibration_error,
     compare,
@@ -126,9 +127,18 @@ def test_systems_are_compared_on_the_same_holes() -> None:
     assert first.rank == 1
     printed = report.to_dict()
     assert json.loads(json.dumps(printed))["knows"]["kinds"]["words-1"]["top20"] == 1
-    console = Console(width=120, record=True, file=io.StringIO())
+
+
+def test_a_table_is_whole_on_eighty_columns() -> None:
+    """The longest names, the largest numbers: nothing is cut short."""
+    answers = tuple(Answer(kind, "", "x" * 9, None, "y" * 9, 1.0, 1, True, 9.0) for kind in KINDS for _ in range(700))
+    report = RestorationReport({strategy: answers for strategy in STRATEGIES})
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(report.table())
-    assert "words-1" in console.export_text()
+    text = console.export_text()
+    assert "…" not in text
+    for name in (*STRATEGIES, *KINDS, "strategy", "ms/hole", "900.0%", "1.000", "9000", f"{len(answers):,}"):
+        assert name in text
 
 
 def test_a_model_is_evaluated_and_calibrated(roberta_folder: Path) -> None:

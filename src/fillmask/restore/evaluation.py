@@ -109,12 +109,14 @@ class RestorationReport:
 
     def table(self) -> Table:
         """The results by kind, to be printed with rich."""
+        from rich.box import SIMPLE
         from rich.table import Table
 
-        table = Table(title="Restoration of hidden text")
+        # Without rules between columns and with narrow gaps, eighty columns are enough.
+        table = Table(title="Restoration of hidden text", box=SIMPLE, padding=(0, 1, 0, 0))
         for name in ("strategy", "kind"):
-            table.add_column(name)
-        for name in ("holes", "top-1", "top-20", "CER", "ECE", "ms a hole"):
+            table.add_column(name, no_wrap=True)
+        for name in ("holes", "top-1", "top-20", "CER", "ECE", "ms/hole"):
             table.add_column(name, justify="right")
         for strategy, answers in self.answers.items():
             for kind in (*dict.fromkeys(a.kind for a in answers), None):

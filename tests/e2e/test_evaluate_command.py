@@ -96,7 +96,7 @@ def test_a_plots_name_is_checked_before_the_work(text: Path, tmp_path: Path) -> 
 
 
 def test_restoration(tmp_path: Path) -> None:
-    """Holes of every kind, read by two strategies, in a table, as JSON and as a plot."""
+    """Holes of three kinds, read by two strategies, in a table, as JSON and as a plot."""
     pytest.importorskip("matplotlib", reason="--plot needs the plots extra")
     text = tmp_path / "story.txt"
     sentences = [
@@ -109,8 +109,8 @@ def test_restoration(tmp_path: Path) -> None:
     text.write_text("\n\n".join(" ".join(sentences[n : n + 6]) for n in range(0, len(sentences), 6)), "utf-8")
     out, plot = tmp_path / "out.json", tmp_path / "restoration.png"
     shown = run(
-        "evaluate", str(text), "--task", "restoration", "--holes", "1", "--strategy", "joint", "--strategy",
-        "independent", "-o", str(out), "--plot", str(plot),
+        "evaluate", str(text), "--task", "restoration", "--holes", "2", "--kind", "characters-2", "--kind", "words-2",
+        "--kind", "partial-50", "--strategy", "joint", "--strategy", "independent", "-o", str(out), "--plot", str(plot),
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     table = shown.stdout.decode()
@@ -121,5 +121,13 @@ def test_restoration(tmp_path: Path) -> None:
     found = json.loads(out.read_text())
     assert found["task"] == "restoration"
     assert set(found["strategies"]) == {"joint", "independent"}
-    assert found["strategies"]["joint"]["all"]["holes"] >= 15
+    assert set(found["strategies"]["joint"]["kinds"]) == {"characters-2", "words-2", "partial-50"}
+    assert found["strategies"]["joint"]["all"]["holes"] >= 3
     assert found["strategies"]["joint"]["all"]["admissible"] == 1
+
+
+def test_no_such_kind_of_damage() -> None:
+    shown = run("evaluate", "--task", "restoration", "--kind", "mice")
+    assert shown.returncode == 1
+    assert "mice" in one_line(shown.stderr)
+    assert "partial-50" in one_line(shown.stderr)

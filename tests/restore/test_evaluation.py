@@ -132,7 +132,7 @@ def test_systems_are_compared_on_the_same_holes() -> None:
 def test_a_table_is_whole_on_eighty_columns() -> None:
     """The longest names, the largest numbers: nothing is cut short."""
     answers = tuple(Answer(kind, "", "x" * 9, None, "y" * 9, 1.0, 1, True, 9.0) for kind in KINDS for _ in range(700))
-    report = RestorationReport({strategy: answers for strategy in STRATEGIES})
+    report = RestorationReport(dict.fromkeys(STRATEGIES, answers))
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(report.table())
     text = console.export_text()

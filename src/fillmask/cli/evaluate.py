@@ -30,6 +30,7 @@ _Progress = Callable[[int, int], None]
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="blimp: the first N pairs of each paradigm.  [default: all]")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
 @click.option("--strategy", "strategies", multiple=True, type=click.Choice(["joint", "independent", "left-to-right", "gibbs"]), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="restoration: of damage, such as words-2 or partial-50; may be repeated.  [default: every kind]")  # fmt: skip
 @click.option("--holes", type=click.IntRange(min=1), default=200, show_default=True, help="restoration: about so many holes of each kind.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")
 @model_options
@@ -38,7 +39,7 @@ _Progress = Callable[[int, int], None]
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Draw the result: .png, .svg or .pdf (needs the extra plots).")  # fmt: skip
 def command(
     file: Path | None, task: str, rows: int | None, rate: float, length: int, limit: int | None, methods: tuple[str, ...],
-    strategies: tuple[str, ...], holes: int, seed: int, model: str | None, as_json: bool, output: Path | None,
+    strategies: tuple[str, ...], kinds: tuple[str, ...], holes: int, seed: int, model: str | None, as_json: bool, output: Path | None,
     plot: Path | None, **engine: Any,
 ) -> int:  # fmt: skip
     """Measure a model on FILE.
@@ -90,8 +91,8 @@ def command(
             case _:
                 restoration = importlib.import_module("fillmask.restore.evaluation")
                 result = restoration.evaluate(
-                    opened, list(_documents(file)), strategies=strategies or ("joint",), holes=holes, seed=seed,
-                    on_progress=on_progress,
+                    opened, list(_documents(file)), strategies=strategies or ("joint",),
+                    kinds=kinds or restoration.KINDS, holes=holes, seed=seed, on_progress=on_progress,
                 )  # fmt: skip
     found = _facts(opened, file, task) | _values(result, task)
     if as_json:

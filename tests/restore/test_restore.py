@@ -46,6 +46,25 @@ def check(found: Restoration, notation: str = "auto") -> None:
     assert json.loads(json.dumps(found.to_dict()))["text"] == found.text
 
 
+@pytest.mark.parametrize("notation", ["auto", "plain", "leiden", "tei"])
+def test_what_is_no_text_is_refused_in_words(unmask: FillMask, notation: str) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here \ud800", notation=notation)
+    with pytest.raises(InputError, match="expected a text"):
+        unmask.restore(None, notation=notation)  # type: ignore[arg-type]
+
+
+def test_what_is_said_of_a_hole_is_text_too(unmask: FillMask) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", targets={0: ["\ud800"]})
+    with pytest.raises(InputError, match="expected a text"):
+        unmask.restore("I am [...] here", targets={0: [1]})  # type: ignore[list-item]
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", locked={0: "\ud800"})
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", lexicon=["\ud800"])
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_reads_every_hole(unmask: FillMask, strategy: str) -> None:
     found = unmask.restore(LETTER, strategy=strategy, readings=5)

@@ -1,6 +1,7 @@
 """restore(): the whole way from a damaged text to ranked readings, on tiny models whose answers mean nothing."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def test_what_is_no_text_is_refused_in_words(unmask: FillMask, notation: str) ->
         unmask.restore("I am [...] here \ud800", notation=notation)
     with pytest.raises(InputError, match="expected a text"):
         unmask.restore(None, notation=notation)  # type: ignore[arg-type]
+
+
+def test_a_hole_with_too_many_ways_is_read_and_can_be_left(unmask: FillMask) -> None:
+    begun = time.perf_counter()
+    check(unmask.restore("I am a[c. 30]b[c. 30]c here and <mask>------------------.", notation="leiden"), "leiden")
+    left = unmask.restore("I am a[c. 31]b[c. 30]c here", notation="leiden", cancelled=lambda: True)
+    assert not left.complete
+    assert time.perf_counter() - begun < 30
 
 
 def test_what_is_said_of_a_hole_is_text_too(unmask: FillMask) -> None:

@@ -111,7 +111,7 @@ def decode(
     locked = locked or {}
     known = known or stored.of_checkpoint(model.checkpoint.folder)
     asker = Asker(model, cancelled)
-    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window)
+    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window, asker.check)
     reader = Reader(
         asker, model.tokenizer, frame, known.lengths, weights or known.of(settings.strategy), settings.options, lexicon
     )
@@ -212,7 +212,7 @@ def restore(
         locked: for the hole of a number, the reading that stands in it; the others are read in its light.
         evidence: say which words of the context mattered to each hole's best reading.
         on_progress: called whenever holes have been settled.
-        cancelled: asked before each call of the model; when it says True, what was found so far is returned.
+        cancelled: asked before each call of the model, and while a hole is made ready; when it says True, what was found so far is returned.
 
     Raises:
         NotationError: the source is malformed.

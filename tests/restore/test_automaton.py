@@ -1,6 +1,7 @@
 """The automaton accepts what `Hole.admits` accepts, and nothing else."""
 
 import random
+import time
 
 import pytest
 from toys import HOLES, texts
@@ -8,6 +9,7 @@ from toys import HOLES, texts
 from fillmask import InputError
 from fillmask.restore.automaton import Region, compile_region
 from fillmask.restore.damage import Element, Hole, Known, Lost
+from fillmask.restore.notation import parse
 from fillmask.restore.utf8 import byte_table
 
 
@@ -108,3 +110,57 @@ def test_long_holes_are_read_in_ascii_and_their_own_letters() -> None:
         for byte in text.encode():
             state = int(table[state, byte])
         assert (state in accepting) == expected, text
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a[c. 16]b[c. 16]c",
+        "a[---]b[c. 16]c",
+        "[c. 300]b[c. 300]c[c. 300]",
+        "[---]" + "k\u0323n\u0323e\u0323" * 8,
+        "[---]a" * 40,
+    ],
+)
+def test_a_hole_with_too_many_ways_is_read_loosely(word: str) -> None:
+    """Two ranges in a word took a minute and more: a state for every set of places where the letter may have been."""
+    (hole,) = parse(f"I am {word} here", notation="leiden").damaged.holes
+    begun = time.perf_counter()
+    automaton = compile_region(Region(hole))
+    assert time.perf_counter() - begun < 5
+    assert len(automaton.table) < 5000
+    rng = random.Random(1)
+    for _ in range(20):
+        text = ""
+        for element in hole.elements:
+            if isinstance(element, Known):
+                text += element.text
+            else:
+                text += "".join(rng.choice("abc") for _ in range(rng.randint(element.least, element.most or 9)))
+        assert hole.admits(text)
+        assert automaton.admits(text)
+    assert automaton.exact or not automaton.admits("\n")
+
+
+def test_ordinary_holes_are_read_exactly() -> None:
+    for word in (
+        "[-1000-]",
+        "[c. 660]",
+        "a[c. 8]b[c. 8]c",
+        "i[---]nt[--]er[---]na[--]tional",
+        "k\u0323n\u0323e\u0323[---]",
+    ):
+        (hole,) = parse(f"I am {word} here", notation="leiden").damaged.holes
+        assert compile_region(Region(hole)).exact, word
+
+
+def test_making_an_automaton_can_be_stopped() -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop() -> None:
+        raise StoppedError
+
+    (hole,) = parse("I am [-500-] here", notation="leiden").damaged.holes
+    with pytest.raises(StoppedError):
+        compile_region(Region(hole), check=stop)

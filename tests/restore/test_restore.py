@@ -1,6 +1,7 @@
 """restore(): the whole way from a damaged text to ranked readings, on tiny models whose answers mean nothing."""
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,33 @@ def check(found: Restoration, notation: str = "auto") -> None:
     assert scores == sorted(scores, reverse=True)
     assert len({h.readings for h in found.hypotheses}) == len(found.hypotheses)
     assert json.loads(json.dumps(found.to_dict()))["text"] == found.text
+
+
+@pytest.mark.parametrize("notation", ["auto", "plain", "leiden", "tei"])
+def test_what_is_no_text_is_refused_in_words(unmask: FillMask, notation: str) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here \ud800", notation=notation)
+    with pytest.raises(InputError, match="expected a text"):
+        unmask.restore(None, notation=notation)  # type: ignore[arg-type]
+
+
+def test_a_hole_with_too_many_ways_is_read_and_can_be_left(unmask: FillMask) -> None:
+    begun = time.perf_counter()
+    check(unmask.restore("I am a[c. 30]b[c. 30]c here and <mask>------------------.", notation="leiden"), "leiden")
+    left = unmask.restore("I am a[c. 31]b[c. 30]c here", notation="leiden", cancelled=lambda: True)
+    assert not left.complete
+    assert time.perf_counter() - begun < 30
+
+
+def test_what_is_said_of_a_hole_is_text_too(unmask: FillMask) -> None:
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", targets={0: ["\ud800"]})
+    with pytest.raises(InputError, match="expected a text"):
+        unmask.restore("I am [...] here", targets={0: [1]})  # type: ignore[list-item]
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", locked={0: "\ud800"})
+    with pytest.raises(InputError, match="lone surrogate"):
+        unmask.restore("I am [...] here", lexicon=["\ud800"])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -1,11 +1,16 @@
 """Tokens in holes: every admissible text can be spelled as its tokenizer does it, and nothing else is."""
 
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
 from toys import AROUND, HOLES, KINDS, texts, toy
 
+from fillmask.restore import vocabulary
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
 from fillmask.restore.frame import Frame, Layout
 from fillmask.restore.machine import Machine
@@ -132,3 +137,65 @@ def test_lengths_are_what_can_be_spelled(tokenizer: Tokenizer) -> None:
     machine = frame.machine(frame.layouts[0][0])
     possible = [k for k in range(8) if next(sequences(machine, k, 1), None) is not None] if machine else []
     assert machine.lengths(7) == [k for k in possible if k]
+
+
+@pytest.mark.parametrize("marks", ["-" * 16, '."' * 500, "!" * 20_000])
+def test_a_run_of_marks_at_a_hole_takes_no_time(tokenizer: Tokenizer, marks: str) -> None:
+    """A state for every set of places where a token may have ended: sixteen dashes did not end."""
+    begun = time.perf_counter()
+    for left, right in (("ab ", marks), (f"ab {marks}", " ab")):
+        frame = frame_of(tokenizer, left, Hole((Lost(1, None),)), right)
+        assert frame.layouts[0][0] == frame.plain(0)
+        found = [frame.machine(layout).lengths(4) for layout in frame.layouts[0]]
+        assert found[0] == [1, 2, 3, 4]
+    assert time.perf_counter() - begun < 5
+
+
+def test_threads_see_whole_tables(tokenizer: Tokenizer) -> None:
+    machine = vocabulary_of(tokenizer).machine(frame_of(tokenizer, "ab ", Hole((Lost(1, 9),)), "").plain(0).region)
+    machine.prepare()
+    wanted = [machine._dense(state).copy() for state in range(1, machine.states)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(50):
+                machine.forget()
+                together = Barrier(2)
+
+                def look(together: Barrier = together) -> bool:
+                    together.wait()
+                    return all(
+                        np.array_equal(machine._dense(state).copy(), table)
+                        for state, table in enumerate(wanted, start=1)
+                    )
+
+                assert all(found.result() for found in [pool.submit(look) for _ in range(2)])
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_machines_are_bounded_by_bytes_and_forget_what_they_can_find_again(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = vocabulary.Vocabulary(tokenizer)
+    regions = [frame_of(tokenizer, "ab ", Hole((Lost(n, n + 9),)), "").plain(0).region for n in range(1, 9)]
+    first = tokens.machine(regions[0])
+    first.prepare()
+    size = first.kept
+    assert size > 0
+    everything = [first.ends(state)[0].tolist() for state in range(1, first.states)]
+    monkeypatch.setattr(vocabulary, "_MOST_KEPT", 3 * size)
+    for region in regions[1:]:
+        tokens.machine(region).prepare()
+        assert sum(machine.kept for machine in tokens._machines.values()) <= 3 * size
+    assert first.kept == 0
+    assert [first.ends(state)[0].tolist() for state in range(1, first.states)] == everything
+    assert first.kept > 0
+
+
+def test_one_machine_is_made_of_a_region(tokenizer: Tokenizer) -> None:
+    tokens = vocabulary.Vocabulary(tokenizer)
+    region = frame_of(tokenizer, "ab ", Hole((Lost(1, 9),)), "").plain(0).region
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(machine) for machine in pool.map(tokens.machine, [region] * 8)}) == 1

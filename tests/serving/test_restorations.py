@@ -98,6 +98,11 @@ def test_parameters_that_do_not_fit(client: httpx.Client, parameters: Any, error
     assert message in refused(answer, 422, error_type)
 
 
+def test_half_a_surrogate_pair_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/v1/restore", content=b'{"inputs": "I am [...] here \\ud800"}', headers=JSON)
+    assert "lone surrogate" in refused(answer, 422, "invalid_input")
+
+
 def test_holes_are_bounded(client: httpx.Client) -> None:
     answer = client.post("/v1/restore", json={"inputs": "[...] and " * 201})
     assert "201 holes; expected at most 200 (limit max_holes" in refused(answer, 422, "limit_exceeded")

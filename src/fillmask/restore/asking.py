@@ -19,7 +19,7 @@ class Asker:
     """Passes rows to the model and counts them.
 
     Args:
-        cancelled: asked before each call of the model.
+        cancelled: asked before each call of the model, and now and then in other long work.
     """
 
     def __init__(self, model: MaskedLM, cancelled: Callable[[], bool] | None = None) -> None:
@@ -32,14 +32,22 @@ class Asker:
         assert mask is not None
         self.mask = mask
 
+    def check(self) -> None:
+        """Go on, unless the caller asked to stop.
+
+        Raises:
+            Cancelled: the caller did.
+        """
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled
+
     def ask(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:
         """As `MaskedLM.log_probabilities`; equal rows are computed once.
 
         Raises:
             Cancelled: the caller asked to stop.
         """
-        if self._cancelled is not None and self._cancelled():
-            raise Cancelled
+        self.check()
         same: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
         for number, item in enumerate(items):
             same.setdefault((tuple(item.ids), tuple(item.positions)), []).append(number)

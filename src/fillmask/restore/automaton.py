@@ -6,6 +6,11 @@ each class leads to. The automaton is deterministic, trimmed (every state can
 still be completed) and exact: it accepts what `Hole.admits` accepts. It knows
 characters; how a vocabulary spells them is for `vocabulary` to say.
 
+Two losses of uncertain length in one word, a letter between them, may need a
+state for every set of places where that letter may have been. Such an automaton
+is cut off, and one that accepts more is made in its stead (`Automaton.exact`):
+what is proposed by it must still be held against the hole.
+
 An unclear character admits any other that is not a space; each accepting state
 knows the fewest that were read otherwise than they look.
 """
@@ -13,18 +18,23 @@ knows the fewest that were read otherwise than they look.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError
-from fillmask.restore.damage import Hole, Known, Lost
+from fillmask.restore.damage import Element, Hole, Known, Lost
 
 States = npt.NDArray[np.int32]
 DEAD = 0
+
+# A hole of a thousand characters has 3,000 states; their work is the number of places in the graph that they stand for.
+_MOST_STATES = 5_000
+_MOST_WORK = 80_000
+_OFTEN = 64  # states between two calls of `check`
 
 # What a character does to the boundaries: nothing read yet, a space, another white character, or a character; the
 # last kind is one that a tokenizer cuts off from its neighbours (punctuation, in WordPiece).
@@ -71,6 +81,7 @@ class Automaton:
         odd: in an accepting state, how many unclear characters were read otherwise than they look, (states,).
         token_end: the state that remains when a token ends in a state, (states,); another one, or 0, where a token must
             reach across the hole's edge.
+        exact: whether it accepts nothing that the hole does not admit.
     """
 
     classes: tuple[str, ...]
@@ -79,6 +90,7 @@ class Automaton:
     accepting: npt.NDArray[np.bool_]
     odd: States
     token_end: States
+    exact: bool = True
 
     def class_of(self, character: str) -> int:
         """The class of a character."""
@@ -169,7 +181,9 @@ class _Graph:
         return end
 
 
-def _graph(region: Region, normalize: Callable[[str], str]) -> tuple[_Graph, int, int, int, int]:
+def _graph(
+    region: Region, elements: Sequence[Element], normalize: Callable[[str], str]
+) -> tuple[_Graph, int, int, int, int]:
     """The graph with its first node, the hole's two ends, and its last node."""
     graph = _Graph()
     first = graph.node(False)
@@ -179,7 +193,7 @@ def _graph(region: Region, normalize: Callable[[str], str]) -> tuple[_Graph, int
     graph.skips[begin].append(inner)
     if region.hole.targets is None:
         at = inner
-        for element in region.hole.elements:
+        for element in elements:
             if isinstance(element, Known):
                 at = graph.text(at, element.text, True, normalize, element.certain)
             else:
@@ -205,9 +219,16 @@ _Set = frozenset[tuple[_Element, int]]
 
 
 class _Determiniser:
-    def __init__(self, region: Region, normalize: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        region: Region,
+        elements: Sequence[Element],
+        normalize: Callable[[str], str],
+        check: Callable[[], None] | None,
+    ) -> None:
         self.region = region
-        self.graph, self.first, self.inner, self.edge, self.last = _graph(region, normalize)
+        self.check = check
+        self.graph, self.first, self.inner, self.edge, self.last = _graph(region, elements, normalize)
         characters = {a.character for arcs in self.graph.arcs for a in arcs if a.character is not None}
         self.own = sorted(characters | {" ", "\n"})
         self.classes = (*self.own, OTHER, OTHER_CUT, OTHER_WHITE, BREAK)
@@ -303,8 +324,15 @@ class _Determiniser:
                 states.append(state)
             return numbers[state]
 
+        work = 0
         while at < len(states):
+            if self.check is not None and at % _OFTEN == 0:
+                self.check()
             state = states[at]
+            work += len(state)
+            # Targets are many and end in few states each.
+            if self.region.hole.targets is None and (len(states) > _MOST_STATES or work > _MOST_WORK):
+                raise _TooLargeError
             rows.append([number(self.after(state, kind)) for kind in self.classes])
             remain.append(at if ends is None else number(ends(state)))
             at += 1
@@ -356,13 +384,53 @@ def _trimmed(automaton: Automaton) -> Automaton:
     )
 
 
-def compile_region(region: Region, normalize: Callable[[str], str] = _same) -> Automaton:
-    """The automaton of a region.
+class _TooLargeError(Exception):
+    """An automaton has more states than are of use."""
+
+
+def compile_region(
+    region: Region, normalize: Callable[[str], str] = _same, check: Callable[[], None] | None = None
+) -> Automaton:
+    """The automaton of a region, or one that accepts more where its own would be too large.
 
     Args:
         normalize: how the tokenizer writes a character (lower-cased, without accents, …).
+        check: called now and then; what it raises ends the work.
 
     Raises:
-        InputError: nothing is admissible, for instance because no target fits the letters that are known.
+        InputError: nothing is admissible, for instance because no target fits the letters that are known; or a token
+            must reach across the hole's edge, and the automaton would be too large.
     """
-    return _Determiniser(region, normalize).run()
+    elements = region.hole.elements
+    try:
+        return _Determiniser(region, elements, normalize, check).run()
+    except _TooLargeError:
+        if region.across_lead or region.across_tail:
+            raise InputError("the hole has too many ways of reaching across its edge") from None
+    for loosened in (_unbounded(elements, ranges=True), _unbounded(elements), _ends_only(elements)):
+        try:
+            return replace(_Determiniser(region, loosened, normalize, check).run(), exact=False)
+        except _TooLargeError:
+            continue
+    raise InputError("the hole has too many readings to look through: thousands of its letters survive")
+
+
+def _unbounded(elements: Sequence[Element], *, ranges: bool = False) -> list[Element]:
+    """With losses of any length: those of a range, or all."""
+    return [
+        replace(e, least=min(e.least, 1), most=None)
+        if isinstance(e, Lost) and not (ranges and e.least == e.most)
+        else e
+        for e in elements
+    ]
+
+
+def _ends_only(elements: Sequence[Element]) -> list[Element]:
+    """The letters at the two ends of a hole, and anything between."""
+    first, last = elements[0], elements[-1]
+    found: list[Element] = [Lost(0, None, True)]
+    if isinstance(first, Known) and first.certain:
+        found.insert(0, first)
+    if isinstance(last, Known) and last.certain and len(elements) > 1:
+        found.append(last)
+    return found

@@ -8,7 +8,6 @@ and lost stretches in a row. This module knows nothing of notations or models.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,15 +90,73 @@ class Hole:
         """Whether `text` may stand in the hole: the definition that decoders are tested against."""
         if self.targets is not None and text not in self.targets:
             return False
-        return re.fullmatch("".join(map(_pattern, self.elements)), text, re.DOTALL) is not None and not _ragged(text)
+        return not _ragged(text) and fitted(self.elements, text) is not None
 
 
-def _pattern(element: Element) -> str:
-    if isinstance(element, Known):
-        # An unclear character may be another one, but not a space.
-        return re.escape(element.text) if element.certain else "".join(r"\S" if c != " " else " " for c in element.text)
-    kind = "[^\n]" if element.spaces else r"\S"
-    return f"{kind}{{{element.least},{'' if element.most is None else element.most}}}"
+def fitted(elements: Sequence[Element], text: str, *, loosely: bool = False) -> list[int] | None:
+    """Where in `text` each element ends, every lost stretch as short as those before it let it be; None where they do not fit.
+
+    A text of any length and any elements take time that grows with both and not with the ways to divide the text: the
+    positions from which the last elements fit are found first. A set of positions is a number, a bit for each.
+
+    Args:
+        loosely: whether any character may be lost or unclear; otherwise no newline, and spaces as the elements say.
+    """
+    where: dict[str, int] = {}
+    for at, character in enumerate(text):
+        where[character] = where.get(character, 0) | 1 << at
+    lost = {True: (1 << len(text)) - 1, False: (1 << len(text)) - 1}
+    if not loosely:
+        lost[True] ^= where.get("\n", 0)
+        lost[False] ^= sum(bits for character, bits in where.items() if character.isspace())
+    fits = [1 << len(text)]  # from where the elements after this one fit, the last element first
+    for element in reversed(elements):
+        found = fits[-1]
+        if isinstance(element, Known):
+            for character in reversed(element.text):
+                if element.certain or (character == " " and not loosely):
+                    found = found >> 1 & where.get(character, 0)
+                else:  # an unclear character may be another one, but not a space
+                    found = found >> 1 & lost[False]
+        else:
+            free = lost[element.spaces]
+            found = _within(found, free, len(text) if element.most is None else element.most - element.least)
+            if element.least:
+                found = found >> element.least & _in_a_row(free, element.least)
+        fits.append(found)
+    if not fits.pop() & 1:
+        return None
+    ends, at = [], 0
+    for element in elements:
+        if isinstance(element, Known):
+            at += len(element.text)
+        else:
+            at += element.least
+            rest = fits[-1] >> at
+            at += (rest & -rest).bit_length() - 1
+        fits.pop()
+        ends.append(at)
+    return ends
+
+
+def _in_a_row(positions: int, count: int) -> int:
+    """The positions that are the first of `count` in a row."""
+    have = 1
+    while have < count:
+        step = min(have, count - have)
+        positions &= positions >> step
+        have += step
+    return positions
+
+
+def _within(goals: int, free: int, most: int) -> int:
+    """The positions from which up to `most` free ones lead to a goal."""
+    have = 0
+    while have < most:
+        step = min(have + 1, most - have)
+        goals |= goals >> step & _in_a_row(free, step)
+        have += step
+    return goals
 
 
 def _ragged(text: str) -> bool:

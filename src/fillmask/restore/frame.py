@@ -10,9 +10,10 @@ tokenisation is lost. The frame knows tokens, not models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product, takewhile
+from typing import overload
 
 from fillmask.batching import Masked
 from fillmask.errors import InputError
@@ -23,6 +24,7 @@ from fillmask.restore.vocabulary import METASPACE, WORDPIECE, Vocabulary
 from fillmask.tokenizer import Tokenizer
 
 _FILLER = "a"
+_GLUED = 4  # punctuation marks that a token may reach across: each may be the end of a token or not
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,47 @@ class Surroundings:
         return Masked(ids, [0] * len(ids), [len(self.left) + place for place in asked])
 
 
+class _Layouts(Sequence[tuple[Layout, ...]]):
+    """The layouts of each hole, found when they are first asked for: those across an edge need their machine."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._found: dict[int, tuple[Layout, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._frame.holes)
+
+    @overload
+    def __getitem__(self, number: int) -> tuple[Layout, ...]: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[tuple[Layout, ...]]: ...
+    def __getitem__(self, number: int | slice) -> tuple[Layout, ...] | list[tuple[Layout, ...]]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(len(self))[number]]
+        if number not in self._found:
+            self._found[number] = self._frame.all_layouts(range(len(self))[number])
+        return self._found[number]
+
+
 class Frame:
     """Tokens between the holes of a text, and the layouts of each hole.
 
     Args:
         window: most tokens of the text round a hole that the model is to read.
+        check: called while machines are made; what it raises ends the work.
 
     Raises:
         InputError: nothing can stand in a hole, or the vocabulary cannot spell anything that may.
     """
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary, damaged: Damaged, window: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        vocabulary: Vocabulary,
+        damaged: Damaged,
+        window: int,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self.vocabulary = vocabulary
         self.holes: tuple[Hole, ...] = damaged.holes
         self._window = window
@@ -84,29 +116,36 @@ class Frame:
         self._head = tuple(alone.ids[: alone.leading])
         self._foot = tuple(alone.ids[len(alone.ids) - alone.trailing :])
         self.limit = tokenizer.model_max_length - alone.leading - alone.trailing
-        texts = _texts_between(damaged)
-        self.between = _between(tokenizer, texts)
-        self.layouts = [self._layouts(n, texts) for n in range(len(self.holes))]
+        self._check = check
+        self._texts = _texts_between(damaged)
+        self.between = _between(tokenizer, self._texts)
+        self.layouts = _Layouts(self)
 
     def machine(self, layout: Layout) -> Machine:
         """The layout as the vocabulary spells it."""
-        return self.vocabulary.machine(layout.region)
+        return self.vocabulary.machine(layout.region, self._check)
 
-    def _layouts(self, number: int, texts: Sequence[str]) -> tuple[Layout, ...]:
-        hole, left, right = self.holes[number], texts[number], texts[number + 1]
+    def plain(self, number: int) -> Layout:
+        """The layout of hole `number` in which no token reaches across its edges."""
+        lead = self._lead(self._texts[number], first=number == 0)
+        return Layout(Region(self.holes[number], lead, breaks=self.vocabulary.kind == WORDPIECE))
+
+    def all_layouts(self, number: int) -> tuple[Layout, ...]:
+        """Every layout of hole `number`, the plain one first; `layouts` keeps them."""
+        hole, left, right = self.holes[number], self._texts[number], self._texts[number + 1]
         lead = self._lead(left, first=number == 0)
-        found = [Layout(Region(hole, lead, breaks=self.vocabulary.kind == WORDPIECE))]
+        found = [self.plain(number)]
         if self.vocabulary.kind == WORDPIECE:  # cuts at every punctuation mark
             return tuple(found)
         leads, tails = [(lead, 0)], [("", 0)]
-        glued = len(left) - len(_without_marks_at_end(left))
+        glued = _marks(reversed(left))
         if glued:
             rest = left[: len(left) - glued]
             marks = self._lead(rest, first=number == 0) + left[len(left) - glued :]
             count = _suffix(self.vocabulary, self.between[number], marks)
             if count and (rest or number == 0):
                 leads.append((marks, count))
-        glued = len(right) - len(_without_marks_at_start(right))
+        glued = _marks(right)
         if glued:
             marks = right[:glued]
             count = _prefix(self.vocabulary, self.between[number + 1], marks)
@@ -118,7 +157,7 @@ class Frame:
             try:
                 self.machine(layout)
             except InputError:
-                continue  # no token reaches across
+                continue  # no token reaches across, or in too many ways
             found.append(layout)
         return tuple(found)
 
@@ -212,16 +251,9 @@ def _is_mark(character: str) -> bool:
     return not (character.isspace() or character.isalnum())
 
 
-def _without_marks_at_end(text: str) -> str:
-    while text and _is_mark(text[-1]):
-        text = text[:-1]
-    return text
-
-
-def _without_marks_at_start(text: str) -> str:
-    while text and _is_mark(text[0]):
-        text = text[1:]
-    return text
+def _marks(text: Iterable[str]) -> int:
+    """How many marks there are at the beginning, as far as they are looked at."""
+    return sum(1 for _ in takewhile(_is_mark, islice(text, _GLUED)))
 
 
 def _suffix(vocabulary: Vocabulary, tokens: Sequence[int], text: str) -> int:

@@ -1,13 +1,15 @@
 """A region's automaton over tokens: what may come next, what may stand between, and how many tokens it takes.
 
-A set of states is a row of booleans, (states,). Everything that is worked out
-is kept, since a beam asks the same again and again.
+A set of states is a row of booleans, (states,). What is worked out is kept,
+since a beam asks the same again and again, until its owner has it forgotten
+for want of memory (`forget`). Several threads may ask one machine: what is
+shared is complete before it can be seen, and no one counts on its staying.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from fillmask.restore.automaton import DEAD, Automaton
 from fillmask.restore.trie import Ids, Trie
 
 Bits = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.integer[Any]]
 
 _MANY = 0.1  # of the vocabulary
 _FIRST = 256  # tokens
@@ -29,6 +32,12 @@ class Machine:
 
     A set of states is a row of booleans, (states,). `before` and `after` say
     from where and to where some number of free tokens lead.
+
+    Args:
+        grown: called when the machine has come to keep more.
+
+    Attributes:
+        kept: bytes that `forget` would free, about.
     """
 
     def __init__(
@@ -42,6 +51,7 @@ class Machine:
         table: npt.NDArray[np.int32],
         classes: npt.NDArray[np.int32] | None,
         plain: npt.NDArray[np.int32],
+        grown: Callable[[], None] | None = None,
     ) -> None:
         self._trie = trie
         self._ids = ids
@@ -61,34 +71,97 @@ class Machine:
         self.odd[plain] = automaton.odd
         self._remain = np.arange(self.states, dtype=np.int32)
         self._remain[plain] = plain[automaton.token_end]
-        self._ends: dict[int, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
-        self._after_all: dict[int, npt.NDArray[np.signedinteger[Any]]] = {}
-        self._left_of: dict[tuple[int | None, ...], list[Bits]] = {}
-        self._right_of: dict[tuple[int | None, ...], list[Bits]] = {}
-        self._admitted: dict[tuple[bytes, bytes], Ids] = {}
+        # The smallest types that hold a token and a state: what is kept is mostly these.
+        self._of_token: type[np.integer[Any]] = np.uint16 if size < 1 << 16 else np.int32
+        self._of_state: type[np.integer[Any]] = np.int16 if self.states < 1 << 15 else np.int32
+        self._arcs: tuple[Ids, Numbers, Ids] | None = None
+        self._lock = Lock()
+        self._grown = grown
+        self.forget()
 
-    def ends(self, state: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """The tokens that fit after a state, by their index in the vocabulary's `ids`, and the state after each."""
-        if state not in self._ends:
-            tokens, ends = self._trie.walk(self._table, self._classes, state)
-            ends = self._remain[ends]
-            self._ends[state] = tokens[ends != DEAD], ends[ends != DEAD]
-        return self._ends[state]
+    def forget(self) -> None:
+        """Give up what can be worked out again."""
+        with self._lock:
+            self.kept = 0
+            # After each state: the state after every token, (vocabulary,), where many fit; else those that fit, and the
+            # state after each.
+            self._full: dict[int, Numbers] = {}
+            self._few: dict[int, tuple[Numbers, Numbers]] = {}
+            self._left_of: dict[tuple[int | None, ...], list[Bits]] = {}
+            self._right_of: dict[tuple[int | None, ...], list[Bits]] = {}
+            self._admitted: dict[tuple[bytes, bytes], Numbers] = {}
 
-    @cached_property
-    def _steps(self) -> npt.NDArray[np.bool_]:
-        """Whether one token leads from a state to another, (states, states)."""
-        steps = np.zeros((self.states, self.states), bool)
+    def _has_grown(self) -> None:
+        if self._grown is not None:
+            self._grown()
+
+    def ends(self, state: int) -> tuple[Numbers, Numbers]:
+        """The tokens that fit after a state, ascending, and the state after each."""
+        full, few = self._full.get(state), self._few.get(state)
+        if few is not None:
+            return few
+        if full is None:
+            full = self._walked(state)
+        tokens = np.flatnonzero(full)
+        return tokens, full[tokens]
+
+    def _dense(self, state: int) -> Numbers:
+        """The state after every token, 0 where it does not fit, (vocabulary,)."""
+        full, few = self._full.get(state), self._few.get(state)
+        if full is None and few is not None:
+            full = np.zeros(self._size, self._of_state)
+            full[few[0]] = few[1]
+        return self._walked(state) if full is None else full
+
+    def _walked(self, state: int) -> Numbers:
+        """The same, worked out, and kept in the form that takes less."""
+        found, ends = self._trie.walk(self._table, self._classes, state)
+        full: Numbers = np.zeros(self._size, self._of_state)
+        full[self._ids[found]] = self._remain[ends]
+        tokens: Numbers = np.flatnonzero(full).astype(self._of_token)
+        many = len(tokens) * (tokens.itemsize + full.itemsize) >= full.nbytes
+        with self._lock:
+            if state not in self._full and state not in self._few:
+                if many:
+                    self._full[state] = full
+                    self.kept += full.nbytes
+                else:
+                    self._few[state] = few = tokens, full[tokens]
+                    self.kept += few[0].nbytes + few[1].nbytes
+        self._has_grown()
+        return full
+
+    def prepare(self, check: Callable[[], None] | None = None) -> None:
+        """Work out where tokens lead from every state that is reached, seconds for thousands of states.
+
+        Args:
+            check: called now and then; what it raises ends the work.
+        """
+        if self._arcs is not None:
+            return
+        following: dict[int, Numbers] = {}
+        weight = np.zeros(self.states, np.int64)
         todo = np.flatnonzero(self.start).tolist()
-        seen = set(todo)
         while todo:
             state = todo.pop()
-            steps[state, self.ends(state)[1]] = True
-            for other in np.flatnonzero(steps[state]).tolist():
-                if other not in seen:
-                    seen.add(other)
-                    todo.append(other)
-        return steps
+            if state in following:
+                continue
+            if check is not None:
+                check()
+            ends = self.ends(state)[1]
+            weight[state] = len(ends)
+            following[state] = np.unique(ends)
+            todo += [other for other in following[state].tolist() if other not in following]
+        none = np.zeros(0, self._of_state)
+        rows = [following.get(state, none) for state in range(self.states)]
+        first = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+        self._arcs = first, np.concatenate(rows), weight
+
+    def _all(self) -> tuple[Ids, Numbers, Ids]:
+        """The states to which one token leads from each, in a row; where those of each state begin; how many tokens fit."""
+        self.prepare()
+        assert self._arcs is not None
+        return self._arcs
 
     def _through(self, states: npt.NDArray[np.int32], token: int) -> npt.NDArray[np.int32]:
         """The state after a token, from each of some states."""
@@ -99,7 +172,10 @@ class Machine:
     def after(self, states: Bits, token: int | None) -> Bits:
         """States after one more token: this one, or any."""
         if token is None:
-            return np.asarray(self._steps[states].any(axis=0))
+            first, to, _ = self._all()
+            found = np.zeros(self.states, bool)
+            found[to[np.repeat(states, np.diff(first))]] = True
+            return found
         found = np.zeros(self.states, bool)
         found[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
         found[DEAD] = False
@@ -108,7 +184,9 @@ class Machine:
     def before(self, states: Bits, token: int | None) -> Bits:
         """States from which one token, this one or any, leads into `states`."""
         if token is None:
-            return np.asarray(self._steps[:, states].any(axis=1))
+            first, to, _ = self._all()
+            hits = np.concatenate([[0], np.cumsum(states[to])])
+            return hits[first[1:]] > hits[first[:-1]]
         return states[self._through(np.arange(self.states, dtype=np.int32), token)]
 
     def admitted(self, left: Bits, right: Bits) -> Ids:
@@ -119,12 +197,17 @@ class Machine:
             fits = np.zeros(self._size, bool)
             for state in np.flatnonzero(left):
                 tokens, ends = self.ends(int(state))
-                fits[self._ids[tokens[right[ends]]]] = True
-            found = np.flatnonzero(fits)
-            if len(self._admitted) > _SIDES:
-                self._admitted.clear()
-            self._admitted[key] = found
-        return found
+                fits[tokens[right[ends]]] = True
+            found = np.flatnonzero(fits).astype(np.int32)
+            with self._lock:
+                if len(self._admitted) > _SIDES:
+                    self.kept -= sum(tokens.nbytes for tokens in self._admitted.values())
+                    self._admitted = {}
+                if key not in self._admitted:
+                    self._admitted[key] = found
+                    self.kept += found.nbytes
+            self._has_grown()
+        return found.astype(np.int64)
 
     def best(self, values: Floats, left: Bits, right: Bits, count: int) -> Ids:
         """Of the tokens that `admitted` gives, the `count` with the largest values, largest first; of equals, the lower.
@@ -133,7 +216,7 @@ class Machine:
             values: one a token, (vocabulary,).
         """
         # Where much is admissible the best are among the first few hundred of all tokens.
-        if int(self._weight[left].sum()) > _MANY * len(self._ids):
+        if int(self._all()[2][left].sum()) > _MANY * len(self._ids):
             border = (
                 np.partition(values, len(values) - _FIRST)[len(values) - _FIRST] if len(values) > _FIRST else -np.inf
             )
@@ -148,22 +231,6 @@ class Machine:
                 return found[largest(values[found], count)]
         admitted = self.admitted(left, right)
         return admitted[largest(values[admitted], count)]
-
-    @cached_property
-    def _weight(self) -> Ids:
-        """How many tokens fit after each state, (states,)."""
-        weight = np.zeros(self.states, np.int64)
-        for state in np.flatnonzero(self._steps.any(axis=1)):
-            weight[state] = len(self.ends(int(state))[0])
-        return weight
-
-    def _dense(self, state: int) -> npt.NDArray[np.signedinteger[Any]]:
-        """The state after every token, 0 where it does not fit, (vocabulary,)."""
-        if state not in self._after_all:
-            tokens, ends = self.ends(state)
-            self._after_all[state] = np.zeros(self._size, np.int16 if self.states < 1 << 15 else np.int32)
-            self._after_all[state][self._ids[tokens]] = ends
-        return self._after_all[state]
 
     def frontier(self, tokens: Sequence[int | None]) -> tuple[list[Bits], list[Bits]]:
         """For each place, the states that may come before it, and those from which the places after it can be filled.
@@ -183,6 +250,8 @@ class Machine:
             return [self.start]
         if known is None:
             before = self._lefts(tokens[:-1])
+            if len(self._left_of) > _SIDES:
+                self._left_of.clear()
             self._left_of[tokens[:-1]] = before
         else:
             before = known
@@ -196,12 +265,12 @@ class Machine:
             after = self._rights(tokens[1:])
             if len(self._right_of) > _SIDES:
                 self._right_of.clear()
-                self._left_of.clear()
             self._right_of[tokens[1:]] = after
         return [self.before(after[0], tokens[0]), *after]
 
-    def lengths(self, most: int) -> list[int]:
-        """How many tokens, `most` at most, can fill the region."""
+    def lengths(self, most: int, check: Callable[[], None] | None = None) -> list[int]:
+        """How many tokens, `most` at most, can fill the region; `check` as in `prepare`."""
+        self.prepare(check)
         found, states = [], self.start
         for count in range(most + 1):
             if (states & self.accepting).any():

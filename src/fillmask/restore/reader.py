@@ -152,7 +152,7 @@ class Reader:
         prior = [(k, p) for k, p in self._lengths.tokens(self.frame.holes[hole]) if k <= most]
         machine = self.frame.machine(layout)
         deepest = max((k for k, _ in prior), default=1)
-        possible = set(machine.lengths(deepest))
+        possible = set(machine.lengths(deepest, self.asker.check))
         chosen: list[tuple[int, float]] = []
         covered = 0.0
         for k, p in prior:
@@ -169,12 +169,12 @@ class Reader:
         """The hole as it is while it is unread: masks, as many as are likeliest."""
         if hole not in self._unread:
             count = min(self._lengths.tokens(self.frame.holes[hole])[0][0], _MOST_TOKENS)
-            self._unread[hole] = Filling(self.frame.layouts[hole][0], (self.asker.mask,) * count)
+            self._unread[hole] = Filling(self.frame.plain(hole), (self.asker.mask,) * count)
         return self._unread[hole]
 
     def spell(self, hole: int, text: str) -> Filling:
         """A given text in the hole, as the tokenizer writes it."""
-        layout = self.frame.layouts[hole][0]
+        layout = self.frame.plain(hole)
         written = text if self.frame.vocabulary.kind == WORDPIECE else layout.region.lead + text
         tokens = self._tokenizer.encode(written, add_special_tokens=False)
         return Filling(layout, tuple(tokens))

@@ -26,7 +26,7 @@ from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Progress, Re
 from fillmask.restore.search import LEFT_TO_RIGHT
 from fillmask.restore.strategies import Outcome
 from fillmask.restore.vocabulary import vocabulary_of
-from fillmask.tokenizer import Tokenizer
+from fillmask.tokenizer import Tokenizer, check_text
 
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
@@ -111,7 +111,7 @@ def decode(
     locked = locked or {}
     known = known or stored.of_checkpoint(model.checkpoint.folder)
     asker = Asker(model, cancelled)
-    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window)
+    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window, asker.check)
     reader = Reader(
         asker, model.tokenizer, frame, known.lengths, weights or known.of(settings.strategy), settings.options, lexicon
     )
@@ -212,7 +212,7 @@ def restore(
         locked: for the hole of a number, the reading that stands in it; the others are read in its light.
         evidence: say which words of the context mattered to each hole's best reading.
         on_progress: called whenever holes have been settled.
-        cancelled: asked before each call of the model; when it says True, what was found so far is returned.
+        cancelled: asked before each call of the model, and while a hole is made ready; when it says True, what was found so far is returned.
 
     Raises:
         NotationError: the source is malformed.
@@ -255,6 +255,8 @@ def restore_document(
         raise InputError(f"readings is {readings!r}; expected a whole number, 1 or more")
     damaged = _with_targets(document.damaged, targets or {})
     _check_locked(damaged, locked or {})
+    for entry in lexicon:
+        check_text(entry)
     settings = settings_for(strategy, beam)
     if readings > settings.options.finalists > 0:
         settings = replace(settings, options=replace(settings.options, finalists=readings))
@@ -280,6 +282,8 @@ def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Dam
             if number in targets:
                 words = targets[number]
                 given: tuple[str, ...] = (words,) if isinstance(words, str) else tuple(words)
+                for word in given:
+                    check_text(word)
                 part = replace(part, targets=given)
                 if not any(part.admits(t) for t in given):
                     raise InputError(
@@ -295,6 +299,7 @@ def _check_locked(damaged: Damaged, locked: Mapping[int, str]) -> None:
     for number, text in locked.items():
         if not isinstance(text, str):
             raise InputError(f"locked[{number}] is {text!r:.40}; expected a text")
+        check_text(text)
 
 
 def _check_numbers(given: Mapping[int, object], holes: int, name: str) -> None:

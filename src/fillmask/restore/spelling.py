@@ -9,9 +9,11 @@ admits one and writing asks for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from fillmask.restore.automaton import Region, is_cut
-from fillmask.restore.damage import Hole, Known
+from fillmask.restore.damage import Element, Hole, Known, fitted
 from fillmask.restore.vocabulary import BREAK_MARK, BYTES, WORDPIECE, Vocabulary
 
 _MOST = 16  # ways of setting spaces that are tried
@@ -61,39 +63,21 @@ def restored(vocabulary: Vocabulary, hole: Hole, text: str) -> str | None:
             if "".join(map(vocabulary.normalize, target)) == text:
                 return target
         return None
-    # The elements are matched from left to right, and the first way that fits is taken.
-    failed: set[tuple[int, int]] = set()
-
-    def fit(element: int, at: int) -> str | None:
-        if element == len(hole.elements):
-            return "" if at == len(text) else None
-        if (element, at) in failed:
-            return None
-        current = hole.elements[element]
-        if isinstance(current, Known):
-            written = "".join(map(vocabulary.normalize, current.text))
-            part = text[at : at + len(written)]
-            if len(part) == len(written):
-                shown = (
-                    current.text
-                    if part == written
-                    else None
-                    if current.certain
-                    else _unclear(vocabulary, current.text, part)
-                )
-                rest = None if shown is None else fit(element + 1, at + len(written))
-                if shown is not None and rest is not None:
-                    return shown + rest
-        else:
-            most = len(text) - at if current.most is None else min(current.most, len(text) - at)
-            for length in range(current.least, most + 1):
-                rest = fit(element + 1, at + length)
-                if rest is not None:
-                    return text[at : at + length] + rest
-        failed.add((element, at))
+    plain: list[Element] = [
+        replace(e, text="".join(map(vocabulary.normalize, e.text))) if isinstance(e, Known) else e
+        for e in hole.elements
+    ]
+    ends = fitted(plain, text, loosely=True)
+    if ends is None:
         return None
-
-    return fit(0, 0)
+    shown = []
+    for given, element, (start, end) in zip(hole.elements, plain, pairwise([0, *ends]), strict=True):
+        part = text[start:end]
+        if isinstance(given, Known) and isinstance(element, Known):
+            shown.append(given.text if part == element.text else _unclear(vocabulary, given.text, part))
+        else:
+            shown.append(part)
+    return "".join(shown)
 
 
 def _unclear(vocabulary: Vocabulary, written: str, read: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -29,6 +29,7 @@ from fillmask.tokenizer import Tokenizer
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
 _META = "▁"
 _KEPT = 48  # machines: the holes and layouts of a group, and some
+_MOST_KEPT = 256 << 20  # bytes of what they have worked out, of all together
 _LONG = 250  # states of an automaton over characters
 BREAK_MARK = "\x00"
 
@@ -116,8 +117,11 @@ class Vocabulary:
         written: str = self._backend.normalizer.normalize_str(character)
         return written.replace(_META, "").strip()
 
-    def machine(self, region: Region) -> Machine:
+    def machine(self, region: Region, check: Callable[[], None] | None = None) -> Machine:
         """The region as this vocabulary spells it.
+
+        Args:
+            check: called while it is made; what it raises ends the work.
 
         Raises:
             InputError: nothing is admissible.
@@ -126,32 +130,45 @@ class Vocabulary:
             if region in self._machines:
                 self._machines.move_to_end(region)
                 return self._machines[region]
-        automaton = compile_region(region, self.normalize)
+        automaton = compile_region(region, self.normalize, check)
+        classes = None
         if self.kind == BYTES:
             # A hole of hundreds of characters has too many states to know each half-read character in each.
-            table, starts = byte_table(automaton, ascii_only=len(automaton.table) > _LONG)
-            machine = Machine(
-                self._trie, self.ids, self.size, self._symbols, self._inside, automaton, table, None, starts
-            )
+            table, states = byte_table(automaton, ascii_only=len(automaton.table) > _LONG)
         else:
+            table, states = automaton.table, np.arange(len(automaton.table), dtype=np.int32)
             classes = np.array([_class(automaton, c) for c in self._letters], np.int32)
-            states = np.arange(len(automaton.table), dtype=np.int32)
-            machine = Machine(
-                self._trie,
-                self.ids,
-                self.size,
-                self._symbols,
-                self._inside,
-                automaton,
-                automaton.table,
-                classes,
-                states,
-            )
+        machine = Machine(
+            self._trie,
+            self.ids,
+            self.size,
+            self._symbols,
+            self._inside,
+            automaton,
+            table,
+            classes,
+            states,
+            self._bound,
+        )
         with self._lock:
+            if region in self._machines:  # made by another thread meanwhile
+                self._machines.move_to_end(region)
+                return self._machines[region]
             self._machines[region] = machine
             if len(self._machines) > _KEPT:
                 self._machines.popitem(last=False)
         return machine
+
+    def _bound(self) -> None:
+        """Have the machines that were not asked for longest forget what they worked out, where all keep too much."""
+        with self._lock:
+            machines = list(self._machines.values())
+        total = sum(machine.kept for machine in machines)
+        for machine in machines:
+            if total <= _MOST_KEPT:
+                break
+            total -= machine.kept
+            machine.forget()
 
 
 def _class(automaton: Automaton, character: str) -> int:

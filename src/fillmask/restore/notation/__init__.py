@@ -9,6 +9,7 @@ from fillmask.errors import InputError, NotationError
 from fillmask.restore.notation.document import Document, Place, Stretch
 from fillmask.restore.notation.leiden import looks_leiden, parse_leiden
 from fillmask.restore.notation.plain import parse_plain
+from fillmask.tokenizer import check_text
 
 __all__ = ["NOTATIONS", "Document", "Place", "Stretch", "detect", "parse"]
 
@@ -25,8 +26,9 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -
 
     Raises:
         NotationError: not well-formed in its notation; it names line and column.
-        InputError: no such notation.
+        InputError: no such notation; the source is no text, or has a lone surrogate.
     """
+    check_text(source)
     if notation not in NOTATIONS:
         raise InputError(f"there is no notation {notation!r}; expected one of {', '.join(NOTATIONS)}")
     found = detect(source) if notation == "auto" else notation

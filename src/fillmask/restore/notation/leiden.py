@@ -52,7 +52,7 @@ _SIGN = re.compile(
     rf"|(?P<unknown>\[ ?(?:[{_DASH}] ?)+\])"
     rf"|(?P<about>\[{_FILL}{_ABOUT}(?P<low>\d+)(?: ?[{_DASH}] ?(?P<high>\d+))?{_FILL}\])"
     rf"|(?P<exact>\[ ?[{_DASH}.][{_DASH}. ]*(?P<number>\d+)[{_DASH}. ]*[{_DASH}.] ?\])"
-    r"|(?P<counted>\[[.… \n]*[.…][.… \n]*\])"
+    r"|(?P<counted>\[[ \n]*[.…][.… \n]*\])"
     r"|(?P<open>\[\[|⟦|\[|\{|<)"
     r"|(?P<close>[\]⟧}>])"
     r"|(?P<doubt>\([?!]\))"

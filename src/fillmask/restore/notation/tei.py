@@ -76,9 +76,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(rf"(?P<name>{_NAME})\s*=\s*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)')")
-_DOCTYPE = re.compile(
-    r"\ufeff?(?:\s+|<!--.*?-->|<\?.*?\?>)*(?P<doctype><!DOCTYPE(?:[^\"'\[>]|\"[^\"]*\"|'[^']*')*)", re.DOTALL
-)
+_BEFORE_DOCTYPE = re.compile(r"\s+|<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_DOCTYPE = re.compile(r"<!DOCTYPE(?:[^\"'\[>]|\"[^\"]*\"|'[^']*')*")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _LOOKS = re.compile(
     r"\ufeff?\s*(?:<\?xml\b|<!DOCTYPE\b|<!--|<(?:\w+:)?(?:TEI|TEI\.2|teiCorpus|text|body|div|ab|p|lg|l)(?:\s[^<>]*)?>)"
@@ -106,21 +105,29 @@ def _check(source: str) -> None:
     """Whether the source is well-formed. Nothing is fetched, and nothing expands."""
     from lxml import etree
 
-    doctype = _DOCTYPE.match(source)
+    doctype = _DOCTYPE.match(source, _prolog(source))
     if doctype and source[doctype.end() : doctype.end() + 1] != ">":
         raise malformed(
-            source, doctype.start("doctype"), "a document type with declarations of its own is not read; take them out"
+            source, doctype.start(), "a document type with declarations of its own is not read; take them out"
         )
 
     parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        etree.fromstring(source.encode("utf-8", "surrogatepass"), parser)
+        etree.fromstring(source.encode(), parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
         what = re.sub(r", line \d+, column \d+.*$", "", error.msg or "", flags=re.DOTALL)
         raise NotationError(f"not well-formed XML: {what}", max(line, 1), max(column, 1)) from None
     except (ValueError, AssertionError) as error:
         raise malformed(source, 0, f"not XML: {error}") from None
+
+
+def _prolog(source: str) -> int:
+    """Where blanks, comments and instructions at the start end; a step each, so that many take no longer than their text."""
+    position = 1 if source.startswith("\ufeff") else 0
+    while skipped := _BEFORE_DOCTYPE.match(source, position):
+        position = skipped.end()
+    return position
 
 
 @dataclass(frozen=True, slots=True)

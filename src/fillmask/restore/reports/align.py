@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
-from fillmask.restore.damage import Element, Known
+from fillmask.restore.damage import fitted
 from fillmask.restore.notation import Stretch
 
 
@@ -14,12 +14,8 @@ def portions(stretches: Sequence[Stretch], reading: str) -> list[str] | None:
 
     Where two lost stretches touch, the first takes as few as it may.
     """
-    pattern = "".join(f"({''.join(map(_pattern, stretch.elements))})" for stretch in stretches)
-    found = re.fullmatch(pattern, reading, re.DOTALL)
-    return list(found.groups()) if found else None
-
-
-def _pattern(element: Element) -> str:
-    if isinstance(element, Known):
-        return re.escape(element.text) if element.certain else f".{{{len(element.text)}}}"
-    return f".{{{element.least},{'' if element.most is None else element.most}}}?"
+    ends = fitted([element for stretch in stretches for element in stretch.elements], reading, loosely=True)
+    if ends is None:
+        return None
+    counts = accumulate((len(stretch.elements) for stretch in stretches), initial=0)
+    return [reading[start:end] for start, end in pairwise([0, *ends][count] for count in counts)]

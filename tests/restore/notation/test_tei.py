@@ -161,3 +161,14 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
 )
 def test_tei_is_known_by_its_root(source: str, notation: str) -> None:
     assert detect(source) == notation
+
+
+@pytest.mark.parametrize("hyphen", ["", "-", "\u00ad"])
+@pytest.mark.parametrize("before", ["", "\n", "\n  ", " ", "\r\n\t"])
+@pytest.mark.parametrize("after", ["", "\n"])
+def test_a_word_over_the_end_of_a_line_has_one_hyphen_and_one_line_end(hyphen: str, before: str, after: str) -> None:
+    source = f'<ab>a hus{hyphen}{before}<lb n="2" break="no"/>{after}band and <gap quantity="4" unit="character"/></ab>'
+    document = parse(source, notation="tei")
+    assert document.damaged.parts[0] == "a husband and "
+    assert document.laid_out(["your"]) == f"a hus{hyphen or '-'}\nband and your"
+    assert document.print() == source

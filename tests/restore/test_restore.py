@@ -1,6 +1,7 @@
 """restore(): the whole way from a damaged text to ranked readings, on tiny models whose answers mean nothing."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,11 @@ def check(found: Restoration, notation: str = "auto") -> None:
             assert probabilities == sorted(probabilities, reverse=True)
     assert 0 <= found.confidence <= 1
     assert found.hypotheses[0].text == found.text
-    assert sum(h.probability for h in found.hypotheses) == pytest.approx(1)
+    for hypothesis in found.hypotheses:
+        ranked = [{r.text: r.probability for r in gap.readings} for gap in found.gaps]
+        shares = [of[text] for of, text in zip(ranked, hypothesis.readings, strict=True) if of]
+        assert hypothesis.probability == pytest.approx(math.prod(shares))
+    assert sum(h.probability for h in found.hypotheses) <= 1 + 1e-9
     scores = [h.score for h in found.hypotheses]
     assert scores == sorted(scores, reverse=True)
     assert len({h.readings for h in found.hypotheses}) == len(found.hypotheses)
@@ -223,3 +228,12 @@ def test_more_readings_are_the_same_and_more(unmask: FillMask) -> None:
 def test_the_function_and_the_method_agree(roberta_folder: Path) -> None:
     unmask = FillMask(roberta_folder, threads=1)
     assert restore(unmask.model, LETTER).gaps == unmask.restore(LETTER).gaps
+
+
+@pytest.mark.parametrize("readings", [1, 3, 30])
+def test_with_one_hole_a_hypothesis_is_as_likely_as_its_reading(unmask: FillMask, readings: int) -> None:
+    found = unmask.restore("The old ... went home.", readings=readings)
+    (gap,) = found.gaps
+    kept = gap.readings[: len(found.hypotheses)]
+    assert [h.probability for h in found.hypotheses] == pytest.approx([r.probability for r in kept])
+    assert found.hypotheses[0].probability <= 1 - gap.none_of_these + 1e-9

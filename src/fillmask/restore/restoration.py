@@ -78,7 +78,8 @@ class Hypothesis:
         text: the whole text.
         readings: the reading of each hole, in order.
         score: log-probability by which hypotheses are ranked, in nats; comparable within one restoration.
-        probability: share among the hypotheses kept, 0 to 1.
+        probability: probability that every hole with a reading has this one: the product of the readings'
+            probabilities, as if the holes were independent, 0 to 1. With one hole it is that of the reading.
     """
 
     text: str

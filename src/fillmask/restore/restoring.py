@@ -391,10 +391,9 @@ def _hypotheses(damaged: Damaged, ranked: Sequence[tuple[tuple[Reading, ...], fl
                 if more not in seen:
                     seen.add(more)
                     heapq.heappush(queue, (-score(more), more))
-    total = math.fsum(math.exp(s - found[0][0]) for s, _ in found)
     hypotheses = []
     for value, picks in found:
         readings = tuple(c[p].text if c else "" for c, p in zip(choices, picks, strict=True))
-        share = math.exp(value - found[0][0]) / total
-        hypotheses.append(Hypothesis(damaged.filled(readings), readings, value, share))
+        probability = math.prod(c[p].probability for c, p in zip(choices, picks, strict=True) if c)
+        hypotheses.append(Hypothesis(damaged.filled(readings), readings, value, probability))
     return tuple(hypotheses)

@@ -237,3 +237,10 @@ def test_with_one_hole_a_hypothesis_is_as_likely_as_its_reading(unmask: FillMask
     kept = gap.readings[: len(found.hypotheses)]
     assert [h.probability for h in found.hypotheses] == pytest.approx([r.probability for r in kept])
     assert found.hypotheses[0].probability <= 1 - gap.none_of_these + 1e-9
+
+
+def test_a_model_without_a_calibration_says_so(unmask: FillMask) -> None:
+    assert unmask.restore("The old ... went home.").calibrated is False
+    bundled = FillMask(threads=1)
+    assert bundled.restore("The old d_g.").calibrated
+    assert not bundled.restore("The old d_g.", strategy="left-to-right").calibrated

@@ -29,6 +29,7 @@ FORMATS = ("terminal", "text", "json", "markdown", "tei", "html")
 NOTATIONS = ("auto", "plain", "leiden", "tei")
 STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
 _SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "tei", ".tei": "tei", ".html": "html", ".htm": "html"}
+_ROUGH = "the probabilities are not calibrated for {}, only their order is sound; "
 _NUMBERED = re.compile(r"(\d+)=(.*)", re.DOTALL)
 _PAGE = 100  # columns of a drawing that goes to a file
 
@@ -133,11 +134,24 @@ def command(
         complain(f"warning: nothing is lost in {file.name}, read as {document.notation}")
     with _adapted(model, adapt) as name:
         restoration = _restore(name, engine, document, options)
+    if holes and not restoration.calibrated:
+        _warn_of_rough(strategy)
     _write(restoration, form, output)
     if restoration.complete:
         return 0
     complain("interrupted: what was found so far is written")
     return 130
+
+
+def _warn_of_rough(strategy: str) -> None:
+    from fillmask.restore.calibration import FITTED
+
+    if strategy in FITTED:
+        remedy = "fit them with fillmask train calibrate TEXT… --model FOLDER"
+        complain("warning: " + _ROUGH.format("this model") + remedy)
+    else:
+        remedy = f"fillmask train calibrate fits those of {' and '.join(FITTED)}"
+        complain("warning: " + _ROUGH.format(f"the strategy {strategy}") + remedy)
 
 
 def _format(form: str | None, output: Path | None, as_json: bool) -> str:

@@ -64,12 +64,14 @@ class Decoded:
         outcome: readings and choices, by hole.
         locked: the text of each hole that was given.
         complete: whether every hole was reached.
+        calibrated: whether the weights were fitted for the model and the strategy.
     """
 
     reader: Reader
     outcome: Outcome
     locked: Mapping[int, str]
     complete: bool
+    calibrated: bool = True
 
 
 def settings_for(strategy: str, beam: int = BEAM) -> Settings:
@@ -129,7 +131,9 @@ def decode(
                 on_progress(Progress(done, len(damaged.holes), asker.forward_passes))
     except Cancelled:
         complete = False
-    return Decoded(reader, outcome, locked, complete)
+    return Decoded(
+        reader, outcome, locked, complete, calibrated=weights is not None or known.calibrates(settings.strategy)
+    )
 
 
 def _read_group(
@@ -354,6 +358,7 @@ def _restoration(
         complete=complete,
         cost=decoded.reader.asker.cost(),
         document=document,
+        calibrated=decoded.calibrated,
     )
 
 

@@ -66,6 +66,7 @@ _RESTORED = {
         "confidence": 0.4,
         "complete": True,
         "cost": {"forward_passes": 12, "rows": 80, "seconds": 0.3},
+        "calibrated": True,
     },
     "documents": {"text": "I am going to the bakery"},
 }  # fmt: skip

@@ -165,6 +165,7 @@ class Restoration(_Answer):
     confidence: float
     complete: bool
     cost: Cost
+    calibrated: bool = Field(description="Whether the probabilities were fitted for this model and strategy.")
 
 
 class Restored(_Answer):

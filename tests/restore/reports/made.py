@@ -8,7 +8,9 @@ from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Readin
 Ranked = Sequence[tuple[str, float]]
 
 
-def made(source: str, *readings: Ranked, notation: str = "auto", complete: bool = True) -> Restoration:
+def made(
+    source: str, *readings: Ranked, notation: str = "auto", complete: bool = True, calibrated: bool = True
+) -> Restoration:
     """The restoration of `source` by these readings of its holes, each ranked; the first of each stands in the text."""
     document = parse(source, notation=notation)
     holes = document.damaged.holes
@@ -40,4 +42,5 @@ def made(source: str, *readings: Ranked, notation: str = "auto", complete: bool 
         complete=complete,
         cost=Cost(12, 96, 0.25),
         document=document,
+        calibrated=calibrated,
     )

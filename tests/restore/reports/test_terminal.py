@@ -75,3 +75,9 @@ def test_what_was_given_and_what_was_not_reached() -> None:
 
 def test_nothing_lost() -> None:
     assert "  all is well\n\n  0 holes · read as plain" in _drawn(made("all is well"))
+
+
+def test_rough_probabilities() -> None:
+    said = "probabilities are rough: they are not calibrated for this model"
+    assert said in _drawn(made("I am ...", [("x", 0.5)], calibrated=False))
+    assert said not in _drawn(made("I am ...", [("x", 0.5)]))

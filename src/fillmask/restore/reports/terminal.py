@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fillmask.bars import bar, percent
-from fillmask.restore.reports.shown import chosen, damage, probability, unread
+from fillmask.restore.reports.shown import UNCALIBRATED, chosen, damage, probability, unread
 from fillmask.restore.restoration import Evidence, Gap, Restoration
 
 _MOST = 5  # readings of a hole
@@ -100,6 +100,8 @@ def _because(evidence: tuple[Evidence, ...]) -> Text:
 def _summary(restoration: Restoration) -> Text:
     cost, holes = restoration.cost, len(restoration.gaps)
     summary = Text()
+    if holes and not restoration.calibrated:
+        summary.append(f"{UNCALIBRATED}\n", "bold red")
     if not restoration.complete:
         summary.append(f"stopped early: {unread(restoration)} of {holes} holes not reached\n", "bold red")
     for number, (least, name, style) in enumerate(LEVELS if holes else ()):

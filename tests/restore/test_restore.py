@@ -118,6 +118,22 @@ def test_targets_are_the_only_readings(unmask: FillMask) -> None:
         unmask.restore(LETTER, targets={1: ["market"]})
 
 
+def test_a_name_of_a_lexicon_that_fits_what_survives_is_lifted() -> None:
+    unmask = FillMask(threads=1)
+    text = "My friend Mr. F[....]r was there."
+
+    def shares(*lexicon: str) -> dict[str, float]:
+        return {r.text: r.probability for r in unmask.restore(text, lexicon=lexicon).gaps[0].readings}
+
+    assert "Fenner" not in shares()
+    assert next(iter(shares("Fenner").items())) == ("Fenner", pytest.approx(0.98, abs=0.02))
+    several = shares("Fenner", "Fowler", "Fisher")
+    assert next(iter(several)) == "Fisher"  # among its words the model decides
+    assert shares("Xanthippe", "dog") == shares()  # neither fits
+    elsewhere = unmask.restore("I am ... to the bakery.", lexicon=["Fenner"]).gaps[0]
+    assert elsewhere.readings[0].text == unmask.restore("I am ... to the bakery.").gaps[0].readings[0].text
+
+
 def test_names_of_a_lexicon_are_proposed_and_preferred(unmask: FillMask) -> None:
     name = "Xanthippe"
     without = unmask.restore("The old [.........] went to the river.")

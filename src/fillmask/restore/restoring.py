@@ -211,7 +211,8 @@ def restore(
         strategy: one of `STRATEGIES`.
         readings: readings of a hole, at most.
         beam: hypotheses of each number of tokens; more is slower and finds more.
-        lexicon: names and terms; readings made of them are preferred, and proposed wherever they fit.
+        lexicon: names and terms that are likely here; they are proposed wherever they fit, and lifted the more, the
+            less else fits (`confidence.with_lexicon`).
         targets: for the hole of a number, the only readings that may stand in it.
         locked: for the hole of a number, the reading that stands in it; the others are read in its light.
         evidence: say which words of the context mattered to each hole's best reading.

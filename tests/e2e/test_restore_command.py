@@ -104,7 +104,10 @@ def test_what_is_known_of_holes(modernbert_folder: Path) -> None:
     arguments = ("restore", "-", "--json", "--model", str(modernbert_folder), "--evidence")
     given = ("--lock", "1=river", "--targets", "2=old,town, market", "--targets", "2=old,market", "-k", "2")
     found = run(*arguments, *given, stdin=b"The [...] and the [...] dog and the ... there")
-    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.returncode == 0
+    assert "fillmask train calibrate" in one_line(found.stderr)
+    told = json.loads(found.stdout)
+    assert told["calibrated"] is False
     gaps = json.loads(found.stdout)["gaps"]
     assert gaps[0]["locked"]
     assert gaps[0]["readings"] == [{"text": "river", "probability": 1.0}]
@@ -162,7 +165,10 @@ def test_encodings(modernbert_folder: Path) -> None:
         (("restore", "-", "--lock", "0=a"), b"...", 2, "--lock 0=a: the document has one hole"),
         (("restore", "-", "--targets", "3=a"), b"... a ...", 2, "the document has holes 1 to 2"),
         (("restore", "-", "--targets", "1=b,c"), b"a[..]", 1, "none of the targets"),
-        (("restore", "-", "-o", "nowhere/letter.txt"), b"all", 1, "nowhere"),
+        (("restore", "-", "-o", "nowhere/letter.txt"), b"all", 1, "cannot be written: there is no folder"),
+        (("restore", "-", "-o", "out.docx"), b"all", 2, "end it in .txt, .json, .md, .markdown, .xml, .tei, .html"),
+        (("restore", "-", "-o", "out.jsonl"), b"all", 2, "or give --format"),
+        (("restore", "-", "-o", "letter"), b"all", 2, "--output letter does not say what to write"),
         (("restore", "-", "--model", "nowhere"), b"...", 1, "nowhere"),
     ],
 )
@@ -269,13 +275,30 @@ def test_adapting_first(
     assert not asked[0][2].exists()
 
 
+@pytest.mark.parametrize("missing", ["fillmask.training.adapt", "torch"])
 def test_adapting_needs_an_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], missing: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "fillmask.training.adapt", None)
+    for name in [name for name in sys.modules if name.startswith(("fillmask.training", "fillmask.engines.torch"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
     letter = tmp_path / "letter.txt"
     letter.write_text("The [...] went", "utf-8")
     assert cli.run(["restore", str(letter), "--adapt", str(letter)]) == 1
     assert capfd.readouterr().err == (
         "fillmask: --adapt needs an extra that is not installed: pip install 'fillmask[train]'\n"
     )
+
+
+def test_the_ending_of_the_output_says_what_is_written(tmp_path: Path) -> None:
+    for name, begins in {"a.markdown": "all is\n", "b.TXT": "all is\n", "c.HTM": "<!DOCTYPE", "d.json": "{"}.items():
+        assert cli.run(["restore", str(_written(tmp_path / "in.txt")), "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_text("utf-8").startswith(begins)
+    asked = ["restore", str(tmp_path / "in.txt"), "-f", "text", "-o", str(tmp_path / "out.docx")]
+    assert cli.run(asked) == 0
+    assert (tmp_path / "out.docx").read_text("utf-8") == "all is\n"
+
+
+def _written(path: Path) -> Path:
+    path.write_text("all is", "utf-8")
+    return path

@@ -8,11 +8,23 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fillmask import CorruptCheckpointError, FillMask
 from fillmask.restore import stored
 from fillmask.restore.calibration import Case, fit_weights
-from fillmask.restore.confidence import CANDIDATE, NONE, PLAIN, Weights, probabilities, traits
+from fillmask.restore.confidence import (
+    CANDIDATE,
+    LEXICON,
+    LEXICON_CONTEXT,
+    NONE,
+    PLAIN,
+    Weights,
+    probabilities,
+    traits,
+    with_lexicon,
+)
 from fillmask.restore.damage import Hole, Known, Lost
 from fillmask.restore.evaluation import calibration_error
 from fillmask.restore.lengths import estimate, rough
@@ -174,3 +186,41 @@ def test_a_broken_file_says_what_is_wrong_and_what_to_do(folder: Path, change: o
     path.write_text("{", "utf-8")
     with pytest.raises(CorruptCheckpointError, match="fit it again"):
         stored.load(folder)
+
+
+@given(
+    scores=st.lists(st.floats(-40, 5), min_size=2, max_size=6),
+    none=st.floats(-40, 5) | st.just(-math.inf),
+    contexts=st.lists(st.floats(-20, 20), min_size=6, max_size=6),
+    mass=st.floats(-30, 2),
+    data=st.data(),
+)
+def test_a_lexicon_lifts_its_words_and_keeps_the_order_of_all_others(
+    scores: list[float], none: float, contexts: list[float], mass: float, data: st.DataObject
+) -> None:
+    numbers = data.draw(st.sets(st.integers(0, len(scores) - 1), min_size=1))
+    named = {n: contexts[n] for n in numbers}
+    before, rest = probabilities(scores, none)
+    after, left = probabilities(*with_lexicon(scores, none, named, mass))
+    assert sum(after) + left == pytest.approx(1)
+    lifted = sum(after[n] for n in named)
+    assert lifted >= max(sum(before[n] for n in named), LEXICON * math.exp(-LEXICON_CONTEXT)) - 1e-9
+    assert left <= rest + 1e-9
+    others = [n for n in range(len(scores)) if n not in named]
+    for one in others:
+        assert after[one] <= before[one] + 1e-9
+        assert all(after[one] >= after[two] - 1e-12 for two in others if before[one] > before[two])
+    for one, context in named.items():
+        for two, other in named.items():
+            if before[one] > before[two] and context >= other:
+                assert after[one] >= after[two] - 1e-12
+
+
+def test_the_rarer_what_survives_the_more_a_lexicon_is_heard() -> None:
+    def heard(mass: float, context: float = 0.0) -> float:
+        return probabilities(*with_lexicon([0.0, -20.0], -3.0, {1: context}, mass))[0][1]
+
+    assert heard(0.0) < 0.06
+    assert heard(0.0) < heard(-3.0) < heard(-6.0)
+    assert heard(-6.0) > 0.9
+    assert heard(-3.0, -9.0) < heard(-3.0) < heard(-3.0, 9.0)

@@ -2,6 +2,7 @@
 
 import json
 import time
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def check(found: Restoration, notation: str = "auto") -> None:
             assert probabilities == sorted(probabilities, reverse=True)
     assert 0 <= found.confidence <= 1
     assert found.hypotheses[0].text == found.text
-    assert sum(h.probability for h in found.hypotheses) == pytest.approx(1)
+    for hypothesis in found.hypotheses:
+        ranked = [{r.text: r.probability for r in gap.readings} for gap in found.gaps]
+        shares = [of[text] for of, text in zip(ranked, hypothesis.readings, strict=True) if of]
+        assert hypothesis.probability == pytest.approx(math.prod(shares))
+    assert sum(h.probability for h in found.hypotheses) <= 1 + 1e-9
     scores = [h.score for h in found.hypotheses]
     assert scores == sorted(scores, reverse=True)
     assert len({h.readings for h in found.hypotheses}) == len(found.hypotheses)
@@ -139,6 +144,22 @@ def test_targets_are_the_only_readings(unmask: FillMask) -> None:
     assert [r.text for r in found.gaps[1].readings] == ["bakery"]
     with pytest.raises(InputError, match="none of the targets of hole 1 fits"):
         unmask.restore(LETTER, targets={1: ["market"]})
+
+
+def test_a_name_of_a_lexicon_that_fits_what_survives_is_lifted() -> None:
+    unmask = FillMask(threads=1)
+    text = "My friend Mr. F[....]r was there."
+
+    def shares(*lexicon: str) -> dict[str, float]:
+        return {r.text: r.probability for r in unmask.restore(text, lexicon=lexicon).gaps[0].readings}
+
+    assert "Fenner" not in shares()
+    assert next(iter(shares("Fenner").items())) == ("Fenner", pytest.approx(0.98, abs=0.02))
+    several = shares("Fenner", "Fowler", "Fisher")
+    assert next(iter(several)) == "Fisher"  # among its words the model decides
+    assert shares("Xanthippe", "dog") == shares()  # neither fits
+    elsewhere = unmask.restore("I am ... to the bakery.", lexicon=["Fenner"]).gaps[0]
+    assert elsewhere.readings[0].text == unmask.restore("I am ... to the bakery.").gaps[0].readings[0].text
 
 
 def test_names_of_a_lexicon_are_proposed_and_preferred(unmask: FillMask) -> None:
@@ -251,3 +272,19 @@ def test_more_readings_are_the_same_and_more(unmask: FillMask) -> None:
 def test_the_function_and_the_method_agree(roberta_folder: Path) -> None:
     unmask = FillMask(roberta_folder, threads=1)
     assert restore(unmask.model, LETTER).gaps == unmask.restore(LETTER).gaps
+
+
+@pytest.mark.parametrize("readings", [1, 3, 30])
+def test_with_one_hole_a_hypothesis_is_as_likely_as_its_reading(unmask: FillMask, readings: int) -> None:
+    found = unmask.restore("The old ... went home.", readings=readings)
+    (gap,) = found.gaps
+    kept = gap.readings[: len(found.hypotheses)]
+    assert [h.probability for h in found.hypotheses] == pytest.approx([r.probability for r in kept])
+    assert found.hypotheses[0].probability <= 1 - gap.none_of_these + 1e-9
+
+
+def test_a_model_without_a_calibration_says_so(unmask: FillMask) -> None:
+    assert unmask.restore("The old ... went home.").calibrated is False
+    bundled = FillMask(threads=1)
+    assert bundled.restore("The old d_g.").calibrated
+    assert not bundled.restore("The old d_g.", strategy="left-to-right").calibrated

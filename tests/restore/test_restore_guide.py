@@ -23,9 +23,13 @@ def _signs(heading: str) -> list[str]:
 def test_its_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     exec(compile(code, "restore.md", "exec"), {})
-    first, *gaps = capsys.readouterr().out.splitlines()
-    assert first.startswith("I am ")
-    assert len(gaps) == 2
+    (shown,) = re.findall(r"```python.*?```text\n(.*?)```", GUIDE, re.DOTALL)
+    printed = capsys.readouterr().out
+    # Another engine or processor may move a probability a little, and change the order of the rarest readings.
+    for one, other in zip(printed.splitlines(), shown.splitlines(), strict=True):
+        assert re.sub(r", \('\w+', 0\.0\d?\)|[\d.]+", "", one) == re.sub(r", \('\w+', 0\.0\d?\)|[\d.]+", "", other)
+    shares = [[float(n) for n in re.findall(r"\d\.\d+", text)] for text in (printed, shown)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.05)
 
 
 def test_its_options_exist() -> None:
@@ -41,9 +45,15 @@ def test_signs_of_plain_text(sign: str) -> None:
 @pytest.mark.parametrize("sign", _signs("Leiden conventions"))
 def test_signs_of_leiden(sign: str) -> None:
     read = parse(f"went{sign}home" if sign == "|" else f"went {sign} home", notation="leiden").damaged
-    lost = any(mark in sign for mark in ("..", ". .", "c.", "ca.", "±", "-", "ạ"))
+    lost = any(mark in sign for mark in ("..", ". .", "c.", "ca.", "±", "+", "-", "ạ"))
     assert len(read.holes) == (0 if not lost else 2 if " .." in sign else 1)
     assert not set("[]{}<>|?!()") & set(read.filled(["x"] * len(read.holes)))
+
+
+@pytest.mark.parametrize("notation", ["plain", "leiden"])
+@pytest.mark.parametrize("sign", [sign for sign in _signs("Notes of a loss") if sign.startswith("[")])
+def test_notes_of_a_loss(sign: str, notation: str) -> None:
+    assert len(parse(f"went {sign} home", notation=notation).damaged.holes) == 1
 
 
 def test_its_fields_are_those_of_the_schema() -> None:

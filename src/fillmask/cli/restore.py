@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 FORMATS = ("terminal", "text", "json", "markdown", "tei", "html")
 NOTATIONS = ("auto", "plain", "leiden", "tei")
 STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
-_SUFFIXES = {".json": "json", ".md": "markdown", ".xml": "tei", ".tei": "tei", ".html": "html", ".htm": "html"}
+_SUFFIXES = {
+    ".txt": "text",
+    ".json": "json",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".xml": "tei",
+    ".tei": "tei",
+    ".html": "html",
+    ".htm": "html",
+}
+_ROUGH = "the probabilities are not calibrated for {}, only their order is sound; "
 _NUMBERED = re.compile(r"(\d+)=(.*)", re.DOTALL)
 _PAGE = 100  # columns of a drawing that goes to a file
 
@@ -40,7 +50,7 @@ _PAGE = 100  # columns of a drawing that goes to a file
     "-f",
     "form",
     type=click.Choice(FORMATS),
-    help="What to write.  [default: by the suffix of --output, else terminal on a terminal, and text]",
+    help="What to write.  [default: by the ending of --output, else terminal on a terminal, and text]",
 )
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to this file."
@@ -119,6 +129,7 @@ def command(
     then 130.
     """
     form = _format(form, output, as_json)
+    _check_folder(output)
     document = _parse(file, notation, keep_ellipses)
     holes = len(document.damaged.holes)
     options = {
@@ -133,11 +144,24 @@ def command(
         complain(f"warning: nothing is lost in {file.name}, read as {document.notation}")
     with _adapted(model, adapt) as name:
         restoration = _restore(name, engine, document, options)
+    if holes and not restoration.calibrated:
+        _warn_of_rough(strategy)
     _write(restoration, form, output)
     if restoration.complete:
         return 0
     complain("interrupted: what was found so far is written")
     return 130
+
+
+def _warn_of_rough(strategy: str) -> None:
+    from fillmask.restore.calibration import FITTED
+
+    if strategy in FITTED:
+        remedy = "fit them with fillmask train calibrate TEXT… --model FOLDER"
+        complain("warning: " + _ROUGH.format("this model") + remedy)
+    else:
+        remedy = f"fillmask train calibrate fits those of {' and '.join(FITTED)}"
+        complain("warning: " + _ROUGH.format(f"the strategy {strategy}") + remedy)
 
 
 def _format(form: str | None, output: Path | None, as_json: bool) -> str:
@@ -147,9 +171,22 @@ def _format(form: str | None, output: Path | None, as_json: bool) -> str:
         return "json"
     if form is not None:
         return form
-    if output is not None:
-        return _SUFFIXES.get(output.suffix.lower(), "text")
+    if output is not None and (output.is_file() or not output.exists()):
+        known = _SUFFIXES.get(output.suffix.lower())
+        if known is None:
+            raise click.UsageError(
+                f"--output {output} does not say what to write; end it in {', '.join(_SUFFIXES)}, or give --format"
+            )
+        return known
+    if output is not None:  # a device or a pipe
+        return "text"
     return "terminal" if sys.stdout.isatty() else "text"
+
+
+def _check_folder(output: Path | None) -> None:
+    """Before the work, not after it."""
+    if output is not None and not output.resolve().parent.is_dir():
+        raise InputError(f"{output} cannot be written: there is no folder {output.resolve().parent}")
 
 
 def _parse(file: Any, notation: str, keep_ellipses: bool) -> Document:
@@ -214,9 +251,7 @@ def _adapted(model: str | None, texts: tuple[Path, ...]) -> Iterator[str | None]
         return
     try:
         adapt = importlib.import_module("fillmask.training.adapt").adapt
-    except MissingExtraError:
-        raise
-    except ImportError as error:
+    except ImportError as error:  # also that of the torch extra, which is a part of this one
         raise MissingExtraError("--adapt", "train") from error
     with tempfile.TemporaryDirectory(prefix="fillmask-adapted-") as folder:
         click.echo(f"adapting the model to {len(texts)} text{'s' * (len(texts) > 1)} …", err=True)

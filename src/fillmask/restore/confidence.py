@@ -11,7 +11,7 @@ with probability 0.7 seven in ten are right.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,10 @@ CANDIDATE = (
 NONE = ("constant", "mass", "mass_spaces", "lost", "spaces", "free", "known")
 
 ODD = -4.0  # an unclear letter read otherwise than it looks: as good as one in fifty
-LEXICON = 3.0  # a reading whose words are in the lexicon: twenty times as likely
+# The prior probability that a hole holds one of the words of the lexicon that fit it, and the most that a context may
+# speak for one of them or against it, in nats: what a model says of names that it does not know is rough.
+LEXICON = 0.05
+LEXICON_CONTEXT = 1.5
 
 
 @dataclass(frozen=True)
@@ -126,3 +129,35 @@ def probabilities(scores: Sequence[float], none: float) -> tuple[list[float], fl
     values = np.exp(values - values.max())
     values /= values.sum()
     return values[:-1].tolist(), float(values[-1])
+
+
+def with_lexicon(
+    scores: Sequence[float], none: float, named: Mapping[int, float], mass: float
+) -> tuple[list[float], float]:
+    """Scores and the score of "none of these" after a lexicon has been heard: logarithms of probabilities.
+
+    The readings come from one of two sources: with probability `LEXICON` the text has a word of the lexicon here, one
+    that fits what is known, else what the model expects. What survives in the hole weighs the two: the model's source
+    yields something that fits it as seldom as the model expects it, the lexicon's always. The context weighs them too.
+    Among each other the lexicon's words have the shares that the model gives them, each by its context.
+
+    Args:
+        scores: log-weights of the candidates.
+        none: that of "none of these".
+        named: of each candidate that is of the lexicon, how much more the context speaks for it than for what the model
+            expects, in nats.
+        mass: log-probability by the model that something like the candidates stands here.
+    """
+    given, rest = probabilities(scores, none)
+    best = max(scores[n] for n in named)
+    shares = {n: math.exp(scores[n] - best) for n in named}
+    total = math.fsum(shares.values())
+    fitting = {n: max(-LEXICON_CONTEXT, min(named[n], LEXICON_CONTEXT)) for n in named}
+    shares = {n: share / total * math.exp(fitting[n]) for n, share in shares.items()}
+    heard = math.fsum(shares.values())
+    # The candidates are not all that the model expects: what they leave is the probability of none of them.
+    fits = math.exp(min(0.0, mass - math.log(max(1 - rest, 1e-9))))
+    lexicon, model = LEXICON * heard, (1 - LEXICON) * fits
+    weight = lexicon / (lexicon + model)
+    mixed = [(1 - weight) * p + weight * shares.get(n, 0.0) / heard for n, p in enumerate(given)]
+    return [math.log(max(p, 1e-300)) for p in mixed], math.log((1 - weight) * rest) if rest else -math.inf

@@ -187,6 +187,11 @@ class Frame:
         head, foot = self._head, self._foot
         return Surroundings((*head, *left), (*right, *foot))
 
+    @property
+    def alone(self) -> Surroundings:
+        """No text round a hole."""
+        return Surroundings(self._head, self._foot)
+
     def _reach(self, number: int, step: int, cut: int, fillings: Mapping[int, Filling], most: int) -> tuple[int, ...]:
         """Up to `most` tokens on one side of a hole, in the order of the text."""
         pieces: list[tuple[int, ...]] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fillmask.restore import confidence
 from fillmask.restore.asking import Asker
 from fillmask.restore.confidence import Weights
 from fillmask.restore.damage import Hole
-from fillmask.restore.frame import Filling, Frame, Layout
+from fillmask.restore.frame import Filling, Frame, Layout, Surroundings
 from fillmask.restore.lengths import Lengths, about, expected_length
 from fillmask.restore.search import BEST_FIRST, Found, Job, search, spread
 from fillmask.restore.spelling import readings
@@ -33,6 +33,8 @@ _FULL_BEAM = 4  # tokens; the more there are, the narrower the beam
 _JUDGED = 80  # tokens of the finalists of a hole, about: a row of the model each
 _FEWEST = 8  # finalists, unless they are of hundreds of tokens
 _MOST_JUDGED = 200  # tokens
+_CHAIN = confidence.CANDIDATE.index("chain")
+_EXPECTED = 4  # candidates that stand for what the model expects in a hole
 _KEEP = 24  # finished hypotheses of each number of tokens
 
 
@@ -288,7 +290,8 @@ class Reader:
                     pool[text] = _Pooled([], -math.inf, filling, Found(filling.tokens, 0.0, 0.0), 0.0)
             best = sorted(pool, key=lambda text: (-self._preliminary(request.hole, text, pool[text]), text))
             judged = _finalists(best, pool, self.options.finalists)
-            judged += [text for text in best[len(judged) :] if not pool[text].weights or text in given]
+            rest = best[len(judged) :]
+            judged += [text for text in rest if not pool[text].weights or text in given or self._named(text)]
             wanted += [(number, text, pool[text].filling) for text in judged]
         plls = self.pseudo_log_likelihoods([(requests[n], filling) for n, _, filling in wanted])
         opinions: list[dict[str, float]] = [{} for _ in requests]
@@ -310,6 +313,10 @@ class Reader:
             return [t for t in where.targets if where.admits(t)][:_MOST_TARGETS]
         return [entry for entry in self._lexicon if where.admits(entry)][:_MOST_TARGETS]
 
+    def _named(self, text: str) -> bool:
+        """Whether all words of a text are the lexicon's."""
+        return bool(self._names) and all(word.strip(".,;:!?").casefold() in self._names for word in text.split())
+
     def _preliminary(self, hole: int, text: str, pooled: _Pooled) -> float:
         if not pooled.weights:
             return -math.inf
@@ -330,8 +337,6 @@ class Reader:
         score = math.fsum(w * x for w, x in zip(self._weights.candidate, features, strict=True))
         odd = self.frame.machine(pooled.filling.layout).oddity(pooled.filling.tokens) if _unclear(where) else 0
         score += confidence.ODD * odd
-        if self._names and all(word.strip(".,;:!?").casefold() in self._names for word in text.split()):
-            score += confidence.LEXICON
         if (expected := expected_length(where)) is not None:
             score += about(len(text), expected)
         return score
@@ -348,17 +353,46 @@ class Reader:
         none = math.fsum(w * x for w, x in zip(self._weights.none, features, strict=True))
         if self.frame.holes[hole].targets is not None and candidates:
             none = -math.inf  # the caller has said that it is one of these
+        candidates, none = self._with_lexicon(candidates, none, judged)
         return Read(tuple(candidates), none, features)
+
+    def _with_lexicon(
+        self, candidates: list[Candidate], none: float, judged: Mapping[str, float]
+    ) -> tuple[list[Candidate], float]:
+        """The candidates with what the lexicon says of them; without a lexicon, as they are."""
+        numbers = [n for n, candidate in enumerate(candidates) if self._named(candidate.text)]
+        if not numbers:
+            return candidates, none
+        scores = [candidate.score for candidate in candidates]
+        expected = sorted(range(len(scores)), key=lambda n: -scores[n])[:_EXPECTED]
+        asked = [*numbers, *expected]
+        alone = self._likelihoods([(self.frame.alone, candidates[n].filling.tokens) for n in asked])
+        # How much likelier the context makes a reading than it is by itself.
+        gains = {n: judged[candidates[n].text] - found for n, found in zip(asked, alone, strict=True)}
+        shares, _ = confidence.probabilities([scores[n] for n in expected], -math.inf)
+        usual = math.fsum(share * gains[n] for n, share in zip(expected, shares, strict=True))
+        named = {n: gains[n] - usual for n in numbers}
+        mass = float(np.logaddexp.reduce([candidate.features[_CHAIN] for candidate in candidates]))
+        scores, none = confidence.with_lexicon(scores, none, named, mass)
+        heard = [replace(candidate, score=score) for candidate, score in zip(candidates, scores, strict=True)]
+        return sorted(heard, key=lambda c: (-c.score, c.text)), none
 
     def pseudo_log_likelihoods(self, wanted: Sequence[tuple[Request, Filling]]) -> list[float]:
         """Word-l2r pseudo-log-likelihood of the tokens in each hole, in nats."""
+        return self._likelihoods(
+            [
+                (self.frame.around(request.hole, filling.layout, request.fillings, len(filling.tokens)), filling.tokens)
+                for request, filling in wanted
+            ]
+        )
+
+    def _likelihoods(self, wanted: Sequence[tuple[Surroundings, Sequence[int]]]) -> list[float]:
         rows, owners = [], []
         sums = [0.0] * len(wanted)
-        for number, (request, filling) in enumerate(wanted):
-            around = self.frame.around(request.hole, filling.layout, request.fillings, len(filling.tokens))
-            for place, shown in self._hidden(filling.tokens):
+        for number, (around, tokens) in enumerate(wanted):
+            for place, shown in self._hidden(tokens):
                 row = around.row(shown, [place])
-                key = (tuple(row.ids), row.positions[0], filling.tokens[place])
+                key = (tuple(row.ids), row.positions[0], tokens[place])
                 if key in self._memory:
                     sums[number] += self._memory[key]
                 else:

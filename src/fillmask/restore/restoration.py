@@ -15,7 +15,7 @@ class Reading:
 
     Attributes:
         text: the words.
-        probability: calibrated probability that this was there, 0 to 1.
+        probability: probability that this was there, 0 to 1; calibrated where `Restoration.calibrated` says so.
     """
 
     text: str
@@ -48,7 +48,7 @@ class Gap:
         source: the hole as the document writes it, for instance `b[..]ery`.
         line, column: where it begins in the source, from 1.
         readings: best first; probabilities with `none_of_these` sum to 1.
-        none_of_these: calibrated probability that the true text is not among the readings.
+        none_of_these: probability that the true text is not among the readings.
         locked: whether the reading was given and not found.
         evidence: context words by weight, where it was asked for.
     """
@@ -78,7 +78,8 @@ class Hypothesis:
         text: the whole text.
         readings: the reading of each hole, in order.
         score: log-probability by which hypotheses are ranked, in nats; comparable within one restoration.
-        probability: share among the hypotheses kept, 0 to 1.
+        probability: probability that every hole with a reading has this one: the product of the readings'
+            probabilities, as if the holes were independent, 0 to 1. With one hole it is that of the reading.
     """
 
     text: str
@@ -113,6 +114,8 @@ class Restoration:
         cost: what it took.
         document: the parsed source, from which editions are printed.
         model: what read it: a hub id with its revision, or the name of a checkpoint folder.
+        calibrated: whether the probabilities were fitted for this model and strategy; where not, the order of readings is
+            sound and their probabilities are rough.
     """
 
     text: str
@@ -126,6 +129,7 @@ class Restoration:
     cost: Cost
     document: Document = field(repr=False, compare=False)
     model: str = ""
+    calibrated: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema.

@@ -64,12 +64,14 @@ class Decoded:
         outcome: readings and choices, by hole.
         locked: the text of each hole that was given.
         complete: whether every hole was reached.
+        calibrated: whether the weights were fitted for the model and the strategy.
     """
 
     reader: Reader
     outcome: Outcome
     locked: Mapping[int, str]
     complete: bool
+    calibrated: bool = True
 
 
 def settings_for(strategy: str, beam: int = BEAM) -> Settings:
@@ -129,7 +131,9 @@ def decode(
                 on_progress(Progress(done, len(damaged.holes), asker.forward_passes))
     except Cancelled:
         complete = False
-    return Decoded(reader, outcome, locked, complete)
+    return Decoded(
+        reader, outcome, locked, complete, calibrated=weights is not None or known.calibrates(settings.strategy)
+    )
 
 
 def _read_group(
@@ -207,7 +211,8 @@ def restore(
         strategy: one of `STRATEGIES`.
         readings: readings of a hole, at most.
         beam: hypotheses of each number of tokens; more is slower and finds more.
-        lexicon: names and terms; readings made of them are preferred, and proposed wherever they fit.
+        lexicon: names and terms that are likely here; they are proposed wherever they fit, and lifted the more, the
+            less else fits (`confidence.with_lexicon`).
         targets: for the hole of a number, the only readings that may stand in it.
         locked: for the hole of a number, the reading that stands in it; the others are read in its light.
         evidence: say which words of the context mattered to each hole's best reading.
@@ -359,6 +364,7 @@ def _restoration(
         complete=complete,
         cost=decoded.reader.asker.cost(),
         document=document,
+        calibrated=decoded.calibrated,
     )
 
 
@@ -396,10 +402,9 @@ def _hypotheses(damaged: Damaged, ranked: Sequence[tuple[tuple[Reading, ...], fl
                 if more not in seen:
                     seen.add(more)
                     heapq.heappush(queue, (-score(more), more))
-    total = math.fsum(math.exp(s - found[0][0]) for s, _ in found)
     hypotheses = []
     for value, picks in found:
         readings = tuple(c[p].text if c else "" for c, p in zip(choices, picks, strict=True))
-        share = math.exp(value - found[0][0]) / total
-        hypotheses.append(Hypothesis(damaged.filled(readings), readings, value, share))
+        probability = math.prod(c[p].probability for c, p in zip(choices, picks, strict=True) if c)
+        hypotheses.append(Hypothesis(damaged.filled(readings), readings, value, probability))
     return tuple(hypotheses)

@@ -41,6 +41,10 @@ class Stored:
         """The weights of a strategy, those of the joint one where it has none of its own."""
         return self.weights.get(strategy) or self.weights.get("joint") or PLAIN
 
+    def calibrates(self, strategy: str) -> bool:
+        """Whether weights were fitted on readings of this strategy; without, probabilities are rough."""
+        return strategy in self.weights
+
 
 def load(folder: Path) -> Stored:
     """The folder's restoration.json, or rough values where there is none.

@@ -53,8 +53,8 @@ _SCORE = {
 _RESTORED = {
     "restoration": {
         "text": "I am going to the bakery",
-        "source": "I am [...] to the b[..]ery",
-        "notation": "leiden",
+        "source": "I am [...] to the bakery",
+        "notation": "plain",
         "strategy": "joint",
         "gaps": [
             {
@@ -62,10 +62,11 @@ _RESTORED = {
                 "readings": [{"text": "going", "probability": 0.4}], "none_of_these": 0.6, "locked": False, "evidence": [],
             }
         ],
-        "hypotheses": [{"text": "I am going to the bakery", "readings": ["going", "bakery"], "score": -3.2, "probability": 0.7}],
-        "confidence": 0.5,
+        "hypotheses": [{"text": "I am going to the bakery", "readings": ["going"], "score": -0.916, "probability": 0.4}],
+        "confidence": 0.4,
         "complete": True,
         "cost": {"forward_passes": 12, "rows": 80, "seconds": 0.3},
+        "calibrated": True,
     },
     "documents": {"text": "I am going to the bakery"},
 }  # fmt: skip

@@ -144,7 +144,9 @@ class Hypothesis(_Answer):
     text: str
     readings: list[str]
     score: float
-    probability: float
+    probability: float = Field(
+        description="That all of its readings are right: their probabilities multiplied, as if holes were independent."
+    )
 
 
 class Cost(_Answer):
@@ -163,6 +165,7 @@ class Restoration(_Answer):
     confidence: float
     complete: bool
     cost: Cost
+    calibrated: bool = Field(description="Whether the probabilities were fitted for this model and strategy.")
 
 
 class Restored(_Answer):

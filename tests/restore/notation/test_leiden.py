@@ -5,8 +5,11 @@ import time
 import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fillmask import NotationError
+from fillmask.errors import FillMaskWarning
 from fillmask.restore.damage import Element, Hole, Known, Lost
 from fillmask.restore.notation import detect, parse
 
@@ -178,3 +181,125 @@ def test_a_bracket_with_dots_that_is_not_closed_is_found_at_once() -> None:
         parse("I am here [" + "." * 100_000, notation="leiden")
     assert len(parse("I am here [ " + ". " * 500 + "]", notation="leiden").damaged.holes) == 1
     assert time.perf_counter() - begun < 2
+
+
+@pytest.mark.parametrize("lost", ["[.... ..]", "[..... ...]", "[.. .. ..]", "[… ..]", "[ ... .... ]"])
+def test_counted_letters_with_a_blank_between_words_are_leiden(lost: str) -> None:
+    found = parse(f"The king {lost} to the house.")
+    assert found == parse(f"The king {lost} to the house.", notation="leiden")
+    assert len(found.damaged.holes) == len(re.findall("[.…]+", lost))
+    assert not set("[]") & set(found.damaged.filled(["x"] * len(found.damaged.holes)))
+
+
+@pytest.mark.parametrize("letter", "ịẹọạụḅḍḥ")
+def test_a_letter_with_its_dot_is_leiden_however_it_is_typed(letter: str) -> None:
+    for form in ("NFC", "NFD"):
+        source = unicodedata.normalize(form, f"the k{letter}ng")
+        assert detect(source) == "leiden"
+        (hole,) = parse(source).damaged.holes
+        assert hole.elements[1] == Known(unicodedata.normalize("NFD", letter)[0], certain=False)
+
+
+@pytest.mark.parametrize(
+    "source", ["Tôi đi chợ với chị ...", "Kṛṣṇa in the Mahābhārata ...", "of Ḥasan ibn Thābit ..."]
+)
+def test_what_is_written_with_such_letters_is_plain(source: str) -> None:
+    assert detect(source) == "plain"
+
+
+_TWO = Lost(1, None)
+_NOTES = [
+    ("[ca. 7 letters]", [_about(7, 4, 10)]),
+    ("[c. 7 letters lost]", [_about(7, 4, 10)]),
+    ("[about 7 characters missing]", [_about(7, 4, 10)]),
+    ("[± 7 lett.]", [_about(7, 4, 10)]),
+    ("[7 letters]", [Lost(7, 7, True)]),
+    ("[2 or 3 letters illegible]", [Lost(2, 3, True)]),
+    ("[1 letter?]", [Lost(1, 1, True)]),
+    ("[c. 5-7 letters]", [Lost(5, 7, True)]),
+    ("[2 lines]", [_UNKNOWN]),
+    ("[c. 2 lines lost]", [_UNKNOWN]),
+    ("[Two lines are missing]", [_UNKNOWN]),
+    ("[--- 2 lines ---]", [_UNKNOWN]),
+    ("[3 leaves lost]", [_UNKNOWN]),
+    ("[some words lost]", [_UNKNOWN]),
+    ("[2 words]", [_TWO, Known(" "), _TWO]),
+    ("[c. 2 words]", [_UNKNOWN]),
+    ("[a word illegible]", [_TWO]),
+    ("[lost]", [_UNKNOWN]),
+    ("[LOST]", [_UNKNOWN]),
+    ("[illegible?]", [_UNKNOWN]),
+    ("[rest of the line lost]", [_UNKNOWN]),
+    ("[text missing]", [_UNKNOWN]),
+    ("[lacuna]", [_UNKNOWN]),
+]
+
+
+@pytest.mark.parametrize("notation", ["plain", "leiden"])
+@pytest.mark.parametrize(("note", "elements"), _NOTES)
+def test_notes_of_a_loss_are_holes(note: str, elements: list[Element], notation: str) -> None:
+    found = parse(f"I am {note} to him", notation=notation)
+    assert found.damaged.parts == ("I am ", Hole(tuple(elements)), " to him")
+    assert found.print() == f"I am {note} to him"
+
+
+@pytest.mark.parametrize(
+    ("sign", "lost"),
+    [
+        ("[+3+]", _about(3, 1, 5)),
+        ("[c. 4?]", _about(4, 2, 6)),
+        ("[-c. ?-]", _UNKNOWN),
+        ("[ -ca.?- ]", _UNKNOWN),
+        ("[c. ?]", _UNKNOWN),
+        ("[---?]", _UNKNOWN),
+        ("[- - -?]", _UNKNOWN),
+    ],
+)
+def test_lengths_that_are_in_doubt(sign: str, lost: Lost) -> None:
+    assert detect(f"I am {sign} to him") == "leiden"
+    assert parse(f"I am {sign} to him").damaged.parts == ("I am ", Hole((lost,)), " to him")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["the", "lost at sea", "two lines", "I lost", "gap year", "missing you", "a word", "f[lost]", "[lost]ly", "word 7"],
+)
+def test_what_an_editor_supplied_is_no_note(words: str) -> None:
+    source = f"I am {words if '[' in words else f'[{words}]'} to him"
+    assert parse(source, notation="leiden").damaged.parts == (source.replace("[", "").replace("]", ""),)
+    assert parse(source, notation="plain").damaged.parts == (source,)
+
+
+def test_notes_at_letters() -> None:
+    assert _parts("b[2 letters]ery") == (Hole((Known("b"), Lost(2, 2), Known("ery"))),)
+
+
+def test_a_note_of_nothing() -> None:
+    with pytest.raises(NotationError, match=r"\[0 letters\] says how many letters are lost"):
+        parse("a [0 letters] b", notation="leiden")
+    assert parse("a [0 letters] b", notation="plain").damaged.parts == ("a [0 letters] b",)
+
+
+@pytest.mark.parametrize("bracket", ["[some 7 letters are lost here]", "[7 letters or so]", "[lines, two, lost]"])
+def test_what_seems_a_note_and_is_none_is_warned_of(bracket: str) -> None:
+    with pytest.warns(FillMaskWarning, match="line 1, column 6: .* read as words that the editor supplied"):
+        assert parse(f"I am {bracket} to", notation="leiden").damaged.holes == ()
+
+
+@given(
+    number=st.integers(1, 40),
+    about=st.sampled_from(["", "c. ", "ca.", "circa ", "± ", "about "]),
+    unit=st.sampled_from(["letters", "letter", "characters", "LETTERS"]),
+    loss=st.sampled_from(["", " lost", " missing", " are illegible"]),
+    doubt=st.sampled_from(["", "?"]),
+    fill=st.sampled_from([("", ""), ("- ", " -"), ("--- ", " ---"), (" ", " ")]),
+)
+def test_any_note_of_so_many_letters(
+    number: int, about: str, unit: str, loss: str, doubt: str, fill: tuple[str, str]
+) -> None:
+    note = f"[{fill[0]}{about}{number} {unit}{loss}{doubt}{fill[1]}]"
+    for notation in ("plain", "leiden"):
+        (hole,) = parse(f"I am {note} to", notation=notation).damaged.holes
+        (lost,) = hole.elements
+        assert isinstance(lost, Lost)
+        assert (lost.about if about else lost.least) == number

@@ -174,3 +174,14 @@ def test_much_before_the_root_is_passed_over_step_by_step(between: str) -> None:
     with pytest.raises(NotationError, match="declarations of its own"):
         parse(f'<?xml version="1.0"?>{between}<!DOCTYPE TEI [<!ENTITY a "b">]><TEI/>')
     assert time.perf_counter() - begun < 2
+
+
+@pytest.mark.parametrize("hyphen", ["", "-", "\u00ad"])
+@pytest.mark.parametrize("before", ["", "\n", "\n  ", " ", "\r\n\t"])
+@pytest.mark.parametrize("after", ["", "\n"])
+def test_a_word_over_the_end_of_a_line_has_one_hyphen_and_one_line_end(hyphen: str, before: str, after: str) -> None:
+    source = f'<ab>a hus{hyphen}{before}<lb n="2" break="no"/>{after}band and <gap quantity="4" unit="character"/></ab>'
+    document = parse(source, notation="tei")
+    assert document.damaged.parts[0] == "a husband and "
+    assert document.laid_out(["your"]) == f"a hus{hyphen or '-'}\nband and your"
+    assert document.print() == source

@@ -8,7 +8,9 @@ from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Readin
 Ranked = Sequence[tuple[str, float]]
 
 
-def made(source: str, *readings: Ranked, notation: str = "auto", complete: bool = True) -> Restoration:
+def made(
+    source: str, *readings: Ranked, notation: str = "auto", complete: bool = True, calibrated: bool = True
+) -> Restoration:
     """The restoration of `source` by these readings of its holes, each ranked; the first of each stands in the text."""
     document = parse(source, notation=notation)
     holes = document.damaged.holes
@@ -35,9 +37,10 @@ def made(source: str, *readings: Ranked, notation: str = "auto", complete: bool 
         notation=document.notation,
         strategy="joint",
         gaps=tuple(gaps),
-        hypotheses=(Hypothesis(text, tuple(best), -3.5, 1.0),),
+        hypotheses=(Hypothesis(text, tuple(best), -3.5, 0.03),),
         confidence=confidence,
         complete=complete,
         cost=Cost(12, 96, 0.25),
         document=document,
+        calibrated=calibrated,
     )

@@ -190,3 +190,14 @@ def _restored(random: Random, source: str, notation: str) -> Restoration:
         for hole in holes
     ]
     return made(source, *(list(dict(r).items())[: random.randint(1, 5)] for r in ranked), notation=notation)
+
+
+def test_lines_that_a_word_runs_over_are_the_same_when_read_again() -> None:
+    for source in ("a hus-\nband and [....] father", "a hus|band and [....] father", "a hus-|\nband and [....] father"):
+        found = made(source, [("your", 0.9)], notation="leiden")
+        again = parse(render(found, "tei"))
+        assert again.laid_out([]) == found.document.laid_out(["your"]) == "a hus-\nband and your father"
+    laid = '<lb n="1"/>a hus\n<lb n="2" break="no"/>band and <gap quantity="4" unit="character"/> father'
+    found = made(f"<ab>{laid}</ab>", [("your", 0.9)])
+    assert parse(render(found, "tei")).laid_out([]) == "a hus-\nband and your father"
+    assert "a hus-\\\nband and **your**" in render(found, "markdown")

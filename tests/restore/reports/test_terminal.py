@@ -1,12 +1,14 @@
 """The drawing: the text with its lines, ranked readings with bars, nothing that a terminal would obey."""
 
+from dataclasses import replace
 from io import StringIO
 
+import pytest
 from made import made
 from rich.console import Console
 
 from fillmask.restore.reports.terminal import draw
-from fillmask.restore.restoration import Restoration
+from fillmask.restore.restoration import Evidence, Restoration
 
 
 def _drawn(restoration: Restoration, width: int = 80, *, color: bool = False) -> str:
@@ -75,3 +77,24 @@ def test_what_was_given_and_what_was_not_reached() -> None:
 
 def test_nothing_lost() -> None:
     assert "  all is well\n\n  0 holes · read as plain" in _drawn(made("all is well"))
+
+
+def test_rough_probabilities() -> None:
+    said = "probabilities are rough: they are not calibrated for this model"
+    assert said in _drawn(made("I am ...", [("x", 0.5)], calibrated=False))
+    assert said not in _drawn(made("I am ...", [("x", 0.5)]))
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ({"walk": 2.0, "long": -0.5, "bakery": 1.25}, "because of walk +2.0, bakery +1.2; in spite of long -0.5"),
+        ({"long": -0.5, "walk": -0.25}, "in spite of long -0.5, walk -0.2"),
+        ({"walk": 2.0}, "because of walk +2.0"),
+    ],
+)
+def test_what_speaks_for_a_reading_and_what_against(weights: dict[str, float], said: str) -> None:
+    found = made("I am ...", [("x", 0.5)])
+    evidence = tuple(Evidence(word, 0, 1, weight) for word, weight in weights.items())
+    drawn = _drawn(replace(found, gaps=(replace(found.gaps[0], evidence=evidence),)))
+    assert f"\n     {said}\n" in drawn

@@ -86,3 +86,22 @@ def test_markdown_says_what_was_given_and_what_was_not_reached() -> None:
 def test_an_unknown_format() -> None:
     with pytest.raises(InputError, match=re.escape(f"'pdf'; expected one of {', '.join(FORMATS)}")):
         render(made("..", notation="plain"), "pdf")
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "tei"])
+def test_reports_say_when_probabilities_are_not_calibrated(form: str) -> None:
+    for source in ("I am ... to", "<ab>I am <gap/> to</ab>"):
+        honest, rough = (
+            render(made(source, [("going", 0.5)], calibrated=calibrated), form) for calibrated in (True, False)
+        )
+        assert "not calibrated for this model" in rough
+        assert "not calibrated" not in honest
+        assert "the calibrated probability" not in rough
+    assert ("the calibrated probability" in honest) == (form == "html")
+
+
+def test_the_json_says_whether_probabilities_are_calibrated() -> None:
+    for calibrated in (True, False):
+        told = json.loads(render(made("I am ... to", [("going", 0.5)], calibrated=calibrated), "json"))
+        assert told["calibrated"] is calibrated
+        assert list(complaints(told)) == []

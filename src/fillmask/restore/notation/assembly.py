@@ -97,14 +97,10 @@ class _Assembly:
                 if self.pending[0][0] == "apostrophe":
                     _, text, offset = self.pending[0]
                     self.word.append((Known(text), offset, offset + 1))
-                crossed = {kind for kind, _, _ in self.pending}
-                hyphen = (
-                    "-" if "joined" in crossed and "hyphen" not in crossed else ""
-                )  # shown where the source shows none
                 if self.pending[0][0] != "apostrophe":
                     _, last, offset = self.pending[-1]
                     self.joins.append((self.pending[0][2], offset + len(last)))
-                self.looks += [hyphen + raw if kind == "joined" else raw for kind, raw, _ in self.pending]
+                self.looks.append(self._crossed())
                 self.pending.clear()
             else:
                 kinds = [kind for kind, _, _ in self.pending]
@@ -114,6 +110,19 @@ class _Assembly:
                 self._flush()
         self.word.append((said, start, end))
         self.looks.append(looks)
+
+    def _crossed(self) -> str:
+        """How what a word is read over looks: its hyphen, shown where the source shows none, and one line end."""
+        kinds = [kind for kind, _, _ in self.pending]
+        marks = "".join(raw for kind, raw, _ in self.pending if kind in ("hyphen", "apostrophe"))
+        blanks = [(kind, raw) for kind, raw, _ in self.pending if kind not in ("hyphen", "apostrophe")]
+        if not blanks:
+            return marks
+        if "joined" in kinds and "hyphen" not in kinds:
+            marks = "-"
+        if not self.lines:  # the blanks round an element are those of the file, not of the text
+            return f"{marks}\n"
+        return marks + next(raw for kind, raw in blanks if kind != "space")
 
     def _joins(self, said: Known | Gone) -> bool:
         """Whether what comes next goes on with the word in hand, over what is pending."""

@@ -1,8 +1,9 @@
 """The Leiden conventions, as papyrologists and epigraphers write damage.
 
     [...]  [. . .]       lost letters, one dot a letter; [.... ..] shows a word boundary
-    [c. 4]  [- ca. 7 -]  about so many letters; [c. 4-6] from four to six; [-7-] exactly seven
-    [---]  [- - -]       lost, nobody knows how much
+    [c. 4]  [- ca. 7 -]  about so many letters, as [+4+]; [c. 4-6] from four to six; [-7-] exactly seven
+    [---]  [- - -]       lost, nobody knows how much; so are [---?] and [c. ?]
+    [2 lines lost]       a note of a loss, see `notes`
     [abc]                lost and supplied by the editor: read. [the k..g] and [---ing] mix both
     a̤ḅ (dot below)       unclear: likely this letter
     ..                   outside brackets: traces of letters, one dot a letter
@@ -20,9 +21,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterator
 
-from fillmask.errors import NotationError
+from fillmask.errors import FillMaskWarning, NotationError
 from fillmask.restore.notation.assembly import assemble
 from fillmask.restore.notation.document import (
     LONGEST_COUNT,
@@ -42,16 +44,22 @@ from fillmask.restore.notation.document import (
     roughly,
     unknown,
 )
+from fillmask.restore.notation.notes import ABOUT as _ABOUT
+from fillmask.restore.notation.notes import DASH as _DASH
+from fillmask.restore.notation.notes import NOTE, count, meaning, seems
 from fillmask.restore.notation.plain import dots
 
-_DASH = "-‐–—−"
-_ABOUT = r"(?:c(?:a|irca)?\.? ?|± ?)"
 _FILL = rf"[{_DASH}. ]*"
+# About so many: `c. 4`, and `+4+`, which some write for `± 4`. So many as nobody knows: `c. ?`.
+_ROUGHLY = rf"{_FILL}(?:{_ABOUT}{{count}} ?\??|\+ ?{{count}} ?\+){_FILL}"
+_COUNT = rf"(?:\d+(?: ?[{_DASH}] ?\d+)?)"
+_UNCOUNTED = rf"{_FILL}{_ABOUT}\?{_FILL}"
 _SIGN = re.compile(
     r"(?P<word><mask>|\[MASK\])"
-    rf"|(?P<unknown>\[ ?(?:[{_DASH}] ?)+\])"
-    rf"|(?P<about>\[{_FILL}{_ABOUT}(?P<low>\d+)(?: ?[{_DASH}] ?(?P<high>\d+))?{_FILL}\])"
-    rf"|(?P<exact>\[ ?[{_DASH}.][{_DASH}. ]*(?P<number>\d+)[{_DASH}. ]*[{_DASH}.] ?\])"
+    rf"|(?P<unknown>\[ ?(?:[{_DASH}] ?)+\??\]|\[{_UNCOUNTED}\])"
+    rf"|(?P<about>\[{_ROUGHLY.format(count=_COUNT)}\])"
+    rf"|(?P<note>{NOTE})"
+    rf"|(?P<exact>\[ ?[{_DASH}.][{_DASH}. ]*\d+[{_DASH}. ]*[{_DASH}.] ?\])"
     r"|(?P<counted>\[[ \n]*[.…][.… \n]*\])"
     r"|(?P<open>\[\[|⟦|\[|\{|<)"
     r"|(?P<close>[\]⟧}>])"
@@ -66,6 +74,7 @@ _SIGN = re.compile(
 _CLOSERS = {"[": "]", "[[": "]]", "⟦": "⟧", "{": "}", "<": ">"}
 _KINDS: dict[str, MarkKind] = {"[": "supplied", "[[": "erased", "⟦": "erased", "{": "surplus", "<": "omitted"}
 _DEEPEST = 50
+_NO_SIZE = "{} says how many letters are lost; expected at least 1, and a range that grows"
 
 # A letter with a dot below: the mark by itself among other marks, or one of the letters that Unicode has with it.
 _DOTTED = "".join(chr(code) for code in range(0x1E00, 0x1F00) if "\u0323" in unicodedata.normalize("NFD", chr(code)))
@@ -76,20 +85,27 @@ _UNCLEAR = re.compile(
 # What says that a text is Leiden and not plain: signs that plain text has no use for.
 _LETTER = r"[^\W\d_]"
 _LEIDEN = re.compile(
-    rf"\[ ?[{_DASH}](?: ?[{_DASH}])+ ?\]"
-    rf"|\[{_FILL}{_ABOUT}\d+(?: ?[{_DASH}] ?\d+)?{_FILL}\]"
+    rf"\[ ?[{_DASH}](?: ?[{_DASH}])+ ?\??\]"
+    rf"|\[{_ROUGHLY.format(count=_COUNT)}\]|\[{_UNCOUNTED}\]"
     rf"|\[[{_DASH}]+ ?\d+ ?[{_DASH}]+\]"
+    r"|\[(?=[.… \n]*?(?:\.\.|…)) *[.…]+(?:[ \n]+[.…]+)+ *\]"  # and not [. . .], which plain text has too
     rf"|\w\u0323|⟦|\[\[[^\[\]\n]+\]\]"
     rf"|(?<={_LETTER})\[(?!sic\]|MASK\]){_LETTER}[^\[\]\n]*\]|\[(?!MASK\])[^\[\]\n]*{_LETTER}\](?={_LETTER})"
     rf"|(?<={_LETTER})\{{{_LETTER}+\}}|\{{{_LETTER}+\}}(?={_LETTER})"
 )
+# A letter typed with its dot as one character is the same sign, but not in what is written with such letters: in
+# Vietnamese (by its đ, its horns and hooks) and in transcripts of Indian and Semitic languages (by their macrons).
+_DOTTED_LETTER = re.compile(f"[{_DOTTED}]")
+_OWN_DOTS = re.compile("[đĐơƠưƯảẢẻẺỉỈỏỎủỦỷỶāĀēĒīĪōŌūŪ]")
 # Those of the writer's omissions, where they are not the tags of HTML.
 _OMITTED = re.compile(rf"(?<={_LETTER})<(?!mask>){_LETTER}+>|<(?!mask>){_LETTER}+>(?={_LETTER})")
 
 
 def looks_leiden(source: str) -> bool:
     """Whether a text has a sign of the Leiden conventions that plain text has not."""
-    return _LEIDEN.search(source) is not None or ("</" not in source and _OMITTED.search(source) is not None)
+    if _LEIDEN.search(source) or ("</" not in source and _OMITTED.search(source)):
+        return True
+    return _DOTTED_LETTER.search(source) is not None and _OWN_DOTS.search(unicodedata.normalize("NFC", source)) is None
 
 
 def parse_leiden(source: str, *, keep_ellipses: bool = False) -> Document:
@@ -135,6 +151,11 @@ class _Reader:
                 return [self._lost(start, text, unknown())]
             case "about" | "exact":
                 return [self._lost(start, text, self._number(sign))]
+            case "note":
+                gone = meaning(text)
+                if gone is None:
+                    raise malformed(self.source, start, _NO_SIZE.format(text))
+                return [self._lost(start, text, gone)]
             case "counted":
                 return self._counted(start, text)
             case "dots":
@@ -155,12 +176,23 @@ class _Reader:
                 if len(self.open) == _DEEPEST:
                     raise malformed(self.source, start, f"brackets more than {_DEEPEST} deep")
                 self.open.append((text, start))
+                if text == "[" and (seeming := seems(self.source, start)):
+                    self._warn_of(seeming, start)
                 return [Piece(start, text, Mark(_KINDS[text], True))]
             case "close":
                 return [self._close(start)]
         if self.open:  # the end of a paragraph
             raise self._unclosed()
         return []
+
+    def _warn_of(self, bracket: str, start: int) -> None:
+        line, column = Lines(self.source).locate(start)
+        warnings.warn(
+            f"line {line}, column {column}: {bracket} is read as words that the editor supplied; "
+            "if it tells of a loss, write [c. 7] for about seven letters or [---] for an unknown length",
+            FillMaskWarning,
+            stacklevel=2,
+        )
 
     def _close(self, start: int) -> Piece:
         found = self.source[start]
@@ -208,19 +240,16 @@ class _Reader:
             yield Piece(start, self.source[start:end], Said(self.source[start:end]))
 
     def _number(self, sign: re.Match[str]) -> Gone:
-        """Of `[c. 4]`, `[c. 4-6]` or `[-4-]`."""
-        low, high = _count(sign["low"] or sign["number"]), _count(sign["high"] or "")
+        """Of `[c. 4]`, `[c. 4-6]`, `[+4+]` or `[-4-]`."""
+        first, *more = re.findall(r"\d+", sign.group())
+        low, high = count(first), count(more[0]) if more else None
         if low == 0 or (high is not None and low is not None and high < low):
-            raise malformed(
-                self.source,
-                sign.start(),
-                f"{sign.group()} says how many letters are lost; expected at least 1, and a range that grows",
-            )
+            raise malformed(self.source, sign.start(), _NO_SIZE.format(sign.group()))
         if low is None:
             return unknown()
-        if sign["number"]:
+        if sign.lastgroup == "exact":
             return counted(low)
-        return roughly(low) if not sign["high"] else counted(low, high or LONGEST_COUNT + 1)
+        return counted(low, high or LONGEST_COUNT + 1) if more else roughly(low)
 
     def _counted(self, start: int, text: str) -> list[Piece]:
         """Of `[...]`, `[. . .]` and `[.... ..]`: dots, and blanks that show word boundaries unless they part all dots."""
@@ -255,8 +284,3 @@ class _Reader:
     def _line_end(self, sign: re.Match[str]) -> Break:
         around = self.source[max(0, sign.start() - 1) : sign.start()], self.source[sign.end() : sign.end() + 1]
         return Break("line", joined=all(character and not character.isspace() for character in around))
-
-
-def _count(digits: str) -> int | None:
-    """A count of letters; None where there are too many to count."""
-    return int(digits) if digits and len(digits) < 7 else None

@@ -7,6 +7,7 @@
     ___                  lost, nobody knows how much
     b_k_ry  ba__ry       at letters: one a letter
     <mask>  [MASK]       one word
+    [2 lines lost]       a note of a loss, see `notes`
 
 Everything else stands as it is: [sic], (brackets), a < b.
 """
@@ -18,10 +19,12 @@ from collections.abc import Iterator
 
 from fillmask.restore.notation.assembly import assemble
 from fillmask.restore.notation.document import Document, Gone, Piece, Said, counted, one_word, trailing, unknown
+from fillmask.restore.notation.notes import NOTE, meaning
 
 _SIGN = re.compile(
     r"(?P<word><mask>|\[MASK\])"
     r"|(?P<bracket>\[ ?(?:[.…_]+|\.(?: \.)+) ?\])"
+    rf"|(?P<note>{NOTE})"
     r"|(?P<blank>_+)"
     r"|(?P<ellipsis>(?:\.{3}|…)(?=\.(?![.…]))|…[.…]*|\.(?:\.|…)(?:\.|…)+|\.…|\.(?: \.){2,})"
 )
@@ -41,17 +44,22 @@ def _pieces(source: str, keep_ellipses: bool) -> Iterator[Piece]:
     for sign in _SIGN.finditer(source):
         if sign.lastgroup == "ellipsis" and keep_ellipses:
             continue
+        says = _meaning(sign.lastgroup or "", sign.group())
+        if says is None:
+            continue
         if sign.start() > done:
             yield Piece(done, source[done : sign.start()], Said(source[done : sign.start()]))
         done = sign.end()
-        yield Piece(sign.start(), sign.group(), _meaning(sign.lastgroup or "", sign.group()))
+        yield Piece(sign.start(), sign.group(), says)
     if done < len(source):
         yield Piece(done, source[done:], Said(source[done:]))
 
 
-def _meaning(kind: str, sign: str) -> Gone:
+def _meaning(kind: str, sign: str) -> Gone | None:
     if kind == "word":
         return one_word()
+    if kind == "note":
+        return meaning(sign)
     if kind == "ellipsis":
         return trailing()
     letters = dots(sign) + sign.count("_")

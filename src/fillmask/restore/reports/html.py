@@ -19,7 +19,7 @@ from string import Template
 from typing import Any
 
 import fillmask
-from fillmask.restore.reports.shown import chosen, probability
+from fillmask.restore.reports.shown import UNCALIBRATED, chosen, probability
 from fillmask.restore.restoration import Gap, Restoration
 
 # From this probability up a reading is called so; the same as in edition.js, which a test holds.
@@ -53,6 +53,7 @@ def render(restoration: Restoration) -> str:
         apparatus=_apparatus(restoration),
         source=_text(restoration.source),
         made="\n".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _made(restoration)),
+        meaning=_text(_meaning(restoration)),
         data=_data(restoration),
         style=style,
         script=script,
@@ -136,8 +137,21 @@ def _standfirst(restoration: Restoration) -> str:
     counted = f"{holes} {'hole' if holes == 1 else 'holes'}"
     if read < holes:
         counted += f", {read} of them read"
-    sure = f"On average a reading is right with a probability of {percent(restoration.confidence)}."
+    sure = f"On average a reading is right with a probability of {percent(restoration.confidence)}"
+    sure += "." if restoration.calibrated else "; but the probabilities are not calibrated for this model."
     return f"{counted}. {sure}" + ("" if restoration.complete else " The work was stopped before it was done.")
+
+
+def _meaning(restoration: Restoration) -> str:
+    """What a percentage says."""
+    kind = "the calibrated" if restoration.calibrated else "a rough"
+    said = (
+        f"A percentage is {kind} probability that exactly this stood there, judged by a masked language model from the "
+        "words around it; “none of these” is what remains. It is a reading of the text, not evidence for it."
+    )
+    if restoration.calibrated:
+        return said
+    return f"{said} The {UNCALIBRATED}; the order of the readings is sound."
 
 
 def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
@@ -152,6 +166,7 @@ def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "Strategy", restoration.strategy
+    yield "Probabilities", "calibrated" if restoration.calibrated else "rough, not calibrated for this model"
     yield "Holes", str(len(restoration.gaps))
     yield "Expected share of right readings", percent(restoration.confidence)
     yield "Cost", f"{cost.forward_passes:,} forward passes over {cost.rows:,} rows, {cost.seconds:.2f} seconds"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fillmask.restore.reports.shown import chosen, damage, others, probability, unread
+from fillmask.restore.reports.shown import UNCALIBRATED, chosen, damage, others, probability, unread
 from fillmask.restore.restoration import Gap, Restoration
 
 _MOST = 5  # other readings in the table
@@ -78,6 +78,8 @@ def _summary(restoration: Restoration) -> str:
     holes = len(restoration.gaps)
     found = f"{holes} hole{'s' * (holes != 1)}, read as {restoration.notation}, decoded {restoration.strategy}"
     found += f"; expected share of right readings {restoration.confidence:.0%}"
+    if not restoration.calibrated:
+        found += f"; {UNCALIBRATED}"
     if not restoration.complete:
         found += f"; stopped early, {unread(restoration)} not read"
     elif unread(restoration):

@@ -44,7 +44,7 @@ function drawHypotheses() {
       const more = differing.length > TOLD ? ` and ${differing.length - TOLD} more` : "";
       const words = readings === first.readings ? (readings.length <= TOLD ? readings.join(" · ") : "the likeliest text") : told + more;
       const bar = element("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.setProperty("--share", probability);
+      bar.style.setProperty("--share", first.probability ? probability / first.probability : 0);
       return element(
         "li",
         {},

@@ -5,6 +5,9 @@ from __future__ import annotations
 from fillmask.restore.damage import Element, Known
 from fillmask.restore.restoration import Gap, Reading, Restoration
 
+# Said by every report of a model without a calibration of its own.
+UNCALIBRATED = "probabilities are rough: they are not calibrated for this model"
+
 # TEI's three words for certainty, from this probability up; `low` is what is left.
 HIGH = 0.8
 MEDIUM = 0.5

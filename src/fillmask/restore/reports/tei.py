@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from fillmask.restore.damage import Known, Lost
 from fillmask.restore.notation import Document, Stretch
 from fillmask.restore.reports.align import portions
-from fillmask.restore.reports.shown import certainty, chosen, others, probability
+from fillmask.restore.reports.shown import UNCALIBRATED, certainty, chosen, others, probability
 from fillmask.restore.reports.transcript import RESPONSIBLE, Tagged, Transcript, escape, statement
 from fillmask.restore.restoration import Gap, Reading, Restoration
 
@@ -35,8 +35,9 @@ def render(restoration: Restoration) -> str:
     document = restoration.document
     if document.notation == "tei":
         edition = _Edition(restoration, Tagged(document))
-        return _declared(_with_responsibility(edition.text(), edition.source))
-    return _Edition(restoration, Transcript(document)).text()
+        text = _with_responsibility(edition.text(), edition.source, calibrated=restoration.calibrated)
+        return _declared(text)
+    return _Edition(restoration, Transcript(document, calibrated=restoration.calibrated)).text()
 
 
 class _Edition:
@@ -176,11 +177,18 @@ def _is_balanced(written: str) -> bool:
     return not names
 
 
-def _with_responsibility(text: str, source: Tagged | Transcript) -> str:
-    if not source.has_header or f'xml:id="{RESPONSIBLE}"' in text:
+def _with_responsibility(text: str, source: Tagged | Transcript, *, calibrated: bool) -> str:
+    if not source.has_header:  # nowhere to say it but after the document
+        said = "" if calibrated or not source.document.stretches else f"\n<!-- fillmask: {UNCALIBRATED} -->\n"
+        return text.rstrip() + said if said else text
+    if f'xml:id="{RESPONSIBLE}"' in text:
         return text
     found = re.search(r"</(?:[\w.-]+:)?titleStmt\s*>", text)
-    return text[: found.start()] + source.prefixed(statement()) + text[found.start() :] if found else text
+    return (
+        text[: found.start()] + source.prefixed(statement(calibrated=calibrated)) + text[found.start() :]
+        if found
+        else text
+    )
 
 
 def _declared(text: str) -> str:

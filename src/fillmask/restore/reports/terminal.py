@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from fillmask.bars import bar, percent
-from fillmask.restore.reports.shown import chosen, damage, probability, unread
+from fillmask.restore.reports.shown import UNCALIBRATED, chosen, damage, probability, unread
 from fillmask.restore.restoration import Evidence, Gap, Restoration
 
 _MOST = 5  # readings of a hole
@@ -88,18 +88,26 @@ def _draw_readings(gap: Gap, text: str, console: Console) -> None:
 
 
 def _because(evidence: tuple[Evidence, ...]) -> Text:
-    """The words of the context that mattered, with how much."""
-    line = Text("     because of ", _QUIET)
+    """The words of the context that mattered, with how much: those that spoke for the reading, then those against it."""
+    line = Text("     ", _QUIET)
     strongest = sorted(evidence, key=lambda found: -abs(found.weight))[:_WORDS]
-    for number, found in enumerate(strongest):
-        line.append(", " if number else "", _QUIET)
-        line.append(clean(found.word)).append(f" {found.weight:+.1f}", "green" if found.weight > 0 else "red")
+    spoke_for = [found for found in strongest if found.weight > 0]
+    against = [found for found in strongest if found.weight <= 0]
+    for said, words, style in (("because of ", spoke_for, "green"), ("in spite of ", against, "red")):
+        if not words:
+            continue
+        line.append("; " if spoke_for and words is against else "", _QUIET).append(said, _QUIET)
+        for number, found in enumerate(words):
+            line.append(", " if number else "", _QUIET)
+            line.append(clean(found.word)).append(f" {found.weight:+.1f}", style)
     return line
 
 
 def _summary(restoration: Restoration) -> Text:
     cost, holes = restoration.cost, len(restoration.gaps)
     summary = Text()
+    if holes and not restoration.calibrated:
+        summary.append(f"{UNCALIBRATED}\n", "bold red")
     if not restoration.complete:
         summary.append(f"stopped early: {unread(restoration)} of {holes} holes not reached\n", "bold red")
     for number, (least, name, style) in enumerate(LEVELS if holes else ()):

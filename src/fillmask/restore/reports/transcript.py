@@ -12,6 +12,7 @@ from fillmask.restore.damage import Element, Known, Lost
 from fillmask.restore.notation import Document, Stretch
 from fillmask.restore.notation.assembly import kind_of_blank
 from fillmask.restore.notation.document import Break, Gone, Hidden, Mark, Piece, Said, Unclear
+from fillmask.restore.reports.shown import UNCALIBRATED
 
 RESPONSIBLE = "fillmask"  # the xml:id by which readings name their author
 
@@ -37,10 +38,11 @@ def escape(text: str) -> str:
     return _escape(_IMPOSSIBLE.sub("\ufffd", text))
 
 
-def statement() -> str:
-    """Who is responsible for the readings, for the header."""
+def statement(*, calibrated: bool = True) -> str:
+    """Who is responsible for the readings, for the header, and what their probabilities are worth."""
+    rough = "" if calibrated else f"; {UNCALIBRATED}"
     return (
-        f'<respStmt xml:id="{RESPONSIBLE}"><resp>restoration of lost text by a masked language model</resp>'
+        f'<respStmt xml:id="{RESPONSIBLE}"><resp>restoration of lost text by a masked language model{rough}</resp>'
         f"<name>fillmask {fillmask.__version__}</name></respStmt>"
     )
 
@@ -91,8 +93,9 @@ class Transcript:
 
     has_header = True
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, calibrated: bool = True) -> None:
         self.document = document
+        self._calibrated = calibrated
 
     def between(self, start: int, end: int) -> str:
         pieces = self.document.pieces
@@ -155,7 +158,7 @@ class Transcript:
         return f"""<?xml version="1.0" encoding="UTF-8"?>
 <TEI xmlns="http://www.tei-c.org/ns/1.0">
 <teiHeader><fileDesc>
-<titleStmt><title>A damaged text, restored</title>{statement()}</titleStmt>
+<titleStmt><title>A damaged text, restored</title>{statement(calibrated=self._calibrated)}</titleStmt>
 <publicationStmt><p>Unpublished.</p></publicationStmt>
 <sourceDesc><p>Made from a transcript in {_NOTATIONS[self.document.notation]}.</p></sourceDesc>
 </fileDesc></teiHeader>

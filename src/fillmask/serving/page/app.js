@@ -204,6 +204,8 @@ function draw(answer, snapshot) {
     choices: new Map([...snapshot.locks].map(([index, { text }]) => [index, text])),
     rankings: new Map([...snapshot.locks].map(([index, { ranking }]) => [index, ranking])),
   });
+  get("kind").textContent = answer.calibrated ? "the calibrated" : "a rough";
+  get("rough").hidden = answer.calibrated;
   const holes = answer.gaps.length;
   // The readings stand beside the text where there is room; on a phone they come when asked for.
   if (holes && shown.opened === null && wide.matches) shown.open(0, { scroll: false });
@@ -216,7 +218,7 @@ function draw(answer, snapshot) {
     return;
   }
   const counted = `${holes} ${holes === 1 ? "hole" : "holes"}`;
-  get("state").textContent = `${counted} · ${percent(answer.confidence)} expected right · ${told} · ${passes.toLocaleString("en")} passes, ${seconds.toFixed(2)} s`;
+  get("state").textContent = `${counted} · ${percent(answer.confidence)} expected right${answer.calibrated ? "" : ", not calibrated"} · ${told} · ${passes.toLocaleString("en")} passes, ${seconds.toFixed(2)} s`;
   say(`${counted} read. ${answer.gaps.slice(0, 3).map((gap) => `Hole ${gap.index + 1}: ${snapshot.locks.get(gap.index)?.text ?? gap.readings[0]?.text ?? "nothing found"}`).join(". ")}.`);
 }
 

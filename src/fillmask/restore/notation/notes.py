@@ -1,0 +1,72 @@
+"""Notes that say in words how much is lost: `[2 lines lost]`, `[ca. 7 letters]`, `[illegible]`.
+
+Transcripts have them beside signs, so the plain and the Leiden notation read
+them alike. A note is nothing but a note: a number with letters, words or
+lines, or a word of loss by itself or with what is lost. Whatever else stands
+in brackets (`[the]`, `[lost at sea]`, `[two lines]`) is text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fillmask.restore.notation.document import LONGEST_COUNT, Gone, counted, one_word, roughly, unknown
+
+DASH = "-‐–—−"
+ABOUT = r"(?:c(?:a|irca)?\.? ?|± ?)"
+
+_MOST_WORDS = 50
+_FILL = rf"[{DASH}. ]{{0,40}}"
+_NUMBER = rf"\d+(?: ?(?:[{DASH}/]|to|or) ?\d+)?"
+_ROUGHLY = rf"(?:(?:about|approximately|approx\.|some) |{ABOUT})"
+_LOSS = r"(?:lost|missing|illegible|unreadable|effaced|destroyed|lacking)"
+_LETTERS = r"letters?|lett\.?|litt\.?|characters?|chars?\.?"
+_UNIT = rf"(?:{_LETTERS}|words?|lines?)"
+_ANY = r"(?:letters?|characters?|words?|lines?|sentences?|verses?|paragraphs?|columns?|pages?|leaf|leaves|folios?)"
+_MANY = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|several|some|a few|many)"
+_PART = rf"(?:(?:the )?(?:rest|remainder|beginning|end)(?: of (?:the )?{_ANY})?|(?:the )?(?:text|{_ANY}))"
+_LOST = rf"(?: (?:is |are )?{_LOSS})"
+
+# With a number: at letters too. In words: not where it touches letters, for `f[lost]` is supplied.
+_COUNTED = rf"\[{_FILL}{_ROUGHLY}?{_NUMBER} ?(?:{_UNIT}{_LOST}?|{_ANY}{_LOST}) ?\??{_FILL}\]"
+_TOLD = rf"(?<!\w)\[ ?(?:{_MANY} {_ANY}{_LOST}|(?:{_PART} (?:is |are )?)?{_LOSS}|lacuna|gap) ?\?? ?\](?!\w)"
+NOTE = rf"(?i:{_COUNTED}|{_TOLD})"
+
+_PARTS = re.compile(
+    rf"(?i)\[{_FILL}(?P<roughly>{_ROUGHLY})?(?P<low>\d+)(?: ?(?:[{DASH}/]|to|or) ?(?P<high>\d+))? ?(?P<unit>[a-z]+)"
+)
+_ONE_WORD = re.compile(r"(?i)\[ ?(?:(?:an?|one|the) )?word\b")
+# A bracket that seems to say how much is lost, and is not one of the notes.
+_SEEMS = re.compile(
+    rf"(?i)\[[^\[\]\n]{{0,80}}?\b(?:{_ANY}[^\[\]\n]{{1,40}}?\b{_LOSS}|{_LOSS} {_ANY})\b[^\[\]\n]{{0,80}}\]"
+    rf"|\[{_FILL}{_ROUGHLY}?{_NUMBER} ?{_UNIT}\b[^\[\]\n]{{0,80}}\]"
+)
+
+
+def meaning(note: str) -> Gone | None:
+    """What a note that `NOTE` matches says is lost; None where its numbers are no numbers of anything."""
+    found = _PARTS.match(note)
+    if found is None:
+        return one_word() if _ONE_WORD.match(note) else unknown()
+    low, high = count(found["low"]), count(found["high"] or "")
+    if low == 0 or (low is not None and high is not None and high < low):
+        return None
+    unit = found["unit"].lower()
+    if low is None or not unit.startswith(("l", "c", "w")) or unit.startswith(("line", "lea", "col")):
+        return unknown()
+    if unit.startswith("word"):
+        return one_word(low) if not (found["roughly"] or found["high"]) and low <= _MOST_WORDS else unknown()
+    if found["high"]:
+        return counted(low, high or LONGEST_COUNT + 1)
+    return roughly(low) if found["roughly"] else counted(low)
+
+
+def seems(source: str, start: int) -> str:
+    """The bracket at `start`, if it seems to be a note that is not understood; else nothing."""
+    found = _SEEMS.match(source, start)
+    return found.group() if found else ""
+
+
+def count(digits: str) -> int | None:
+    """A count of letters; None where there are too many to count."""
+    return int(digits) if digits and len(digits) < 7 else None

@@ -299,6 +299,8 @@ def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary]
         ("in.xyz", "a <mask>", {}, "no suffix that tells its format"),
         ("in.txt", "a <mask>", {"parameters": {"top_k": 0}}, "top_k is 0"),
         ("in.txt", "a <mask>", {"parameters": {"tpo_k": 1}}, "no parameter 'tpo_k'"),
+        ("in.txt", "a <mask>", {"task": "restore", "parameters": {"notation": "foo"}}, "notation is 'foo'; expected one of auto, plain"),
+        ("in.txt", "a <mask>", {"task": "restore", "parameters": {"strategy": "foo"}}, "strategy is 'foo'; expected one of joint"),
         ("in.txt", "a <mask>", {"shard_rows": 0}, "shard_rows is 0"),
         ("in.txt", "a <mask>", {"format": "xml"}, "no format 'xml'"),
     ],

@@ -124,6 +124,8 @@ def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None
     ("arguments", "code", "message"),
     [
         (("in.txt", "out", "--task", "score", "--top-k", "3"), 2, "--top-k is no option of --task score"),
+        (("in.txt", "out", "--task", "restore", "--notation", "foo"), 2, "'foo' is not one of 'auto', 'plain'"),
+        (("in.txt", "out", "--task", "restore", "--strategy", "foo"), 2, "'foo' is not one of 'joint'"),
         (("in.txt", "out", "--workers", "2"), 2, "--workers goes with --ray"),
         (("nowhere.txt", "out"), 1, "there is no file nowhere.txt"),
         (("in.txt", "in.txt/out"), 1, "Not a directory"),

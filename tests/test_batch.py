@@ -277,6 +277,38 @@ def test_two_jobs_do_not_share_a_folder(run: Callable[..., Summary], tmp_path: P
         run(path)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_job_that_is_refused_leaves_the_manifest_of_the_one_that_runs(tmp_path: Path, restart: bool) -> None:
+    """Also in the moment in which that is locked and still empty."""
+    fcntl = pytest.importorskip("fcntl")
+    with open(tmp_path / NAME, "x+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another job is writing"):
+            open_manifest(tmp_path, {"format": "jsonl"}, restart=restart)
+        assert (tmp_path / NAME).exists()
+        (tmp_path / NAME).unlink()
+
+
+def test_a_manifest_that_goes_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the job that made it was refused meanwhile: what this one wrote would be in no folder."""
+    path = tmp_path / NAME
+    path.touch()
+    monkeypatch.setattr("fillmask.scale.manifest._lock", lambda *_: path.unlink() or True)
+    with pytest.raises(InputError, match="begun by another job at this moment"):
+        open_manifest(tmp_path, {"format": "jsonl"})
+
+
+def test_a_shard_that_was_done_again_leaves_a_complete_job(run: Callable[..., Summary], tmp_path: Path) -> None:
+    path, out = tmp_path / "in.txt", tmp_path / "out"
+    path.write_text("\n".join(phrases(30)), "utf-8")
+    run(path)
+    (out / "part-000001.jsonl").unlink()
+    assert run(path).computed == 10
+    manifest = (out / NAME).read_bytes()
+    assert run(path).rows == 30
+    assert (out / NAME).read_bytes() == manifest
+
+
 def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("The <mask>.", "utf-8")

@@ -180,6 +180,30 @@ def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Sum
         assert reason in reject["reason"]
 
 
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_lone_surrogates_beside_the_text_are_rejects(run: Callable[..., Summary], tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs the data extra")
+    path = tmp_path / "in.jsonl"
+    lines = [
+        '{"text": "The <mask>.", "note": "é 😀 \\ud83d\\ude00", "deep": {"a": ["é"]}}',
+        r'{"text": "The <mask>.", "note": "\ud800"}',
+        r'{"text": "The <mask>.", "deep": {"a": [1, {"\udfff": 2}]}}',
+        r'{"text": "The <mask>.", "\udc80": 1}',
+        '{"text": "The <mask>.", "note": "fine"}',
+    ]
+    path.write_text("\n".join(lines), "utf-8")
+    summary = run(path, format=format)
+    assert (summary.rows, summary.rejected) == (2, 3)
+    assert [(told["row"], told["reason"]) for told in rejects(tmp_path / "out")] == [
+        (1, "'note' has a lone surrogate"),
+        (2, "'deep' has a lone surrogate"),
+        (3, "the name of the column '\\udc80' has a lone surrogate"),
+    ]
+    if format == "jsonl":
+        assert answers(tmp_path / "out")[0]["note"] == "é 😀 😀"
+
+
 def test_csv(run: Callable[..., Summary], tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(
@@ -341,6 +365,12 @@ def test_what_cannot_be_used_is_said(run: Callable[..., Summary], tmp_path: Path
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(InputError, match=message):
         run(tmp_path / name, **settings)
+
+
+def test_a_heading_that_is_no_utf8(run: Callable[..., Summary], tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"text,\xff\na <mask>,1\n")
+    with pytest.raises(InputError, match=r"has the column '\\udcff', which is not UTF-8"):
+        run(tmp_path / "in.csv")
 
 
 def test_inputs_that_are_not_there(tmp_path: Path) -> None:

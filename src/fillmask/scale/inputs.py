@@ -323,6 +323,11 @@ class _Csv(_File):
             raise InputError(f"cannot read {self.source.path}: {error}") from error
         if not heading:
             raise InputError(f"{self.source.path} is empty; expected a heading with the names of the columns")
+        for name in heading:
+            try:
+                name.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise InputError(f"{self.source.path} has the column {ascii(name)}, which is not UTF-8") from error
         return heading
 
     def _records(self) -> Iterator[list[str] | str]:

@@ -185,7 +185,7 @@ def _open(source: Source) -> tuple[IO[bytes], IO[bytes] | None]:
 def _stdin() -> IO[bytes]:
     """Stdin through a buffer of its own: Python aborts at its end where a thread still waits in that of `sys.stdin`."""
     try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115  # closed by nobody
+        return open(sys.stdin.fileno(), "rb", closefd=False)  # closed by nobody
     except OSError:  # what stands for it is no file
         return sys.stdin.buffer
 
@@ -335,7 +335,7 @@ class _Csv(_File):
             try:
                 name.encode("utf-8")
             except UnicodeEncodeError as error:
-                raise InputError(f"{self.source.path} has the column {ascii(name)}, which is not UTF-8") from error
+                raise InputError(f"{self.source.path} has the column {name!a}, which is not UTF-8") from error
         return heading
 
     def _records(self) -> Iterator[list[str] | str]:

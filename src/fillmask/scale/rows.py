@@ -254,7 +254,7 @@ def _check_characters(record: Mapping[str, Any]) -> None:
     """Raise UnusableRowError where a column, or its name, has a lone surrogate, as JSON can spell it: no output can hold it."""
     for name, value in record.items():
         if _has_surrogate(name):
-            raise UnusableRowError(f"the name of the column {ascii(name):.40} has a lone surrogate")
+            raise UnusableRowError(f"the name of the column {name!a:.40} has a lone surrogate")
         if isinstance(value, (str, list, dict)) and _has_surrogate(value):
             raise UnusableRowError(f"{name!r} has a lone surrogate")
 

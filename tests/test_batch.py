@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,21 @@ def test_scores_are_those_of_the_library(run: Callable[..., Summary], modernbert
         assert row["score"] == pytest.approx(expected.score, rel=1e-5)
         assert row["words"] == [word.word for word in expected.words]
         assert row["word_scores"] == pytest.approx([word.score for word in expected.words], rel=1e-4)
+
+
+def test_a_shard_of_scores_does_not_hold_a_copy_of_a_text_for_each_of_its_tokens(modernbert_folder: Path) -> None:
+    task = tasks.load(TaskOptions("score", {}, ModelOptions(str(modernbert_folder), threads=1)))
+    texts = [f"{number} " + "the old dog went to the bakery " * 12 for number in range(30)]
+    task.prepare(texts[:1])
+    tracemalloc.start()
+    try:
+        work = task.prepare(texts)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert work.pieces > 1
+    tokens = sum(len(text.split()) for text in texts)
+    assert held < 600 * tokens  # bytes; a copy of the ids takes 700 and more
 
 
 def test_restorations_are_those_of_the_library(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:  # fmt: skip

@@ -148,7 +148,10 @@ def test_a_target_that_the_model_lacks_is_refused(modernbert_folder: Path, tmp_p
     more.save(str(tmp_path / "tokenizer.json"))
     unmask = FillMask(tmp_path)
     assert len(unmask("The <mask>.")) == 5
-    with pytest.raises(InputError, match=r"the target 'zzzword' id \d+, and the model has \d+ tokens; the tokenizer is of another model"):
+    with pytest.raises(
+        InputError,
+        match=r"the target 'zzzword' id \d+, and the model has \d+ tokens; the tokenizer is of another model",
+    ):
         unmask("The <mask>.", targets=["dog", "zzzword"])
 
 

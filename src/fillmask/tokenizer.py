@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -52,7 +52,7 @@ class Encoding:
     trailing: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of a text: its characters, `start` to `end`, and the places of its tokens."""
 
@@ -76,10 +76,6 @@ class WordEncoding:
     @property
     def type_ids(self) -> list[int]:
         return self.encoding.type_ids
-
-    def with_ids(self, ids: list[int]) -> Encoding:
-        """The encoding with other ids in the same places."""
-        return replace(self.encoding, ids=ids)
 
 
 class Tokenizer:

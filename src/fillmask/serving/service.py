@@ -140,7 +140,8 @@ class Service:
     def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[Row], list[MaskedText], list[str]]:  # fmt: skip
         """What the model is to read, the texts, and what is to be said of the targets; in a thread of its own."""
         assert self._texts is not None
-        ids, told = None, []
+        ids = None
+        told: list[str] = []
         if targets is not None:
             ids, told = self._texts.look_up(targets)
             if not len(ids):

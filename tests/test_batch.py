@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,21 @@ def test_scores_are_those_of_the_library(run: Callable[..., Summary], modernbert
         assert row["word_scores"] == pytest.approx([word.score for word in expected.words], rel=1e-4)
 
 
+def test_a_shard_of_scores_does_not_hold_a_copy_of_a_text_for_each_of_its_tokens(modernbert_folder: Path) -> None:
+    task = tasks.load(TaskOptions("score", {}, ModelOptions(str(modernbert_folder), threads=1)))
+    texts = [f"{number} " + "the old dog went to the bakery " * 12 for number in range(30)]
+    task.prepare(texts[:1])
+    tracemalloc.start()
+    try:
+        work = task.prepare(texts)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert work.pieces > 1
+    tokens = sum(len(text.split()) for text in texts)
+    assert held < 600 * tokens  # bytes; a copy of the ids takes 700 and more
+
+
 def test_restorations_are_those_of_the_library(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:  # fmt: skip
     texts = ["The old d[.]g went to the ...", "Nothing is lost here."]
     path = tmp_path / "in.txt"
@@ -178,6 +194,30 @@ def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Sum
         told, ("not JSON", "null", "no <mask>", "not UTF-8", "list", "no 'text'", "surrogate", "tokens and the model takes 128", "int"), strict=True
     ):  # fmt: skip
         assert reason in reject["reason"]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_lone_surrogates_beside_the_text_are_rejects(run: Callable[..., Summary], tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs the data extra")
+    path = tmp_path / "in.jsonl"
+    lines = [
+        '{"text": "The <mask>.", "note": "é 😀 \\ud83d\\ude00", "deep": {"a": ["é"]}}',
+        r'{"text": "The <mask>.", "note": "\ud800"}',
+        r'{"text": "The <mask>.", "deep": {"a": [1, {"\udfff": 2}]}}',
+        r'{"text": "The <mask>.", "\udc80": 1}',
+        '{"text": "The <mask>.", "note": "fine"}',
+    ]
+    path.write_text("\n".join(lines), "utf-8")
+    summary = run(path, format=format)
+    assert (summary.rows, summary.rejected) == (2, 3)
+    assert [(told["row"], told["reason"]) for told in rejects(tmp_path / "out")] == [
+        (1, "'note' has a lone surrogate"),
+        (2, "'deep' has a lone surrogate"),
+        (3, "the name of the column '\\udc80' has a lone surrogate"),
+    ]
+    if format == "jsonl":
+        assert answers(tmp_path / "out")[0]["note"] == "é 😀 😀"
 
 
 def test_csv(run: Callable[..., Summary], tmp_path: Path) -> None:
@@ -277,6 +317,38 @@ def test_two_jobs_do_not_share_a_folder(run: Callable[..., Summary], tmp_path: P
         run(path)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_job_that_is_refused_leaves_the_manifest_of_the_one_that_runs(tmp_path: Path, restart: bool) -> None:
+    """Also in the moment in which that is locked and still empty."""
+    fcntl = pytest.importorskip("fcntl")
+    with open(tmp_path / NAME, "x+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another job is writing"):
+            open_manifest(tmp_path, {"format": "jsonl"}, restart=restart)
+        assert (tmp_path / NAME).exists()
+        (tmp_path / NAME).unlink()
+
+
+def test_a_manifest_that_goes_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the job that made it was refused meanwhile: what this one wrote would be in no folder."""
+    path = tmp_path / NAME
+    path.touch()
+    monkeypatch.setattr("fillmask.scale.manifest._lock", lambda *_: path.unlink() or True)
+    with pytest.raises(InputError, match="begun by another job at this moment"):
+        open_manifest(tmp_path, {"format": "jsonl"})
+
+
+def test_a_shard_that_was_done_again_leaves_a_complete_job(run: Callable[..., Summary], tmp_path: Path) -> None:
+    path, out = tmp_path / "in.txt", tmp_path / "out"
+    path.write_text("\n".join(phrases(30)), "utf-8")
+    run(path)
+    (out / "part-000001.jsonl").unlink()
+    assert run(path).computed == 10
+    manifest = (out / NAME).read_bytes()
+    assert run(path).rows == 30
+    assert (out / NAME).read_bytes() == manifest
+
+
 def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("The <mask>.", "utf-8")
@@ -299,6 +371,8 @@ def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary]
         ("in.xyz", "a <mask>", {}, "no suffix that tells its format"),
         ("in.txt", "a <mask>", {"parameters": {"top_k": 0}}, "top_k is 0"),
         ("in.txt", "a <mask>", {"parameters": {"tpo_k": 1}}, "no parameter 'tpo_k'"),
+        ("in.txt", "a <mask>", {"task": "restore", "parameters": {"notation": "foo"}}, "notation is 'foo'; expected one of auto, plain"),
+        ("in.txt", "a <mask>", {"task": "restore", "parameters": {"strategy": "foo"}}, "strategy is 'foo'; expected one of joint"),
         ("in.txt", "a <mask>", {"shard_rows": 0}, "shard_rows is 0"),
         ("in.txt", "a <mask>", {"format": "xml"}, "no format 'xml'"),
     ],
@@ -307,6 +381,12 @@ def test_what_cannot_be_used_is_said(run: Callable[..., Summary], tmp_path: Path
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(InputError, match=message):
         run(tmp_path / name, **settings)
+
+
+def test_a_heading_that_is_no_utf8(run: Callable[..., Summary], tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"text,\xff\na <mask>,1\n")
+    with pytest.raises(InputError, match=r"has the column '\\udcff', which is not UTF-8"):
+        run(tmp_path / "in.csv")
 
 
 def test_inputs_that_are_not_there(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Batches: every text once, budgets kept, padding where it belongs."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask.batching import Masked, collate, plan
+from fillmask.batching import Masked, collate, plan, plan_sizes
 from fillmask.engines import Budget
 
 texts = st.lists(
@@ -42,3 +44,16 @@ def test_collate_pads_on_the_right_and_finds_every_position(items: list[Masked])
     rows, columns = np.divmod(batch.mask_chosen, slots)
     found = [(int(r), int(batch.mask_slots[r, c])) for r, c in zip(rows, columns, strict=True)]
     assert found == [(row, p) for row, item in enumerate(items) for p in item.positions]
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 5)), max_size=30), st.integers(1, 200), st.integers(1, 20))
+def test_sizes_are_enough_for_a_plan(sizes: list[tuple[int, int]], tokens: int, masks: int) -> None:
+    items = [Masked([7] * length, [0] * length, list(range(count))) for length, count in sizes]
+    budget = Budget(tokens, masks)
+    found = list(plan_sizes([length for length, _ in sizes], [count for _, count in sizes], budget))
+    assert found == list(plan(items, budget))
+    assert sorted(index for batch in found for index in batch) == list(range(len(sizes)))
+    for one, following in pairwise(found):
+        # No batch leaves out a row that would have fitted.
+        rows = [sizes[index] for index in (*one, following[0])]
+        assert len(rows) * rows[0][0] > tokens or sum(count for _, count in rows) > masks

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from fillmask import CheckpointNotFoundError, CorruptCheckpointError, FillMask, UnsupportedModelError
+from fillmask import CheckpointNotFoundError, CorruptCheckpointError, FillMask, InputError, UnsupportedModelError
 from fillmask.checkpoint import open_checkpoint
+from fillmask.encoders import longest
+from fillmask.encoders.config import Config
 from fillmask.weights import Weights
 
 
@@ -133,6 +135,24 @@ def test_each_fault_is_named(
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointNotFoundError, match="there is no model"):
         open_checkpoint(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("model", [None, "bundled", "folder"])
+def test_a_revision_of_what_is_not_on_the_hub(folder: Path, model: str | None) -> None:
+    with pytest.raises(InputError, match=r"revision is 'v1', and the (bundled model|folder .*) has none"):
+        open_checkpoint(folder if model == "folder" else model, revision="v1")
+
+
+@pytest.mark.parametrize(
+    ("family", "pad", "found"),
+    [
+        ("roberta", 1, 32), ("roberta-prelayernorm", 1, 32), ("data2vec-text", 1, 32), ("xlm-roberta-xl", None, 32),
+        ("xmod", 0, 33), ("longformer", 1, 32), ("bert", 0, 34), ("roformer", 0, 34), ("nystromformer", 1, 34),
+    ],
+)  # fmt: skip
+def test_positions_that_begin_after_the_padding_id(family: str, pad: int | None, found: int) -> None:
+    values = {"model_type": family, "max_position_embeddings": 34} | ({} if pad is None else {"pad_token_id": pad})
+    assert longest(Config(values)) == found
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """What FillMask does beyond transformers' call: windows in long texts, streams, lists of thousands of targets."""
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import LONGEST, SENTENCES
@@ -136,6 +138,21 @@ def test_many_targets_are_looked_up_once(unmask: FillMask, monkeypatch: pytest.M
     assert len(told) == 21
     assert "does not exist in the model vocabulary. Replacing with" in str(told[0].message)
     assert str(told[20].message) == "269 more of the 289 targets do not exist in the model vocabulary."
+
+
+def test_a_target_that_the_model_lacks_is_refused(modernbert_folder: Path, tmp_path: Path) -> None:
+    """The tokenizer has a token more than the model."""
+    shutil.copytree(modernbert_folder, tmp_path, dirs_exist_ok=True)
+    more = tiny.tokenizer().from_str(tiny.tokenizer().to_str())
+    more.add_tokens(["zzzword"])
+    more.save(str(tmp_path / "tokenizer.json"))
+    unmask = FillMask(tmp_path)
+    assert len(unmask("The <mask>.")) == 5
+    with pytest.raises(
+        InputError,
+        match=r"the target 'zzzword' id \d+, and the model has \d+ tokens; the tokenizer is of another model",
+    ):
+        unmask("The <mask>.", targets=["dog", "zzzword"])
 
 
 def test_a_limit_above_the_models_is_the_models(unmask: FillMask) -> None:

@@ -1,6 +1,8 @@
 """Pseudo-log-likelihoods: by hand, by window, by stream, and the texts that have none."""
 
 import math
+import tracemalloc
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from tiny import LONGEST, SENTENCES
 
 from fillmask import FillMask, InputError, Score, TextTooLongError
 from fillmask.batching import Masked
+from fillmask.score import Rows
+from fillmask.tokenizer import Encoding
+from fillmask.windows import window
 
 TEXT = "The unbelievable house, beyond the sea."
 
@@ -119,6 +124,40 @@ def test_long_texts(scorer: FillMask) -> None:
         # In the middle, far from both ends, every window reads the same.
         middle = [word for word in score.words if word.word == "house"][LONGEST // 2 - 2 : LONGEST // 2 + 2]
         assert np.ptp([word.score for word in middle]) < 1e-3
+
+
+@pytest.mark.parametrize("method", ["original", "word-l2r", "whole-word"])
+def test_a_long_text_is_read_in_the_windows_of_the_hidden_text(scorer: FillMask, method: str) -> None:
+    """A window is cut before anything is hidden, and reads as if it were cut after."""
+    text = "the unbelievable sea and the old bakery, " * 14
+    backend, longest = scorer.tokenizer.backend.encode(text), scorer.tokenizer.model_max_length
+    encoding = scorer.tokenizer.encode_text(text, any_length=True)
+    assert len(encoding.ids) > longest
+    total = 0.0
+    for place, word in enumerate(backend.word_ids):
+        if word is None:
+            continue
+        same = [p for p, other in enumerate(backend.word_ids) if other == word]
+        gone = {"original": [place], "whole-word": same, "word-l2r": [p for p in same if p >= place]}[method]
+        ids = [scorer.mask_token_id if p in gone else number for p, number in enumerate(encoding.ids)]
+        row = window(Encoding(ids, encoding.type_ids, encoding.leading, encoding.trailing), place, longest)
+        total += float(scorer.model.one_batch([row])[0, encoding.ids[place]])
+    assert scorer.score(text, method=method, long_text="window").score == pytest.approx(total, rel=1e-5)
+
+
+def test_rows_are_made_batch_by_batch(scorer: FillMask) -> None:
+    """What waits is a few numbers a token, and not the ids of its text."""
+    texts = [scorer.tokenizer.encode_words(" ".join(SENTENCES[n : n + 4])) for n in range(20)]
+    tracemalloc.start()
+    try:
+        rows = Rows(scorer.model, texts, "word-l2r")
+        batches = [array("i", batch) for batch in rows.batches()]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(rows) > 1000
+    assert held < 100 * len(rows)  # bytes: less than the ids of the shortest text
+    assert sum(map(len, batches)) == len(rows)
 
 
 def test_a_special_token_written_in_the_text_is_a_word(scorer: FillMask) -> None:

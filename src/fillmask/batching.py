@@ -35,12 +35,17 @@ def plan(items: Sequence[Masked], budget: Budget = ON_A_CPU) -> Iterator[list[in
 
     A batch holds one text at least, whatever the budget.
     """
-    order = sorted(range(len(items)), key=lambda i: (-len(items[i].ids), i))
+    return plan_sizes([len(item.ids) for item in items], [len(item.positions) for item in items], budget)
+
+
+def plan_sizes(lengths: Sequence[int], masks_of: Sequence[int], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+    """The batches of `plan`, for texts of which only the lengths and the numbers of masks are known."""
+    order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
     batch: list[int] = []
     masks = 0
-    for index in order:
-        longest = len(items[batch[0]].ids) if batch else 0
-        more = len(items[index].positions)
+    for index in map(int, order):
+        more = masks_of[index]
+        longest = lengths[batch[0]] if batch else 0
         if batch and ((len(batch) + 1) * longest > budget.tokens or masks + more > budget.masks):
             yield batch
             batch, masks = [], 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fillmask import encoders, hub
 from fillmask.encoders.config import Config
-from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError
 from fillmask.tokenizer import Tokenizer, load_tokenizer
 from fillmask.weights import Weights
 
@@ -53,11 +53,14 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
         CheckpointNotFoundError: no such model, or a file of it is missing.
         CorruptCheckpointError: a file cannot be read.
         CheckpointError: the hub cannot be reached.
+        InputError: a revision of what is not on the hub.
     """
     if model is None or model == BUNDLED:
+        _check_no_revision(revision, "the bundled model")
         return _open_folder(BUNDLED, _BUNDLED_FOLDER)
     folder = Path(model).expanduser()
     if folder.is_dir():
+        _check_no_revision(revision, f"the folder {model}")
         return _open_folder(str(model), folder)
     name = hub.parse(str(model)) if isinstance(model, str) else None
     if name is None:
@@ -69,6 +72,11 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
         name = hub.HubName(name.repository, revision)
     folder = hub.fetch(name)
     return _open_folder(name.repository, folder, revision=folder.name)
+
+
+def _check_no_revision(revision: str | None, what: str) -> None:
+    if revision is not None:
+        raise InputError(f"revision is {revision!r}, and {what} has none; expected a model of the hub, or no revision")
 
 
 def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkpoint:

@@ -72,7 +72,7 @@ class FillMask:
             model, engine=engine, precision=precision, threads=threads, device=device, revision=revision
         )
         self.tokenizer: Tokenizer = self.model.tokenizer
-        self._texts = MaskedTexts(self.tokenizer)
+        self._texts = MaskedTexts(self.tokenizer, self.model.vocab_size)
         self.mask_token: str = self._texts.mask_token
         self.mask_token_id: int = self._texts.mask_token_id
         self._top_k = 5 if top_k is None else _checked_top_k(top_k)
@@ -250,6 +250,7 @@ class FillMask:
 
         Raises:
             TargetsError: none can be used.
+            InputError: one is no text, or its id is outside the model's vocabulary.
         """
         words = (targets,) if isinstance(targets, str) else tuple(targets)
         # Ten thousand words take longer to look up than a phrase to answer; comparing them takes no time.

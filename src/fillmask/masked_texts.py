@@ -48,14 +48,18 @@ class MaskedText:
 class MaskedTexts:
     """The texts of one tokenizer.
 
+    Args:
+        vocab_size: tokens that the model has, where that is to be held against the tokenizer's.
+
     Raises:
         InputError: the tokenizer has no mask token.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, vocab_size: int | None = None) -> None:
         if tokenizer.mask_token is None or tokenizer.mask_token_id is None:
             raise InputError("The tokenizer does not define a `mask_token`.")
         self.tokenizer = tokenizer
+        self._vocab_size = vocab_size
         self.mask_token: str = tokenizer.mask_token
         self.mask_token_id: int = tokenizer.mask_token_id
 
@@ -119,7 +123,11 @@ class MaskedTexts:
         return self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single)
 
     def look_up(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """Ids of target words, duplicates collapsed, and what is to be said of those that are no tokens."""
+        """Ids of target words, duplicates collapsed, and what is to be said of those that are no tokens.
+
+        Raises:
+            InputError: a word is no text, or its id is outside the model's vocabulary.
+        """
         vocab = self.tokenizer.vocab
         found: dict[int, None] = {}
         told: list[str] = []
@@ -134,6 +142,11 @@ class MaskedTexts:
                     continue
                 number = pieces[0]
                 told.append(start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.")
+            if self._vocab_size is not None and number >= self._vocab_size:
+                raise InputError(
+                    f"the tokenizer gave the target {word!r:.60} id {number}, and the model has {self._vocab_size} tokens;"
+                    " the tokenizer is of another model"
+                )
             found[number] = None
         return np.array(list(found), np.int64), told
 

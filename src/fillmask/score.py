@@ -12,6 +12,7 @@ Three ways of hiding, which differ only in words of several tokens:
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.batching import Masked
+from fillmask.batching import Masked, plan_sizes
 from fillmask.errors import InputError, TextTooLongError
 from fillmask.masked_lm import MaskedLM
 from fillmask.tokenizer import Word, WordEncoding
@@ -27,7 +28,7 @@ from fillmask.windows import window
 
 METHODS = ("word-l2r", "original", "whole-word")
 _CHUNK = 64  # texts
-_ROWS = 20_000  # hidden tokens in work at once
+_ROWS = 20_000  # tokens of the texts in work at once, beside one that has more by itself
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,34 @@ class Score:
         return math.exp(-self.score / self.tokens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hidden:
-    """A row for the model: which of its text's tokens it asks for."""
+    """A row for the model, without its ids: every token of a text makes one, and each with the ids of all the others
+    would fill the memory with the square of the text's length.
 
-    read: Masked
+    Attributes:
+        gone: the places of its text that it hides.
+        asked: those of them that it asks for.
+    """
+
+    gone: tuple[int, ...]
     asked: tuple[int, ...]
+
+    def read(self, model: MaskedLM, text: WordEncoding) -> Masked:
+        """What the model reads: the text, or of one that is longer than the model the window round the place asked for."""
+        mask, longest = model.tokenizer.mask_token_id, model.tokenizer.model_max_length
+        assert mask is not None
+        if len(text.ids) <= longest:
+            row, shift, start, stop = Masked(list(text.ids), text.type_ids, self.asked), 0, 0, len(text.ids)
+        else:
+            row = window(text.encoding, self.asked[0], longest)
+            shift = row.positions[0] - self.asked[0]
+            start, stop = text.encoding.leading, len(row.ids) - text.encoding.trailing
+        ids = list(row.ids)
+        for place in self.gone:
+            if start <= place + shift < stop:
+                ids[place + shift] = mask
+        return Masked(ids, row.type_ids, row.positions)
 
 
 def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r", windows: bool = False) -> Iterator[Score]:  # fmt: skip
@@ -126,11 +149,12 @@ def pseudo_log_likelihoods(
             alike = len(word.places) == 1
             for column, method in enumerate(methods[:1] if alike else methods):
                 columns = slice(None) if alike else slice(column, column + 1)
-                for hidden in _hide_word(model, encoded, word, method):
-                    key = tuple(hidden.read.ids), hidden.asked
+                for hidden in _hide_word(word, method):
+                    read = hidden.read(model, encoded)
+                    key = tuple(read.ids), hidden.asked
                     row = known.setdefault(key, len(items))
                     if row == len(items):
-                        items.append(hidden.read)
+                        items.append(read)
                         wanted.append([])
                     wanted[row].append((number, columns, tuple(encoded.ids[place] for place in hidden.asked)))
     totals = np.zeros((len(distinct), len(methods)))
@@ -177,15 +201,14 @@ def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
 
 
 def _scored(model: MaskedLM, texts: list[WordEncoding], method: str) -> Iterator[Score]:
-    hidden = [list(hide(model, text, method)) for text in texts]
-    rows = [(number, row) for number, of_text in enumerate(hidden) for row in of_text]
+    rows = Rows(model, texts, method)
     scores = [[0.0] * len(text.ids) for text in texts]
-    for index, log_probabilities in model.log_probabilities([row.read for _, row in rows]):
-        number, row = rows[index]
-        for place, found in zip(row.asked, log_probabilities, strict=True):
-            scores[number][place] = float(found[texts[number].ids[place]])
-    for text, found in zip(texts, scores, strict=True):
-        yield summed(text, found)
+    for batch in rows.batches():
+        asked, found = rows.ask(batch)
+        for (number, place), score in zip(asked, found, strict=True):
+            scores[number][place] = score
+    for text, of_text in zip(texts, scores, strict=True):
+        yield summed(text, of_text)
 
 
 def summed(text: WordEncoding, found: Sequence[float]) -> Score:
@@ -197,24 +220,58 @@ def summed(text: WordEncoding, found: Sequence[float]) -> Score:
     return Score(text.text, math.fsum(w.score for w in words), sum(w.tokens for w in words), words)
 
 
-def hide(model: MaskedLM, text: WordEncoding, method: str) -> Iterator[Hidden]:
-    """A row for the model for every token of a text, or for every word where these are hidden whole."""
-    for word in text.words:
-        yield from _hide_word(model, text, word, method)
+class Rows:
+    """The rows of some texts: a few numbers each, until their batch is due."""
+
+    def __init__(self, model: MaskedLM, texts: Sequence[WordEncoding], method: str) -> None:
+        self._model, self._texts, self._method = model, texts, method
+        longest = model.tokenizer.model_max_length
+        keys, lengths, masks = array("i"), array("i"), array("i")
+        for number, text in enumerate(texts):
+            length = min(len(text.ids), longest)
+            whole = method == "whole-word" and length == len(text.ids)
+            for word, of_word in enumerate(text.words):
+                for part in range(1 if whole else len(of_word.places)):
+                    keys.extend((number, word, part))
+                    lengths.append(length)
+                    masks.append(len(of_word.places) if whole else 1)
+        self._keys, self._lengths, self._masks = keys, lengths, masks
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def batches(self) -> Iterator[list[int]]:
+        """Which rows go together."""
+        return plan_sizes(self._lengths, self._masks, self._model.engine.budget)
+
+    def ask(self, batch: Sequence[int]) -> tuple[list[tuple[int, int]], list[float]]:
+        """Texts and places that some rows ask for, and the log-probabilities of what stands there."""
+        asked: list[tuple[int, int]] = []
+        items = []
+        for row in batch:
+            number, word, part = self._keys[3 * row : 3 * row + 3]
+            text = self._texts[number]
+            whole = len(text.ids) <= self._model.tokenizer.model_max_length
+            hidden = _hidden(text.words[word].places, part, self._method, whole=whole)
+            items.append(hidden.read(self._model, text))
+            asked += [(number, place) for place in hidden.asked]
+        tokens = np.array([self._texts[number].ids[place] for number, place in asked])
+        found = self._model.one_batch(items)
+        return asked, found[np.arange(len(tokens)), tokens].tolist()
 
 
-def _hide_word(model: MaskedLM, text: WordEncoding, word: Word, method: str) -> Iterator[Hidden]:
-    mask = model.tokenizer.mask_token_id
-    assert mask is not None
-    longest = model.tokenizer.model_max_length
-    asked = [word.places] if method == "whole-word" else [(place,) for place in word.places]
-    for places in asked:
-        gone = word.places[word.places.index(places[0]) :] if method == "word-l2r" else places
-        ids = list(text.ids)
-        for place in gone:
-            ids[place] = mask
-        if len(ids) <= longest:
-            yield Hidden(Masked(ids, text.type_ids, places), places)
-        else:  # one window for each place, centred on it
-            for place in places:
-                yield Hidden(window(text.with_ids(ids), place, longest), (place,))
+def _hidden(places: tuple[int, ...], part: int, method: str, *, whole: bool) -> Hidden:
+    """A row of a word: the one that asks for its `part`-th token, or for all of them.
+
+    Args:
+        whole: whether the text is read whole, and not in a window for each place.
+    """
+    if method == "whole-word":
+        return Hidden(places, places if whole else places[part : part + 1])
+    return Hidden(places[part:] if method == "word-l2r" else places[part : part + 1], places[part : part + 1])
+
+
+def _hide_word(word: Word, method: str) -> Iterator[Hidden]:
+    """All rows of a word, in a text that is read whole."""
+    for part in range(1 if method == "whole-word" else len(word.places)):
+        yield _hidden(word.places, part, method, whole=True)

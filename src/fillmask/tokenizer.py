@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ _TOKENIZER_OPTIONS = (
     "return_attention_mask",
     "return_token_type_ids",
 )
+_DO_NOT_TRUNCATE = "do_not_truncate"
+_TRUNCATIONS = ("longest_first", "only_first", "only_second", _DO_NOT_TRUNCATE)
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 
 
@@ -49,7 +52,7 @@ class Encoding:
     trailing: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of a text: its characters, `start` to `end`, and the places of its tokens."""
 
@@ -73,10 +76,6 @@ class WordEncoding:
     @property
     def type_ids(self) -> list[int]:
         return self.encoding.type_ids
-
-    def with_ids(self, ids: list[int]) -> Encoding:
-        """The encoding with other ids in the same places."""
-        return replace(self.encoding, ids=ids)
 
 
 class Tokenizer:
@@ -140,12 +139,13 @@ class Tokenizer:
         Args:
             options: transformers' `tokenizer_kwargs`: `truncation`, `max_length`
                 and `add_special_tokens` act; padding and tensor options have no
-                effect on the answers and are accepted.
+                effect on the answers and are accepted. As in transformers
+                `max_length` truncates also where `truncation` is not given.
             any_length: let a text be longer than the model.
             pair: a second text, which comes after the first.
 
         Raises:
-            InputError: not a text, a lone surrogate, or an unknown option.
+            InputError: not a text, a lone surrogate, an unknown option, or one that cannot be used.
             TextTooLongError: more tokens than the limit, and truncation was not asked for.
         """
         options = options or {}
@@ -157,12 +157,12 @@ class Tokenizer:
         check_text(text)
         if pair is not None:
             check_text(pair)
-        found = self.backend.encode(text, pair, add_special_tokens=options.get("add_special_tokens", True))
-        truncation = options.get("truncation", False)
-        if truncation not in (False, None, "do_not_truncate"):
-            limit = min(options.get("max_length") or self.model_max_length, self.model_max_length)
-            if len(found.ids) > limit:
-                return self._truncated(text, limit, bool(options.get("add_special_tokens", True)), pair)
+        add_special_tokens = bool(options.get("add_special_tokens", True))
+        strategy, longest = _truncation(options)
+        found = self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
+        limit = min(longest or self.model_max_length, self.model_max_length)
+        if strategy != _DO_NOT_TRUNCATE and len(found.ids) > limit:
+            found = self._truncated(text, pair, limit, strategy, add_special_tokens)
         if len(found.ids) > self.model_max_length and not any_length:
             raise TextTooLongError(
                 f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
@@ -198,13 +198,21 @@ class Tokenizer:
             words.append(Word(start, max(start, start + len(written.strip())), tuple(of_word)))
         return WordEncoding(text, _encoding(found), tuple(words))
 
-    def _truncated(self, text: str, limit: int, add_special_tokens: bool, pair: str | None) -> Encoding:
-        self.backend.enable_truncation(limit)
-        try:
-            cut = self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
-        finally:
-            self.backend.no_truncation()
-        return Encoding(cut.ids, cut.type_ids)
+    def _truncated(self, text: str, pair: str | None, limit: int, strategy: str, add_special_tokens: bool) -> Any:
+        """A text, or two, cut to so many tokens, as the backend cuts.
+
+        The backend itself would have to be told to, and it belongs to other threads too.
+        """
+        added = self.backend.num_special_tokens_to_add(pair is not None) if add_special_tokens else 0
+        if limit < added:
+            raise InputError(f"max_length is {limit}; expected {added} or more, as many as there are special tokens")
+        first = self.backend.encode(text, add_special_tokens=False)
+        second = None if pair is None else self.backend.encode(pair, add_special_tokens=False)
+        lengths = _cut(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
+        first.truncate(lengths[0])
+        if second is not None:
+            second.truncate(lengths[1])
+        return self.backend.post_process(first, second, add_special_tokens)
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a text of any length."""
@@ -233,6 +241,44 @@ class Tokenizer:
     def convert_tokens_to_ids(self, token: str) -> int | None:
         """The id of this token."""
         return self.backend.token_to_id(token)
+
+
+def _truncation(options: Mapping[str, Any]) -> tuple[str, int | None]:
+    """How `tokenizer_kwargs` truncate, and to how many tokens where they say it.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    strategy, longest = options.get("truncation"), options.get("max_length")
+    if longest is not None and (isinstance(longest, bool) or not isinstance(longest, Integral) or longest < 1):
+        raise InputError(f"max_length is {longest!r}; expected a whole number, 1 or more")
+    if strategy is None and longest is not None and options.get("padding") in (False, None):
+        strategy = True
+    if strategy is None or isinstance(strategy, bool):
+        strategy = _TRUNCATIONS[0] if strategy else _DO_NOT_TRUNCATE
+    if strategy not in _TRUNCATIONS:
+        raise InputError(f"truncation is {strategy!r}; expected True, False or one of {', '.join(_TRUNCATIONS)}")
+    return strategy, None if longest is None else int(longest)
+
+
+def _cut(first: int, second: int | None, room: int, strategy: str) -> tuple[int, int]:
+    """How many tokens of each text, of so many, are kept where there is less room than for all."""
+    if room == 0:
+        return 0, 0
+    if second is None:
+        if strategy == "only_second":
+            raise InputError("truncation is 'only_second', and there is no second text to truncate")
+        return room, 0
+    if strategy == "longest_first":
+        short, long = min(first, second), max(first, second)
+        long = short if short > room else max(short, room - short)
+        if short + long > room:
+            short, long = room // 2, room - room // 2
+        return (long, short) if first > second else (short, long)
+    kept = (room - second, second) if strategy == "only_first" else (first, room - first)
+    if kept[strategy == "only_second"] < 1:
+        raise InputError(f"truncation is {strategy!r}, and the other text alone fills the {room} tokens that there are")
+    return kept
 
 
 def _encoding(found: Any) -> Encoding:

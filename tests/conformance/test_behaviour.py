@@ -142,6 +142,21 @@ def test_truncation(both: Both) -> None:
     assert found[0]["sequence"] == expected[0]["sequence"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_length": 9}, {"max_length": 9, "truncation": "only_first"}, {"max_length": 9, "truncation": False},
+        {"max_length": 9, "truncation": None}, {"max_length": 9, "padding": True}, {"max_length": 9, "padding": "longest"},
+    ],
+)  # fmt: skip
+def test_a_length_by_itself_truncates(both: Both, options: dict[str, Any]) -> None:
+    text = f"The {both.mask} dog went to the bakery early, and to the town at noon."
+    with warnings.catch_warnings(action="ignore"):  # transformers says that padding changes it
+        found, expected = (p(text, tokenizer_kwargs=options) for p in (both.ours, both.theirs))
+    assert tokens(found) == tokens(expected)
+    assert found[0]["sequence"] == expected[0]["sequence"]
+
+
 def test_generators_stream(both: Both) -> None:
     texts = [phrase(both), f"A {both.mask} dog"]
     for pipeline in (both.ours, both.theirs):

@@ -68,7 +68,10 @@ def calls(both: Both) -> Iterator[Call]:
         if rng.random() < 0.4:
             options["targets"] = targets(rng, vocabulary)
         if rng.random() < 0.15:
-            options["tokenizer_kwargs"] = {"truncation": True} | rng.choice([{}, {"max_length": 9}])
+            options["tokenizer_kwargs"] = rng.choice([
+                {"truncation": True}, {"truncation": True, "max_length": 9}, {"max_length": 9},
+                {"truncation": "only_first", "max_length": 9}, {"truncation": False, "max_length": 9},
+            ])  # fmt: skip
         if rng.random() < 0.1:
             options["batch_size"] = rng.choice([1, 3])
         if rng.random() < 0.6:

@@ -13,10 +13,13 @@ pytest.importorskip("openvino", reason="the openvino engine needs the openvino e
 
 from parity import assert_same, random_items, random_model, save
 from test_parity import bert_values
+from tiny import VOCABULARY, tokenizer
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from fillmask.errors import UnsupportedModelError
+from fillmask import FillMask
+from fillmask.errors import TextTooLongError, UnsupportedModelError
 from fillmask.masked_lm import MaskedLM
+from fillmask.training.tokenizer import save_tokenizer
 
 FILLMASK = Path(sys.executable).parent / "fillmask"
 SMALL = {
@@ -51,6 +54,20 @@ def test_a_family_without_a_graph(family: str, tmp_path: Path) -> None:
     save(model, tmp_path)
     assert_same(tmp_path, model, random_items(config), alone=True)
     assert MaskedLM(tmp_path).engine.name == "torch"
+
+
+@pytest.mark.parametrize("family", ["roberta-prelayernorm", "data2vec-text", "xlm-roberta-xl", "xmod"])
+def test_texts_too_long_for_positions_that_begin_after_the_padding_id(family: str, tmp_path: Path) -> None:
+    values = SMALL | {"vocab_size": VOCABULARY, "max_position_embeddings": 34}
+    if family == "xmod":
+        values |= {"languages": ["en_XX"], "default_language": "en_XX"}
+    save_tokenizer(tokenizer(), tmp_path, 1 << 20)  # the model alone says how long a text may be
+    save(AutoModelForMaskedLM.from_config(AutoConfig.for_model(family, **values)), tmp_path)
+    unmask = FillMask(tmp_path)
+    room = 32 - len(unmask.tokenizer.encode("<mask>"))
+    assert len(unmask("<mask>" + " the" * room)) == 5
+    with pytest.raises(TextTooLongError, match="the text has 33 tokens and the model takes 32"):
+        unmask("<mask>" + " the" * (room + 1))
 
 
 def test_the_other_engines_name_the_torch_engine(tmp_path: Path) -> None:

@@ -112,6 +112,26 @@ def test_stdin_and_the_summary(modernbert_folder: Path, tmp_path: Path) -> None:
     assert rejected == f"fillmask: 1 rows were rejected; see {tmp_path / 'out' / '_rejects-000000.jsonl'}"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_stdin_is_quiet(modernbert_folder: Path, tmp_path: Path, number: int) -> None:
+    """The writer neither writes nor closes: the job ends all the same, and what was committed stays."""
+    command = [FILLMASK, "batch", "-", tmp_path / "out", "--format", "jsonl", "--shard-rows", "2", "-m", modernbert_folder]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"The <mask> went.\n" * 5)
+        process.stdin.flush()
+        while committed(tmp_path / "out") < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        try:
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
+        assert "the same command goes on from there" in one_line(process.stderr.read())
+
+
 def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("The <mask> went.\n" * 100, "utf-8")
     found = run("batch", str(tmp_path / "in.txt"), str(tmp_path / "out"), "-m", str(modernbert_folder), "--format", "jsonl", "--dry-run", "--price-per-hour", "2")  # fmt: skip
@@ -124,6 +144,8 @@ def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None
     ("arguments", "code", "message"),
     [
         (("in.txt", "out", "--task", "score", "--top-k", "3"), 2, "--top-k is no option of --task score"),
+        (("in.txt", "out", "--task", "restore", "--notation", "foo"), 2, "'foo' is not one of 'auto', 'plain'"),
+        (("in.txt", "out", "--task", "restore", "--strategy", "foo"), 2, "'foo' is not one of 'joint'"),
         (("in.txt", "out", "--workers", "2"), 2, "--workers goes with --ray"),
         (("nowhere.txt", "out"), 1, "there is no file nowhere.txt"),
         (("in.txt", "in.txt/out"), 1, "Not a directory"),

@@ -22,6 +22,40 @@ def unmask(modernbert_folder: Path) -> fillmask.FillMask:
     return fillmask.FillMask(modernbert_folder, threads=1)
 
 
+def warnings_of(answer: httpx.Response) -> list[str]:
+    value = answer.headers["Fillmask-Warning"]
+    assert all(" " <= character <= "~" for character in value)
+    assert len(value) < 4000
+    return list(json.loads(value))
+
+
+def test_targets_outside_the_vocabulary_are_told_beside_the_answer(service: Service, client: httpx.Client) -> None:
+    def ask(*targets: str, **headers: str) -> httpx.Response:
+        answer = client.post(
+            "/v1/fill-mask", json={"inputs": PHRASE, "parameters": {"targets": targets}}, headers=headers
+        )
+        assert answer.status_code == 200
+        return answer
+
+    assert "Fillmask-Warning" not in ask("Ġdog", "Ġcat").headers
+    told = warnings_of(ask("Ġdog", "dogbakery", "", **{"X-Request-Id": "warned"}))
+    start = "The specified target token `dogbakery` does not exist in the model vocabulary. Replacing with `"
+    assert told[0].startswith(start)
+    assert told[1].endswith("We cannot replace it with anything meaningful, ignoring it")
+    assert service.event("targets outside the vocabulary", where=("request_id", "warned"))["targets"] == 2
+    assert "dogbakery" not in json.dumps(service.log), "texts do not go into the log"
+    odd = "Zürich\n😀\r\x7f\x00"
+    assert f"`{odd}`" in warnings_of(ask(odd))[0]
+    many = warnings_of(ask(*(f"dogbakery{n}" for n in range(100))))
+    assert many[-1] == f"{101 - len(many)} more targets do not exist in the model vocabulary."
+    assert len(warnings_of(ask(*("😀" * 90 + str(n) for n in range(30))))) > 1
+
+
+def test_the_header_is_described(client: httpx.Client) -> None:
+    found = client.get("/openapi.json").json()["paths"]["/v1/fill-mask"]["post"]["responses"]["200"]["headers"]
+    assert json.loads(found["Fillmask-Warning"]["example"])
+
+
 def same(found: Any, expected: Any) -> None:
     """The same structure and words, scores within 1e-4."""
     assert type(found) is type(expected)

@@ -12,6 +12,7 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
+from fillmask.cli.restore import NOTATIONS, STRATEGIES
 
 if TYPE_CHECKING:
     from fillmask.scale.job import Job, Summary
@@ -50,8 +51,8 @@ _TASKS = ("fill", "restore", "score", "classify")
 @click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
 @click.option("--method", type=click.Choice(["word-l2r", "original", "whole-word"]), help="score: what is hidden.")
 @click.option("--words", is_flag=True, help="score: also write every word with its score.")
-@click.option("--notation", help="restore: how damage is written.  [default: auto]")
-@click.option("--strategy", help="restore: how holes are decoded.  [default: joint]")
+@click.option("--notation", type=click.Choice(NOTATIONS), help="restore: how damage is written.  [default: auto]")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="restore: how holes are decoded.  [default: joint]")
 @click.option("--readings", type=click.IntRange(min=1), help="restore: readings a hole.  [default: 10]")
 @click.option("--truncate", is_flag=True, help="classify: cut off what is longer than the model.")
 @click.option(

@@ -64,6 +64,11 @@ FAMILIES = {
     "modernbert": Family("modernbert", positions=8192),
 }
 
+# Families without a graph here whose first token, as RoBERTa's, has the position after the padding id.
+_COUNTED_FROM_PAD = frozenset({
+    "data2vec-text", "esm", "ibert", "longformer", "luke", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
+})  # fmt: skip
+
 # Counts changes to any graph; a cached graph of another version is not used.
 VERSION = 6
 
@@ -82,7 +87,9 @@ def longest(config: Config) -> int | None:
     """Most tokens, special ones included, that the model has positions for; None where nothing says."""
     family = FAMILIES.get(config.family)
     if family is None:
-        return config.integer("max_position_embeddings", 0) or None
+        positions = config.integer("max_position_embeddings", 0)
+        first = config.integer("pad_token_id", 1) + 1 if config.family in _COUNTED_FROM_PAD else 0
+        return positions - first if positions > first else None
     first = config.integer("pad_token_id", 1) + 1 if family.first == "pad" else family.first
     return config.integer("max_position_embeddings", family.positions) - first
 

@@ -162,7 +162,7 @@ def open_source(source: Source, wanted: Wanted) -> Reader:
 def _open(source: Source) -> tuple[IO[bytes], IO[bytes] | None]:
     """The bytes of a file, unpacked, and the file itself where its position can be told."""
     if source.path == STDIN:
-        return sys.stdin.buffer, None
+        return _stdin(), None
     raw = open(source.path, "rb")  # noqa: SIM115  # closed by the reader
     match Path(source.path).suffix.lower():
         case ".gz":
@@ -180,6 +180,14 @@ def _open(source: Source) -> tuple[IO[bytes], IO[bytes] | None]:
             stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
             return cast("IO[bytes]", io.BufferedReader(stream, 1 << 18)), raw
     return raw, raw
+
+
+def _stdin() -> IO[bytes]:
+    """Stdin through a buffer of its own: Python aborts at its end where a thread still waits in that of `sys.stdin`."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)  # closed by nobody
+    except OSError:  # what stands for it is no file
+        return sys.stdin.buffer
 
 
 class _File:
@@ -323,6 +331,11 @@ class _Csv(_File):
             raise InputError(f"cannot read {self.source.path}: {error}") from error
         if not heading:
             raise InputError(f"{self.source.path} is empty; expected a heading with the names of the columns")
+        for name in heading:
+            try:
+                name.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise InputError(f"{self.source.path} has the column {name!a}, which is not UTF-8") from error
         return heading
 
     def _records(self) -> Iterator[list[str] | str]:
@@ -386,6 +399,11 @@ class Inputs:
         self._reader: Reader | None = self._first
         self.rows_read = 0
         self.bytes_read = 0.0  # of the files as they lie there
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether reading may wait for whoever writes."""
+        return any(source.path == STDIN for source in self.sources)
 
     def types(self) -> dict[str, str]:
         """Names and types of the columns to carry through."""

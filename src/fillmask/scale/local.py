@@ -22,6 +22,8 @@ from fillmask.scale.outputs import Encoder, commit
 from fillmask.scale.rows import Rows
 from fillmask.scale.tasks import Task, Work
 
+_PATIENCE = 0.5  # seconds for a reader that may be waiting for stdin
+
 
 def run(job: Job, *, restart: bool = False, on_progress: OnProgress | None = None) -> Summary:
     """Run a job, or what is left of it.
@@ -181,4 +183,5 @@ class _Ahead:
     def close(self) -> None:
         self._stop = True
         self._wanted.release()
-        self._thread.join()
+        # Who waits for the next line of stdin may do so for ever; the thread ends with the process.
+        self._thread.join(_PATIENCE if self._inputs.may_wait else None)

@@ -97,12 +97,11 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
+    file, created = _opened(path)
+    locked = False
     try:
-        file = open(path, "r+b" if path.exists() else "x+b", buffering=0)  # noqa: SIM115  # the manifest holds it
-    except FileExistsError as error:
-        raise InputError(f"{folder} was begun by another job at this moment; expected one job a folder") from error
-    try:
-        _lock(file, folder)
+        locked = _lock(file, folder)
+        _check_there(file, path)
         if restart:
             _clear(folder)
             file.truncate(0)
@@ -118,16 +117,18 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
         found, *rest = lines
         _check_same(folder, found, job)
     except BaseException:
-        empty = file.seek(0, os.SEEK_END) == 0
+        # An empty file may be another job's that has not written its first line yet. Ours goes while we hold its lock, so
+        # that whoever waits for that finds it gone.
+        if created and locked and file.seek(0, os.SEEK_END) == 0:
+            with contextlib.suppress(OSError):
+                path.unlink()
         file.close()
-        if empty:
-            path.unlink(missing_ok=True)
         raise
     shards = [Done(**line) for line in rest if "shard" in line]
     suffix = job["format"]
     # A shard whose file was taken away is done again.
     done = {d.shard: d for d in shards if _size(folder / part_name(d.shard, suffix)) == d.bytes}
-    complete = any("complete" in line for line in rest) and len(done) == len(shards)
+    complete = any("complete" in line for line in rest) and len(done) == len({d.shard for d in shards})
     return Manifest(folder, found, done, file, complete=complete)
 
 
@@ -156,17 +157,43 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _lock(file: IO[bytes], folder: Path) -> None:
+def _opened(path: Path) -> tuple[IO[bytes], bool]:
+    """The file, and whether it was made by this."""
+    with contextlib.suppress(FileExistsError):
+        return open(path, "x+b", buffering=0), True
+    try:
+        return open(path, "r+b", buffering=0), False
+    except FileNotFoundError as error:
+        raise _begun(path.parent) from error
+
+
+def _check_there(file: IO[bytes], path: Path) -> None:
+    """Raise InputError where the file was taken away between its opening and its lock."""
+    try:
+        there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        there = False
+    if not there:
+        raise _begun(path.parent)
+
+
+def _begun(folder: Path) -> InputError:
+    return InputError(f"{folder} was begun by another job at this moment; expected one job a folder")
+
+
+def _lock(file: IO[bytes], folder: Path) -> bool:
+    """Hold the file for this process; False where there are no locks."""
     try:
         import fcntl
-    except ImportError:  # no such locks there
-        return
+    except ImportError:
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise InputError(f"another job is writing to {folder}; wait for it, or choose another folder") from error
-    except OSError:
-        return  # a file system without locks
+    except OSError:  # a file system without locks
+        return False
+    return True
 
 
 def _lines(file: IO[bytes]) -> list[dict[str, Any]]:

@@ -9,11 +9,13 @@ where they came from Parquet (`fillmask.scale.parquet.Table`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 ROW = "row"  # the column of row numbers, first in every output
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN = 200  # characters of a rejected text that are kept
 
 
@@ -192,6 +194,7 @@ def parse(
                 continue
             text = text_of(record, wanted.text)
             kept = record if wanted.columns is None else {n: record[n] for n in wanted.columns if n in record}
+            _check_characters(kept)
             _check_columns(kept, wanted)
         except UnusableRowError as error:
             known = record or {}
@@ -245,6 +248,29 @@ def _check_columns(record: Mapping[str, Any], wanted: Wanted) -> None:
             )
         if value is not None and not fits(value, expected):
             raise UnusableRowError(f"{name!r} is {value!r:.40}, and the first rows have {expected} there")
+
+
+def _check_characters(record: Mapping[str, Any]) -> None:
+    """Raise UnusableRowError where a column, or its name, has a lone surrogate, as JSON can spell it: no output can hold it."""
+    for name, value in record.items():
+        if _has_surrogate(name):
+            raise UnusableRowError(f"the name of the column {name!a:.40} has a lone surrogate")
+        if isinstance(value, (str, list, dict)) and _has_surrogate(value):
+            raise UnusableRowError(f"{name!r} has a lone surrogate")
+
+
+def _has_surrogate(value: Any) -> bool:
+    left = [value]  # a stack, since JSON may be nested deeper than calls
+    while left:
+        match left.pop():
+            case str(text):
+                if not text.isascii() and _SURROGATE.search(text):
+                    return True
+            case list(values):
+                left += values
+            case dict(values):
+                left += [*values, *values.values()]
+    return False
 
 
 JSON = "json"  # lists, objects and mixtures are written as the text of their JSON

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from fillmask.errors import FillMaskError
-from fillmask.serving import schemas, strict_json
+from fillmask.serving import schemas, strict_json, warned
 from fillmask.serving.call import Call
 from fillmask.serving.errors import ApiError, body_of, type_of
 from fillmask.serving.events import events
@@ -62,7 +62,11 @@ def create_app(service: Service) -> Any:
     @app.post("/", include_in_schema=False)
     async def fill_mask(request: Request, body: schemas.FillMaskRequest) -> Response:
         """Rank the words that fit each mask, in the schema of Hugging Face's inference API."""
-        return _json(await service.fill(_call(request), body))
+        call = _call(request)
+        answer = _json(await service.fill(call, body))
+        if call.warnings:
+            answer.headers[warned.HEADER] = warned.header(call.warnings)
+        return answer
 
     @app.post("/v1/score", responses=errors(schemas.ScoreRequest), tags=["model"])
     async def score(request: Request, body: schemas.ScoreRequest) -> Response:

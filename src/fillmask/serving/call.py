@@ -19,6 +19,7 @@ class Call:
         request_id: the client's, or one of ours.
         route: its path, where that is one of the service's.
         place: what it takes of a room; set for requests that need the model.
+        warnings: what the client is to be told beside its answer.
     """
 
     def __init__(self, request_id: str, route: str) -> None:
@@ -28,6 +29,7 @@ class Call:
         self.started = time.perf_counter()
         self.error_type: str | None = None
         self.has_place = False
+        self.warnings: list[str] = []
         self._waits_for: asyncio.Future[Any] | None = None
         self._over: ApiError | None = None
         self._timer: asyncio.TimerHandle | None = None

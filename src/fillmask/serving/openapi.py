@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, TypeAdapter
 
 from fillmask import __version__
-from fillmask.serving import schemas
+from fillmask.serving import schemas, warned
 from fillmask.serving.limits import Limits
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -127,6 +127,12 @@ _EVENT = {
     "properties": {"event": {"enum": ["progress", "result", "error"]}, "data": {"type": "string"}},
     "required": ["event", "data"],
 }
+_WARNING = {
+    "description": "What was not quite as asked, where there is something: targets outside the vocabulary, each with the"
+    " token that stands for it, or ignored. A JSON array of texts, in ASCII.",
+    "schema": {"type": "string"},
+    "example": json.dumps(["The specified target token `bakeryish` does not exist in the model vocabulary. Replacing with `bakery`."]),
+}  # fmt: skip
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 
 
@@ -145,6 +151,8 @@ def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> bytes:
             known["Restored"], schema = schema, {"$ref": _REFERENCE.format(model="Restored")}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema, "example": answered}}
         _bound(known[asked.__name__], limits)
+        if path == "/v1/fill-mask":
+            operation["responses"]["200"]["headers"] = {warned.HEADER: _WARNING}
         if path == "/v1/restore":
             stream = {
                 "schema": _EVENT,

@@ -173,15 +173,18 @@ class Replicas:
                 one.running = None
             case wire.Filled(number=number, rows=rows):
                 for waiting, found in zip(one.batches.pop(number), rows, strict=True):
-                    waiting.request.answer(waiting.place, found)
+                    if isinstance(found, wire.Refusal):
+                        waiting.request.fail(ApiError(found.error_type, found.message))
+                    else:
+                        waiting.request.answer(waiting.place, found)
             case wire.Done(number=number, body=body, seconds=seconds):
                 job = one.jobs.pop(number)
                 self._metrics.inference.labels(job.task).observe(seconds)
                 job.answer(body)
             case wire.Progressed(number=number, done=done, holes=holes, forward_passes=passes):
                 one.jobs[number].report(Progress(done, holes, passes))
-            case wire.Refused(number=number, error_type=kind, message=text):
-                self._fail(one, number, ApiError(kind, text))
+            case wire.Refused(number=number, refusal=refusal):
+                self._fail(one, number, ApiError(refusal.error_type, refusal.message))
             case wire.Stopped(number=number):
                 one.jobs.pop(number)
             case wire.Pong():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from fillmask import __version__
 from fillmask.checkpoint import open_checkpoint
 from fillmask.errors import TargetsError
 from fillmask.masked_texts import MaskedText, MaskedTexts
-from fillmask.serving import schemas
+from fillmask.serving import logs, schemas
 from fillmask.serving.admission import Room
 from fillmask.serving.batcher import Answer, Batcher
 from fillmask.serving.call import Call
@@ -69,7 +70,8 @@ class Service:
             "/v1/restore": Room(limits.queue_documents, "queue_documents", retry_after=5),
         }
         self.tokenizer = checkpoint.tokenizer
-        self._texts = MaskedTexts(self.tokenizer) if self.tokenizer.mask_token_id is not None else None
+        size = checkpoint.config.integer("vocab_size")
+        self._texts = MaskedTexts(self.tokenizer, size) if self.tokenizer.mask_token_id is not None else None
         _ = self.tokenizer.vocab  # read now, and not with the first targets
         self._readers = ThreadPoolExecutor(2, "tokenise")
 
@@ -122,7 +124,12 @@ class Service:
         targets = [parameters.targets] if isinstance(parameters.targets, str) else parameters.targets
         if targets is not None:
             self._check_words(targets)
-        rows, shapes = await self._read(lambda: self._rows(texts, top_k, targets, parameters.long_text == "window"))
+        windows = parameters.long_text == "window"
+        rows, shapes, told = await self._read(lambda: self._rows(texts, top_k, targets, windows))
+        if told:
+            call.warnings = told
+            # How many, and not which: texts of requests do not go into the log.
+            logs.event("targets outside the vocabulary", level=logging.WARNING, request_id=call.request_id, targets=len(told))  # fmt: skip
         if not rows:
             return b"[]"
         call.place.grow(tokens=self._check_model_tokens(sum(len(row.read.ids) for row in rows)))
@@ -130,12 +137,13 @@ class Service:
         answers = _by_text(found, shapes)
         return answers[0] if len(answers) == 1 else b"[" + b",".join(answers) + b"]"
 
-    def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[Row], list[MaskedText]]:  # fmt: skip
-        """What the model is to read, and the texts; in a thread of its own."""
+    def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[Row], list[MaskedText], list[str]]:  # fmt: skip
+        """What the model is to read, the texts, and what is to be said of the targets; in a thread of its own."""
         assert self._texts is not None
         ids = None
+        told: list[str] = []
         if targets is not None:
-            ids, _ = self._texts.look_up(targets)
+            ids, told = self._texts.look_up(targets)
             if not len(ids):
                 raise TargetsError("At least one target must be provided when passed.")
         shapes = [self._texts.read(text, windows=windows) for text in texts]
@@ -150,7 +158,7 @@ class Service:
             places = iter(text.positions)
             for read in text.read:
                 rows.append(Row(read, text.ids, [next(places) for _ in read.positions], single, top_k, ids))
-        return rows, shapes
+        return rows, shapes, told
 
     async def score(self, call: Call, request: schemas.ScoreRequest) -> bytes:
         """Pseudo-log-likelihoods."""

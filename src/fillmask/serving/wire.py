@@ -118,11 +118,19 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row or a job cannot be answered."""
+
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filled:
-    """For each row a JSON list of candidates for each of its masks."""
+    """For each row a JSON list of candidates for each of its masks, or why there is none."""
 
     number: int
-    rows: list[list[bytes]]
+    rows: list[list[bytes] | Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +154,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A batch or a job cannot be answered."""
+    """A job cannot be answered."""
 
     number: int
-    error_type: str
-    message: str
+    refusal: Refusal
 
 
 @dataclass(frozen=True, slots=True)

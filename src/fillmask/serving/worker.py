@@ -18,10 +18,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from fillmask.engines import Floats
 from fillmask.errors import FillMaskError, MissingExtraError
 from fillmask.masked_lm import MaskedLM
 from fillmask.masked_texts import MaskedTexts, Ranked, ranked
@@ -47,7 +46,7 @@ class _Worker:
         self._classifier = classifier
         self._stops: dict[int, threading.Event] = {}
         self._batches: queue.SimpleQueue[wire.Fill] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked]]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked | wire.Refusal]]] = queue.SimpleQueue()
         self._jobs: dict[str, queue.SimpleQueue[wire.Do]] = {name: queue.SimpleQueue() for name in LANES}
 
     def run(self) -> None:
@@ -81,15 +80,20 @@ class _Worker:
         while True:
             batch = self._batches.get()
             start = time.perf_counter()
+            found: list[Ranked | wire.Refusal]
             try:
-                found: list[Ranked] = [[] for _ in batch.rows]
-                for index, log_probabilities in model.log_probabilities([row.read for row in batch.rows]):
-                    found[index] = _best(batch.rows[index], log_probabilities)
-            except Exception as error:
-                self._refuse(batch.number, error)
-            else:
-                self._channel.send(wire.Ran(batch.number, time.perf_counter() - start))
-                self._found.put((batch, found))
+                found = [*_filled(model, batch.rows)]
+            except Exception:
+                # The rows are of several requests: what is wrong with one is not the others' fault.
+                found = [self._filled_alone(model, row) for row in batch.rows]
+            self._channel.send(wire.Ran(batch.number, time.perf_counter() - start))
+            self._found.put((batch, found))
+
+    def _filled_alone(self, model: MaskedLM, row: wire.Row) -> Ranked | wire.Refusal:
+        try:
+            return _filled(model, [row])[0]
+        except Exception as error:
+            return self._refusal(error)
 
     def _write_answers(self) -> None:
         if self._model is None:
@@ -97,20 +101,20 @@ class _Worker:
         texts = MaskedTexts(self._model.tokenizer)
         while True:
             batch, found = self._found.get()
-            try:
-                rows = [
-                    [
-                        json.dumps(
-                            texts.candidates(row.ids, place, best, single=row.single), ensure_ascii=False
-                        ).encode()
-                        for place, best in zip(row.positions, of_row, strict=True)
-                    ]
-                    for row, of_row in zip(batch.rows, found, strict=True)
-                ]
-            except Exception as error:
-                self._refuse(batch.number, error)
-            else:
-                self._channel.send(wire.Filled(batch.number, rows))
+            rows = [self._answer(texts, row, of_row) for row, of_row in zip(batch.rows, found, strict=True)]
+            self._channel.send(wire.Filled(batch.number, rows))
+
+    def _answer(self, texts: MaskedTexts, row: wire.Row, found: Ranked | wire.Refusal) -> list[bytes] | wire.Refusal:
+        """A row's JSON for each of its masks."""
+        if isinstance(found, wire.Refusal):
+            return found
+        try:
+            return [
+                json.dumps(texts.candidates(row.ids, place, best, single=row.single), ensure_ascii=False).encode()
+                for place, best in zip(row.positions, found, strict=True)
+            ]
+        except Exception as error:
+            return self._refusal(error)
 
     def _run_jobs(self, name: str) -> None:
         while True:
@@ -121,7 +125,7 @@ class _Worker:
             except _StoppedError:
                 self._channel.send(wire.Stopped(job.number))
             except Exception as error:
-                self._refuse(job.number, error)
+                self._channel.send(wire.Refused(job.number, self._refusal(error)))
             else:
                 self._channel.send(wire.Done(job.number, body, time.perf_counter() - start))
             finally:
@@ -155,7 +159,7 @@ class _Worker:
         check()
         return body
 
-    def _refuse(self, number: int, error: Exception) -> None:
+    def _refusal(self, error: Exception) -> wire.Refusal:
         if isinstance(error, MissingExtraError):
             kind = "not_available"
         else:
@@ -164,7 +168,7 @@ class _Worker:
             # For the log of the server; the client is told no more than that it failed.
             traceback.print_exception(error)
         message = str(error) if kind != "internal" else "the model failed on this request; see the log of the server"
-        self._channel.send(wire.Refused(number, kind, message))
+        return wire.Refusal(kind, message)
 
 
 def _with_engine(model: MaskedLM, turns: Turns, *, first: bool, check: Callable[[], None] | None = None) -> MaskedLM:
@@ -173,8 +177,11 @@ def _with_engine(model: MaskedLM, turns: Turns, *, first: bool, check: Callable[
     return own
 
 
-def _best(row: wire.Row, log_probabilities: Floats) -> Ranked:
-    return ranked(log_probabilities, row.top_k, row.targets)
+def _filled(model: MaskedLM, rows: Sequence[wire.Row]) -> list[Ranked]:
+    found: list[Ranked] = [[] for _ in rows]
+    for index, log_probabilities in model.log_probabilities([row.read for row in rows]):
+        found[index] = ranked(log_probabilities, rows[index].top_k, rows[index].targets)
+    return found
 
 
 def _or_exit(target: Callable[..., None], *arguments: Any) -> None:

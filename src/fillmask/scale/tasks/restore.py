@@ -15,6 +15,7 @@ from typing import Any
 from fillmask.errors import FillMaskError, InputError
 from fillmask.fill import FillMask
 from fillmask.restore import STRATEGIES, Restoration
+from fillmask.restore.notation import NOTATIONS
 from fillmask.scale.columns import Column, Lists, offsets
 from fillmask.scale.tasks import ModelOptions
 from fillmask.scale.tasks.models import open_filler, provenance
@@ -29,6 +30,8 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
 def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Restore:
     if parameters["strategy"] not in STRATEGIES:
         raise InputError(f"strategy is {parameters['strategy']!r}; expected one of {', '.join(STRATEGIES)}")
+    if parameters["notation"] not in NOTATIONS:
+        raise InputError(f"notation is {parameters['notation']!r}; expected one of {', '.join(NOTATIONS)}")
     filler, callers = open_filler(options)
     return Restore(filler, callers, parameters)
 

@@ -6,18 +6,16 @@ Columns: `score` in nats, `tokens`, `pseudo_perplexity`; and where asked for
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from fillmask.batching import plan
 from fillmask.errors import InputError
 from fillmask.fill import FillMask
 from fillmask.scale.columns import Column, Lists, offsets
 from fillmask.scale.tasks import ModelOptions
 from fillmask.scale.tasks.models import open_filler, provenance
-from fillmask.score import METHODS, Hidden, Score, encode, hide, summed
+from fillmask.score import METHODS, Rows, WordScore, encode, summed
 from fillmask.tokenizer import WordEncoding
 
 DEFAULTS: dict[str, Any] = {"method": "word-l2r", "long_text": "error", "words": False}
@@ -45,7 +43,7 @@ class ScoreTask:
         self.provenance = provenance(self.model.checkpoint, self.model.engine.name, self.model.engine.precision)
 
     def prepare(self, texts: Sequence[str]) -> ScoreWork:
-        """Tokenise, hide each token in turn, and plan batches."""
+        """Tokenise, and plan the batches in which each token is hidden in turn."""
         return ScoreWork(self, texts)
 
 
@@ -54,45 +52,50 @@ class ScoreWork:
 
     def __init__(self, task: ScoreTask, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
-        self._encoded: dict[str, WordEncoding] = {}
         self._failures: dict[str, str] = {}
-        self._found: dict[str, list[float]] = {}
-        self._rows: list[tuple[str, Hidden]] = []
+        self._numbers: dict[str, int] = {}
+        self._encoded: list[WordEncoding] = []
         for text in dict.fromkeys(texts):
             try:
                 encoded = encode(task.model, text, task.windows)
             except InputError as error:
                 self._failures[text] = str(error)
                 continue
-            self._encoded[text], self._found[text] = encoded, [0.0] * len(encoded.ids)
-            self._rows += [(text, row) for row in hide(task.model, encoded, task.method)]
-        self._batches = list(plan([row.read for _, row in self._rows], task.model.engine.budget))
+            self._numbers[text] = len(self._encoded)
+            self._encoded.append(encoded)
+        self._found = [array("d", bytes(8 * len(encoded.ids))) for encoded in self._encoded]
+        self._rows = Rows(task.model, self._encoded, task.method)
+        self._batches = [array("i", batch) for batch in self._rows.batches()]
         self.pieces = len(self._batches)
 
     def run(self, piece: int) -> int:
-        rows = [self._rows[i] for i in self._batches[piece]]
-        asked = [(text, place) for text, row in rows for place in row.asked]
-        tokens = np.array([self._encoded[text].ids[place] for text, place in asked])
-        found = self._task.model.one_batch([row.read for _, row in rows])
-        scores = found[np.arange(len(tokens)), tokens].tolist()
-        for (text, place), score in zip(asked, scores, strict=True):
-            self._found[text][place] = score
+        asked, found = self._rows.ask(self._batches[piece])
+        for (number, place), score in zip(asked, found, strict=True):
+            self._found[number][place] = score
         return len(asked)
 
     def answers(self) -> tuple[list[Column], dict[int, str]]:
         failures = {place: self._failures[t] for place, t in enumerate(self._texts) if t in self._failures}
-        scores = [self._score(text) for text in self._texts if text in self._encoded]
+        scores: list[float] = []
+        tokens: list[int] = []
+        perplexities: list[float] = []
+        counts: list[int] = []
+        words: list[WordScore] = []
+        for number in (self._numbers[text] for text in self._texts if text in self._numbers):
+            score = summed(self._encoded[number], self._found[number])
+            scores.append(score.score)
+            tokens.append(score.tokens)
+            perplexities.append(score.pseudo_perplexity)
+            if self._task.words:
+                counts.append(len(score.words))
+                words += score.words
         found = [
-            Column("score", "double", [s.score for s in scores]),
-            Column("tokens", "int32", [s.tokens for s in scores]),
-            Column("pseudo_perplexity", "double", [s.pseudo_perplexity for s in scores]),
+            Column("score", "double", scores),
+            Column("tokens", "int32", tokens),
+            Column("pseudo_perplexity", "double", perplexities),
         ]
         if self._task.words:
-            ends = offsets([len(s.words) for s in scores])
-            words = [word for s in scores for word in s.words]
+            ends = offsets(counts)
             found.append(Column("words", "list<string>", Lists(ends, [word.word for word in words])))
             found.append(Column("word_scores", "list<double>", Lists(ends, [word.score for word in words])))
         return found, failures
-
-    def _score(self, text: str) -> Score:
-        return summed(self._encoded[text], self._found[text])

@@ -19,6 +19,7 @@ from tiny import SENTENCES, write_modernbert, write_roberta
 from fillmask.checkpoint import open_checkpoint
 from fillmask.classify import Classifier
 from fillmask.errors import CorpusError, InputError, TrainingError
+from fillmask.training.corpus import Source
 from fillmask.training.finetune import (
     WORK,
     Epoch,
@@ -31,6 +32,7 @@ from fillmask.training.finetune import (
     save,
 )
 from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
+from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(epochs=10, batch_size=8, lr=5e-3, patience=10)
@@ -223,6 +225,35 @@ def test_pairs(tmp_path: Path) -> None:
     assert ours(pair)["label"] == theirs(pair)["label"]
     assert ours(pair)["score"] == pytest.approx(theirs(pair)["score"], abs=1e-4)
     assert not np.allclose(ours.logits([pair]), ours.logits([{"text": rows[0].text}]), atol=1e-4)
+
+
+def test_pairs_are_trained_with_the_segments_that_they_are_served_with(tmp_path: Path) -> None:
+    """BERT's: what was judged in training is what both engines and transformers then answer."""
+    folder = tmp_path / "bert"
+    (tmp_path / "text.txt").write_text("\n\n".join(SENTENCES))
+    vocabulary = train_tokenizer([Source(tmp_path / "text.txt")], 240, kind="wordpiece")
+    save_tokenizer(vocabulary, folder, 64)
+    torch.manual_seed(0)
+    model = transformers.BertForMaskedLM(transformers.BertConfig(
+        vocab_size=vocabulary.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64, initializer_range=0.3,
+    ))  # fmt: skip
+    model.save_pretrained(folder)
+    rows = [Example(a, b, "same" if a == b else "other") for a in SENTENCES[::6] for b in SENTENCES[::6]]
+    train, judged = split(Labelled(tuple(rows)), 0.3)
+    found = finetune(open_checkpoint(folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1, lr=1e-4))  # fmt: skip
+    save(found, tmp_path / "out")
+    pairs = [{"text": e.text, "text_pair": str(e.pair)} for e in judged.examples]
+    true = [found.labels.index(e.label) for e in judged.examples]
+    theirs = transformers.pipeline("text-classification", model=str(tmp_path / "out"), device="cpu", top_k=None)
+    expected = [{a["label"]: a["score"] for a in answers} for answers in theirs(pairs)]
+    for engine in ("onnxruntime", "torch"):
+        logits = np.asarray(Classifier(tmp_path / "out", engine=engine).logits(pairs))
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        loss = -np.mean([row[label] for row, label in zip(logs, true, strict=True)])
+        assert loss == pytest.approx(found.best.validation_loss, abs=1e-4)
+        scores = [[e[name] for name in found.labels] for e in expected]
+        np.testing.assert_allclose(np.exp(logs), scores, atol=1e-4)
 
 
 def test_balanced_weights_make_each_label_count_alike() -> None:

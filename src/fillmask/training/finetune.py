@@ -41,6 +41,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
+from fillmask.engines.torch import find_device, takes_types
 from fillmask.training.reporting import PICTURE, Curves
 from fillmask.training.state import cut_curve, drop_state, log, read_state, write_state
 
@@ -168,8 +169,6 @@ def finetune(
         TrainingError: the state in `work` is of another run, is damaged, or cannot be written.
         UnsupportedModelError: transformers has no classifier for the model.
     """
-    from fillmask.engines.torch import find_device
-
     numbers = {name: number for number, name in enumerate(labels)}
     for name in labels:
         if not train.counts.get(name):
@@ -403,7 +402,7 @@ class _Run:
     pad: int
 
     def __post_init__(self) -> None:
-        self._takes_types = "token_type_ids" in self.model.forward.__code__.co_varnames
+        self._takes_types = takes_types(self.model)
 
     def logits(self, rows: Sequence[Masked]) -> torch.Tensor:
         """(rows, labels), float32."""

@@ -23,6 +23,7 @@ from fillmask.training.corpus import Source
 from fillmask.training.finetune import (
     WORK,
     Epoch,
+    Finetuned,
     Recipe,
     _class_weights,
     check_output,
@@ -316,6 +317,75 @@ def test_a_failed_write_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="No space left"):
         save(found, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_and_the_current_folder_take_a_model(
+    modernbert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, judged = split(animals(16), 0.25)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out, name in ((tmp_path / "link", "target"), (Path("."), "here")):
+        for overwrite in (False, True):
+            check_output(out, overwrite=overwrite)
+            found = finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1), work=out / WORK)  # fmt: skip
+            save(found, out, overwrite=overwrite)
+            assert {"config.json", "model.safetensors", "README.md", WORK} <= {path.name for path in out.iterdir()}
+            assert not {".new", ".old", "state.pt"} & {path.name for path in (out / WORK).iterdir()}
+            assert f"# {name}\n" in (out / "README.md").read_text()
+    assert (tmp_path / "link").is_symlink()
+    assert len(Classifier(tmp_path / "here")("A dog.")) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "link", "target"]
+    (tmp_path / "broken").symlink_to("nothing")
+    with pytest.raises(InputError, match="is a link to nothing"):
+        check_output(tmp_path / "broken")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_whatever_fails_at_the_end_the_state_stays(
+    overwrite: bool, modernbert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every move of a file to its place: the folder is as it was, and the same command then finishes."""
+    train, judged = split(animals(16), 0.25)
+    out = tmp_path / "out"
+
+    def trained(seed: int) -> Finetuned:
+        recipe = dataclasses.replace(RECIPE, epochs=1, seed=seed)
+        return finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe, work=out / WORK)
+
+    if overwrite:
+        save(trained(0), out)
+    found = trained(1)
+    before = contents(out)
+    assert f"{WORK}/state.pt" in before
+    rename = Path.rename
+    for failing in range(13 if overwrite else 6):
+        count = 0
+
+        def fails(source: Path, target: Path, failing: int = failing) -> Path:
+            nonlocal count
+            count += 1
+            if count == failing + 1:
+                raise OSError(5, "Input/output error")
+            return rename(source, target)
+
+        monkeypatch.setattr(Path, "rename", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            save(found, out, overwrite=overwrite)
+        monkeypatch.undo()
+        assert contents(out) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    again = trained(1)
+    assert [epoch.number for epoch in again.epochs] == [1]
+    save(again, out, overwrite=overwrite)
+    assert f"{WORK}/state.pt" not in contents(out)
+    assert len(Classifier(out)("A dog.")) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

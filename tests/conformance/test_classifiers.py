@@ -119,6 +119,8 @@ def test_every_engine(config: Any, tmp_path: Path) -> None:
     model = write(config, tmp_path)
     check(tmp_path, model, engine="openvino")
     check(tmp_path, model, engine="torch")
+    if getattr(config, "type_vocab_size", 0) > 1:
+        check(tmp_path, model, engine="torch", pairs=True)
     for engine in ("onnxruntime", "openvino"):
         check(tmp_path, model, engine=engine, precision="int8", tolerance=0.4)
     check(tmp_path, model, engine="torch", precision="bfloat16", tolerance=0.4)

@@ -70,6 +70,25 @@ def test_texts_too_long_for_positions_that_begin_after_the_padding_id(family: st
         unmask("<mask>" + " the" * (room + 1))
 
 
+@pytest.mark.parametrize("family", ["bert", "albert", "electra", "roformer", "megatron-bert"])
+def test_two_segments(family: str, tmp_path: Path) -> None:
+    """With a graph elsewhere or without one, the segments of a pair reach the model."""
+    config = AutoConfig.for_model(family, **SMALL | ({"embedding_size": 16} if family in ("albert", "electra") else {}))
+    model = random_model(config)
+    save(model, tmp_path)
+    assert_same(tmp_path, model, random_items(config, pairs=True), alone=True, engine="torch", precision="float32")
+
+
+def test_a_second_segment_that_the_model_has_not(tmp_path: Path) -> None:
+    """RoBERTa has one type: as in the graphs, others are passed over."""
+    config = AutoConfig.for_model("roberta", **SMALL | {"type_vocab_size": 1})
+    save(random_model(config), tmp_path)
+    items = random_items(config, pairs=True)
+    found = [dict(MaskedLM(tmp_path, engine=e).log_probabilities(items)) for e in ("torch", "onnxruntime")]
+    for index in range(len(items)):
+        np.testing.assert_allclose(found[0][index], found[1][index], atol=1e-4, rtol=0)
+
+
 def test_the_other_engines_name_the_torch_engine(tmp_path: Path) -> None:
     save(AutoModelForMaskedLM.from_config(config_of("roformer")), tmp_path)
     for engine in ("onnxruntime", "openvino"):

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import random
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +22,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 transformers = pytest.importorskip("transformers", reason="training needs the train extra")
+
+from safetensors.numpy import load_file, save_file
 
 from fillmask import FillMask
 from fillmask.cli import run
@@ -230,6 +234,69 @@ def test_interrupted_adaptation_and_distillation_go_on(
             values.pop("texts_per_second", None)
             other[name].pop("texts_per_second", None)
     assert one == other
+
+
+def test_a_finished_folder_takes_no_other_job(model: Path, text: Path, tmp_path: Path) -> None:
+    """The same command finds nothing to do and a longer one goes on; other text, rates, splits or models are refused."""
+    other = tmp_path / "other.txt"
+    other.write_text(text.read_text() + "\n\nOne more document.\n")
+    twin = tmp_path / "twin"
+    shutil.copytree(model, twin, ignore=shutil.ignore_patterns("training"))
+    weights = load_file(twin / "model.safetensors")
+    save_file({name: tensor * 0.5 for name, tensor in weights.items()}, twin / "model.safetensors", {"format": "pt"})
+    options = ["--batch-tokens", 1024, "--threads", 1, "--cache", tmp_path / "cache"]
+    for command, fresh in (
+        ("adapt", [model, text]),
+        ("distil", [model, text]),
+        ("pretrain", [text, "--initial", model]),
+    ):
+        out = tmp_path / command
+        asked = [command, *fresh, "-o", out, *options]
+        assert train(*asked, "--tokens", 2048).returncode == 0
+        before = {
+            p.name: p.read_bytes()
+            for p in (*out.glob("*.safetensors"), out / "README.md", out / "training" / "state.pt")
+        }
+        swapped = {
+            "text": [other if a == text else a for a in asked],
+            "model": [twin if a == model else a for a in asked],
+        }
+        origin = {"adapt": "model", "distil": "teacher", "pretrain": "initial"}[command]
+        refusals = [
+            ([*swapped["text"], "--tokens", 4096], r"with text=village\.txt \(.*\), not other\.txt \("),
+            ([*swapped["model"], "--tokens", 2048], rf"with {origin}={model.name} \(.*\), not twin \("),
+        ]
+        if command == "adapt":
+            refusals += [
+                ([*swapped["text"], "--tokens", 2048], r"with text=village\.txt"),
+                ([*asked, "--tokens", 2048, "--lr", 0.001], r"with lr=0\.0004, not 0\.001"),
+                ([*asked, "--tokens", 2048, "--held-out", 0.2], r"held_out=0\.05, not 0\.2"),
+                ([*asked, "--tokens", 2048, "--validation", other], r"validation=none, not other\.txt \("),
+            ]
+        for refused, message in refusals:
+            done = train(*refused)
+            assert done.returncode == 1
+            last = done.stderr.splitlines()[-1]
+            assert re.search(message, last), last
+            assert last.endswith("; use another folder, or delete it to start anew")
+            assert {name: p.read_bytes() for p in out.rglob("*") if (name := p.name) in before} == before
+        if command == "distil":  # which times both models whenever it is done
+            continue
+        assert train(*asked, "--tokens", 2048).returncode == 0
+        assert len(curve(out)) == 2
+        assert train(*asked, "--tokens", 4096).returncode == 0
+        assert len(curve(out)) == 4
+        assert "| 4,096 |" in (out / "README.md").read_text()
+
+
+def test_a_model_that_is_trained_on_in_its_own_folder(model: Path, text: Path, tmp_path: Path) -> None:
+    """Its weights are not those that it began from, and the same command goes on nonetheless."""
+    out = tmp_path / "own"
+    shutil.copytree(model, out, ignore=shutil.ignore_patterns("training"))
+    for tokens in (2048, 4096):
+        done = train("pretrain", text, "--initial", out, "-o", out, "--batch-tokens", 1024, "--tokens", tokens)
+        assert done.returncode == 0, done.stderr
+    assert len(curve(out)) == 4
 
 
 def _last_step(log: Path) -> int:

@@ -2,7 +2,9 @@
 
 import gzip
 import lzma
+import os
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask import CorpusError
+from fillmask import CorpusError, TrainingError
 from fillmask.tokenizer import load_tokenizer
 from fillmask.training.corpus import Source, TokenizedCorpus, pieces, read_documents, split_sentences, tokenize
 from fillmask.training.packing import SpecialIds, pack, packed, segments
@@ -106,6 +108,45 @@ def test_tokenised_once_then_mapped(sources: list[Source], tmp_path: Path) -> No
     assert sum(seen) == sum(map(len, documents))
     assert [backend.decode(first.piece(i).tolist()) for i in range(len(first))] == documents
     np.testing.assert_array_equal(first.tokens, again.tokens)
+
+
+def test_two_trainings_make_the_same_arrays_at_once(sources: list[Source], tmp_path: Path) -> None:
+    """One begins and ends while the other is at work in the same cache, and each has the whole corpus."""
+    backend = train_tokenizer(sources, 300)
+    alone = tokenize(sources, backend, tmp_path / "alone")
+    others: list[TokenizedCorpus] = []
+
+    def while_it_is_at_work(_: int) -> None:
+        if not others:
+            others.append(tokenize(sources, backend, tmp_path / "cache"))
+
+    slow = tokenize(sources, backend, tmp_path / "cache", on_progress=while_it_is_at_work)
+    for found in (slow, *others):
+        for name in ("tokens", "ends", "owners", "digests"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"tokens-{alone.key}"]
+
+
+def test_what_a_killed_training_left_is_deleted_after_a_day(sources: list[Source], tmp_path: Path) -> None:
+    for name, age in (("old", 2 * 86400), ("new", 60)):
+        folder = tmp_path / f"tokens-0123.{name}.part"
+        folder.mkdir()
+        (folder / "tokens.bin").write_bytes(b"")
+        for path in (folder / "tokens.bin", folder):
+            os.utime(path, (time.time() - age,) * 2)
+    tokenize(sources, train_tokenizer(sources, 300), tmp_path)
+    assert [path.name for path in tmp_path.glob("tokens-*.part")] == ["tokens-0123.new.part"]
+
+
+@pytest.mark.parametrize("name", ["tokens", "ends", "owners", "digests"])
+@pytest.mark.parametrize("kept", [0, 16, -3])
+def test_arrays_that_are_cut_short_are_an_error(sources: list[Source], tmp_path: Path, name: str, kept: int) -> None:
+    backend = train_tokenizer(sources, 300)
+    found = tokenize(sources, backend, tmp_path)
+    path = tmp_path / f"tokens-{found.key}" / f"{name}.bin"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(TrainingError, match=r"is damaged.*; delete it and run the same command again"):
+        tokenize(sources, backend, tmp_path)
 
 
 def test_a_share_takes_that_share(tmp_path: Path) -> None:

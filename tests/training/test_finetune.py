@@ -19,9 +19,11 @@ from tiny import SENTENCES, write_modernbert, write_roberta
 from fillmask.checkpoint import open_checkpoint
 from fillmask.classify import Classifier
 from fillmask.errors import CorpusError, InputError, TrainingError
+from fillmask.training.corpus import Source
 from fillmask.training.finetune import (
     WORK,
     Epoch,
+    Finetuned,
     Recipe,
     _class_weights,
     check_output,
@@ -31,6 +33,7 @@ from fillmask.training.finetune import (
     save,
 )
 from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
+from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(epochs=10, batch_size=8, lr=5e-3, patience=10)
@@ -225,6 +228,35 @@ def test_pairs(tmp_path: Path) -> None:
     assert not np.allclose(ours.logits([pair]), ours.logits([{"text": rows[0].text}]), atol=1e-4)
 
 
+def test_pairs_are_trained_with_the_segments_that_they_are_served_with(tmp_path: Path) -> None:
+    """BERT's: what was judged in training is what both engines and transformers then answer."""
+    folder = tmp_path / "bert"
+    (tmp_path / "text.txt").write_text("\n\n".join(SENTENCES))
+    vocabulary = train_tokenizer([Source(tmp_path / "text.txt")], 240, kind="wordpiece")
+    save_tokenizer(vocabulary, folder, 64)
+    torch.manual_seed(0)
+    model = transformers.BertForMaskedLM(transformers.BertConfig(
+        vocab_size=vocabulary.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64, initializer_range=0.3,
+    ))  # fmt: skip
+    model.save_pretrained(folder)
+    rows = [Example(a, b, "same" if a == b else "other") for a in SENTENCES[::6] for b in SENTENCES[::6]]
+    train, judged = split(Labelled(tuple(rows)), 0.3)
+    found = finetune(open_checkpoint(folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1, lr=1e-4))  # fmt: skip
+    save(found, tmp_path / "out")
+    pairs = [{"text": e.text, "text_pair": str(e.pair)} for e in judged.examples]
+    true = [found.labels.index(e.label) for e in judged.examples]
+    theirs = transformers.pipeline("text-classification", model=str(tmp_path / "out"), device="cpu", top_k=None)
+    expected = [{a["label"]: a["score"] for a in answers} for answers in theirs(pairs)]
+    for engine in ("onnxruntime", "torch"):
+        logits = np.asarray(Classifier(tmp_path / "out", engine=engine).logits(pairs))
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        loss = -np.mean([row[label] for row, label in zip(logs, true, strict=True)])
+        assert loss == pytest.approx(found.best.validation_loss, abs=1e-4)
+        scores = [[e[name] for name in found.labels] for e in expected]
+        np.testing.assert_allclose(np.exp(logs), scores, atol=1e-4)
+
+
 def test_balanced_weights_make_each_label_count_alike() -> None:
     true = np.array([0] * 8 + [1] * 2)
     weights = _class_weights(true, 2, "balanced")
@@ -285,6 +317,75 @@ def test_a_failed_write_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="No space left"):
         save(found, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_and_the_current_folder_take_a_model(
+    modernbert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, judged = split(animals(16), 0.25)
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for out, name in ((tmp_path / "link", "target"), (Path(), "here")):
+        for overwrite in (False, True):
+            check_output(out, overwrite=overwrite)
+            found = finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1), work=out / WORK)  # fmt: skip
+            save(found, out, overwrite=overwrite)
+            assert {"config.json", "model.safetensors", "README.md", WORK} <= {path.name for path in out.iterdir()}
+            assert not {".new", ".old", "state.pt"} & {path.name for path in (out / WORK).iterdir()}
+            assert f"# {name}\n" in (out / "README.md").read_text()
+    assert (tmp_path / "link").is_symlink()
+    assert len(Classifier(tmp_path / "here")("A dog.")) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "link", "target"]
+    (tmp_path / "broken").symlink_to("nothing")
+    with pytest.raises(InputError, match="is a link to nothing"):
+        check_output(tmp_path / "broken")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_whatever_fails_at_the_end_the_state_stays(
+    overwrite: bool, modernbert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every move of a file to its place: the folder is as it was, and the same command then finishes."""
+    train, judged = split(animals(16), 0.25)
+    out = tmp_path / "out"
+
+    def trained(seed: int) -> Finetuned:
+        recipe = dataclasses.replace(RECIPE, epochs=1, seed=seed)
+        return finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe, work=out / WORK)
+
+    if overwrite:
+        save(trained(0), out)
+    found = trained(1)
+    before = contents(out)
+    assert f"{WORK}/state.pt" in before
+    rename = Path.rename
+    for failing in range(13 if overwrite else 6):
+        count = 0
+
+        def fails(source: Path, target: Path, failing: int = failing) -> Path:
+            nonlocal count
+            count += 1
+            if count == failing + 1:
+                raise OSError(5, "Input/output error")
+            return rename(source, target)
+
+        monkeypatch.setattr(Path, "rename", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            save(found, out, overwrite=overwrite)
+        monkeypatch.undo()
+        assert contents(out) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    again = trained(1)
+    assert [epoch.number for epoch in again.epochs] == [1]
+    save(again, out, overwrite=overwrite)
+    assert f"{WORK}/state.pt" not in contents(out)
+    assert len(Classifier(out)("A dog.")) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -227,6 +227,31 @@ def test_resuming_another_recipe_is_refused(corpus: Corpus, tmp_path: Path) -> N
         start(corpus).resume(tmp_path)
 
 
+def test_all_that_differs_is_named(corpus: Corpus, tmp_path: Path) -> None:
+    """Contents by their digest, whatever they are called; the length of the run may differ, and nothing else."""
+    made_of = {"text": {"name": "a.txt", "digest": "0123456789"}, "held_out": 0.05}
+    start(corpus, made_of=made_of).save(tmp_path)
+    longer = dataclasses.replace(RECIPE, tokens=2 * RECIPE.tokens)
+    assert start(corpus, longer, made_of=made_of | {"text": {"name": "c.txt", "digest": "0123456789"}}).resume(tmp_path)
+    other = {"text": {"name": "b.txt", "digest": "abcdefghij"}, "teacher": "x"}
+    with pytest.raises(TrainingError) as refused:
+        start(corpus, dataclasses.replace(RECIPE, lr=1e-4, warmup_steps=6), made_of=other).resume(tmp_path)
+    assert str(refused.value) == (
+        f"{tmp_path / 'state.pt'} was trained with lr=0.002, not 0.0001, and warmup_steps=5, not 6, and"
+        " text=a.txt (01234567), not b.txt (abcdefgh), and teacher=none, not x, and held_out=0.05, not none;"
+        " use another folder, or delete it to start anew"
+    )
+
+
+def test_a_state_that_does_not_say_what_it_is_of(corpus: Corpus, tmp_path: Path) -> None:
+    start(corpus).save(tmp_path)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["made_of"]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(TrainingError, match=r"does not say of which text and model it is.*or delete it to start anew"):
+        start(corpus).resume(tmp_path)
+
+
 def test_a_longer_run_may_go_on(corpus: Corpus, tmp_path: Path) -> None:
     start(corpus).save(tmp_path)
     assert start(corpus, dataclasses.replace(RECIPE, tokens=2 * RECIPE.tokens)).resume(tmp_path)

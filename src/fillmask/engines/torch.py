@@ -9,6 +9,7 @@ more in float32 (`rescoring`).
 
 from __future__ import annotations
 
+import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class Torch:
         self._one_at_a_time = threading.Lock()
         self._asked = self._hidden = torch.zeros(0, dtype=torch.int64)
         self._head = _head(decoder, model.config.vocab_size) if precision == "bfloat16" else None
-        self._takes_types = "token_type_ids" in model.forward.__code__.co_varnames
+        self._takes_types = takes_types(model)
         self._padding_leaks = checkpoint.config.family in _PADDING_LEAKS
 
     def _keep_asked(self, _: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -128,7 +129,7 @@ class TorchClassifier:
                 f"the weights of {checkpoint.name} do not fit the config: tensor {min(missing)} is missing"
             )
         self._model = model.to(self.device).train(False)
-        self._takes_types = "token_type_ids" in model.forward.__code__.co_varnames
+        self._takes_types = takes_types(model)
         self._padding_leaks = checkpoint.config.family in _PADDING_LEAKS
 
     def run(self, batch: Batch) -> Floats:
@@ -166,6 +167,15 @@ def _load(kind: Any, checkpoint: Checkpoint, precision: str, what: str) -> tuple
     except (ValueError, KeyError) as error:
         raise UnsupportedModelError(f"transformers has no {what} for {checkpoint.name}: {error}") from error
     return model, set(found["missing_keys"])
+
+
+def takes_types(model: Any) -> bool:
+    """Whether a transformers model tells the two texts of a pair apart by `token_type_ids`.
+
+    By the signature: transformers wraps most `forward`s, so that their own code is not at hand.
+    """
+    named = "token_type_ids" in inspect.signature(model.forward).parameters
+    return named and getattr(model.config, "type_vocab_size", 2) > 1
 
 
 def split_by_length(batch: Batch) -> list[tuple[npt.NDArray[np.int64], Batch]]:

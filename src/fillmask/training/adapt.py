@@ -14,7 +14,7 @@ from typing import Any
 from fillmask.engines.torch import find_device
 from fillmask.evaluate import MaskedAccuracy
 from fillmask.restore.stored import carry_over
-from fillmask.training.build import open_model
+from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
 from fillmask.training.pretrain import Progress
 from fillmask.training.reading import Source
@@ -83,7 +83,8 @@ def adapt_model(
     reporter, first = running.reporter, running.processes.first
     work = derive(model, text, folder, recipe, running, least=_LEAST, most=_MOST)
     session, tokens = work.session, work.recipe.tokens
-    run = session.pretraining(open_model(model, session, work.recipe.dropout), work.data, work.recipe)
+    made_of = {"command": "adapt", "model": contents_of(model, folder)}
+    run = session.pretraining(open_model(model, session, work.recipe.dropout), work.data, work.recipe, made_of)
     before = work.judge(model) if measure and first else None
     if before:
         reporter.say(f"before: {in_words(before)}")

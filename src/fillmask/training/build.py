@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,7 +88,7 @@ def pretrain(
     data = session.rows(recipe)
     model = _model(settings, recipe, session)
     objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
-    run = session.pretraining(model, data, recipe, objective)
+    run = session.pretraining(model, data, recipe, _made_of(settings, folder), objective)
     reporter.say(
         f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens / 1e6:.1f}M tokens in"
         f" {recipe.steps:,} steps on {running.machine.device}"
@@ -107,6 +108,35 @@ def pretrain(
             run, results, base_model=settings.initial,
         )  # fmt: skip
     return len(session.bad.rows)
+
+
+def _made_of(settings: Settings, folder: Path) -> dict[str, Any]:
+    """What decides the model before the first step."""
+    if settings.initial is not None:
+        return {"command": "pretrain", "initial": contents_of(settings.initial, folder)}
+    return {
+        "command": "pretrain", "family": settings.family, "size": settings.size,
+        "max_positions": settings.max_positions, "model": dict(settings.overrides),
+    }  # fmt: skip
+
+
+def contents_of(name: str | Path | None, output: Path) -> dict[str, str]:
+    """A checkpoint as a state names it: what it is called, and a digest of its config and weights.
+
+    Args:
+        output: where the training writes; a model in that folder changes as it is trained, and has no digest.
+
+    Raises:
+        CheckpointError: it cannot be opened.
+    """
+    checkpoint = open_checkpoint(name)
+    if checkpoint.folder.resolve() == output.resolve():
+        return {"name": checkpoint.title, "digest": "its own"}
+    found = hashlib.blake2b(digest_size=8)
+    for path in (checkpoint.folder / "config.json", *sorted(checkpoint.folder.glob("model*.safetensors"))):
+        with open(path, "rb") as file:
+            found.update(hashlib.file_digest(file, "blake2b").digest())
+    return {"name": checkpoint.title, "digest": found.hexdigest()}
 
 
 def _tokenizer(text: Text, folder: Path, settings: Settings, processes: Processes, reporter: Reporter) -> Tokenizer:

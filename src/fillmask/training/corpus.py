@@ -15,12 +15,14 @@ import json
 import random
 import re
 import shutil
+import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +43,8 @@ _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(\s+)(?=[\"'(\[]*[A-Z])")
 _SHORTEST_SENTENCE = 20  # characters; shorter ones ("Mr.", "No.") join the next
 _BATCH_PIECES, _BATCH_CHARACTERS = 2000, 8_000_000  # tokenised together
 _VERSION = 2  # of the arrays below; in the key
+_UNFINISHED = ".part"  # ends the name of a folder that is being written
+_A_DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -169,29 +173,48 @@ def tokenize(
 
     Raises:
         CorpusError: a file cannot be read, or there is no text.
-        TrainingError: the cache cannot be written.
+        TrainingError: the cache cannot be written, or what is in it is damaged.
     """
     key = corpus_key(sources, tokenizer, seed, phrase_share, sentences)
     folder = cache / f"tokens-{key}"
     if not (folder / "corpus.json").exists():
-        writing = cache / f"tokens-{key}.part"
-        shutil.rmtree(writing, ignore_errors=True)
+        # A name of its own: another training may be making the same arrays in a shared cache.
+        writing = cache / f"tokens-{key}.{uuid4().hex[:8]}{_UNFINISHED}"
         try:
             writing.mkdir(parents=True)
             with _Writer(writing, tokenizer, on_progress) as writer:
                 for source in sources:
                     writer.add(source, seed, phrase_share, sentences, on_bad)
-        except BaseException as error:
+            _take_name(writing, folder)
+        except OSError as error:
+            raise cannot_write(cache, error) from error
+        finally:
             shutil.rmtree(writing, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise cannot_write(cache, error) from error
-            raise
-        # The folder appears whole or not at all.
-        shutil.rmtree(folder, ignore_errors=True)
-        writing.replace(folder)
+        _drop_abandoned(cache)
     else:
         _repeat_bad(folder, on_bad)
     return _open(folder, sources, key)
+
+
+def _take_name(writing: Path, folder: Path) -> None:
+    """The folder appears whole or not at all; if another training was faster, its arrays are the same."""
+    try:
+        writing.replace(folder)
+    except OSError:
+        if (folder / "corpus.json").exists():
+            return
+        if not folder.exists():
+            raise
+        shutil.rmtree(folder)  # what somebody has left of one
+        writing.replace(folder)
+
+
+def _drop_abandoned(cache: Path) -> None:
+    """Delete what killed trainings have left half-written, once nothing has been added to it for a day."""
+    for writing in cache.glob(f"tokens-*{_UNFINISHED}"):
+        with suppress(OSError):
+            if max(path.stat().st_mtime for path in (writing, *writing.iterdir())) < time.time() - _A_DAY:
+                shutil.rmtree(writing, ignore_errors=True)
 
 
 def cannot_write(cache: Path, error: OSError) -> TrainingError:
@@ -213,7 +236,21 @@ def _open(folder: Path, sources: Sequence[Source], key: str) -> TokenizedCorpus:
             + "expected paragraphs, one a line, or rows with text"
         )
     names = {"tokens": facts["dtype"], "ends": "int64", "owners": "int64", "digests": "uint64"}
-    arrays: dict[str, Any] = {n: np.memmap(folder / f"{n}.bin", np.dtype(d), "r") for n, d in names.items()}
+    try:
+        arrays: dict[str, Any] = {n: np.memmap(folder / f"{n}.bin", np.dtype(d), "r") for n, d in names.items()}
+    except (OSError, ValueError) as error:  # numpy's, of a file that is empty or ends within a number
+        raise TrainingError(f"{folder} is damaged ({error}); delete it and run the same command again") from error
+    found = {name: len(array) for name, array in arrays.items()}
+    found["last end"] = int(arrays["ends"][-1])
+    expected = {
+        "tokens": facts["tokens"], "ends": found["owners"], "owners": found["ends"],
+        "digests": sum(f.documents for f in files), "last end": facts["tokens"],
+    }  # fmt: skip
+    for name, count in expected.items():
+        if found[name] != count:
+            raise TrainingError(
+                f"{folder} is damaged: {name} {found[name]:,}, expected {count:,}; delete it and run the same command again"
+            )
     return TokenizedCorpus(**arrays, files=files, key=key)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from fillmask.errors import TrainingError
 from fillmask.evaluate import MaskedAccuracy
 from fillmask.masked_lm import MaskedLM
 from fillmask.training import families
-from fillmask.training.build import open_model
+from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
 from fillmask.training.objectives import Distillation, Weights
 from fillmask.training.recipe import DISTILLATION, Recipe
@@ -121,7 +121,11 @@ def distil(
     large.set_attn_implementation(machine.attention or ("sdpa" if machine.device.startswith("cuda") else "eager"))
     large.to(torch.device(machine.device))
     objective = Distillation(small, large, weights or Weights())
-    run = session.pretraining(small, work.data, work.recipe, objective)
+    made_of = {
+        "command": "distil", "teacher": contents_of(teacher, folder), "student": contents_of(student, folder) if student else None,
+        "family": family, "size": size, "weights": asdict(objective.weights),
+    }  # fmt: skip
+    run = session.pretraining(small, work.data, work.recipe, made_of, objective)
     running.reporter.say(
         f"student of {small.num_parameters() / 1e6:.1f}M parameters and {families.depth(small.config)} layers, teacher of"
         f" {large.num_parameters() / 1e6:.1f}M and {families.depth(large.config)}"

@@ -14,11 +14,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
+from fillmask.engines.torch import find_device, takes_types
 from fillmask.training.reporting import PICTURE, Curves
 from fillmask.training.state import cut_curve, drop_state, log, read_state, write_state
 
@@ -48,6 +50,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 WEIGHTS = ("none", "balanced")
 POOLINGS = ("auto", "cls", "mean")
 WORK = "training"  # what only the training needs, within the checkpoint's folder
+_PART, _OLD = ".new", ".old"  # in it: what is being written, and what is being replaced
 _STEP_OF_LENGTHS = (
     8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
 )
@@ -168,8 +171,6 @@ def finetune(
         TrainingError: the state in `work` is of another run, is damaged, or cannot be written.
         UnsupportedModelError: transformers has no classifier for the model.
     """
-    from fillmask.engines.torch import find_device
-
     numbers = {name: number for number, name in enumerate(labels)}
     for name in labels:
         if not train.counts.get(name):
@@ -317,20 +318,24 @@ def default_rate(checkpoint: Checkpoint) -> float:
 def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
     """Write the checkpoint folder: config, weights, tokenizer, metrics.json, confusion.png and a model card.
 
-    All is written beside it first, and takes the name at the end. What training left in `folder/training` stays, but
-    for the state: the run is over.
+    All is written in `folder/training` first, and moved into place at the end, in place of what was there; when that
+    fails, what was there is put back. `training` itself is never moved, so that the state outlives whatever happens: it
+    is deleted last, as the run is over.
 
     Raises:
         InputError: the folder is there already, and `overwrite` is not set.
-        OSError: it cannot be written; nothing is left behind.
+        OSError: it cannot be written; the folder is as it was.
     """
     from fillmask import plots
     from fillmask.training import classifier_card
 
     check_output(folder, overwrite=overwrite)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    name, work = folder.resolve().name, folder / WORK
+    made = [path for path in (work, folder) if not path.exists()]
+    part = work / _PART
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
+    part.mkdir(parents=True)
     try:
-        part.chmod(0o755)
         try:
             found.model.save_pretrained(part)
         except SafetensorError as error:
@@ -338,22 +343,38 @@ def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
         _copy_tokenizer(found.checkpoint, part)
         metrics = metrics_of(found)
         (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        title = f"{folder.name} · {metrics['validation']['examples']:,} validation examples"
+        title = f"{name} · {metrics['validation']['examples']:,} validation examples"
         plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
-        (part / "README.md").write_text(
-            classifier_card.render(
-                folder.name, metrics, f"{WORK}/{PICTURE}" if (folder / WORK / PICTURE).exists() else None
-            ),
-            "utf-8",
-        )
-        if (folder / WORK).exists():
-            (folder / WORK).rename(part / WORK)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-        drop_state(folder / WORK)
+        picture = f"{WORK}/{PICTURE}" if (work / PICTURE).exists() else None
+        (part / "README.md").write_text(classifier_card.render(name, metrics, picture), "utf-8")
+        _take_place(part, folder)
+        drop_state(work)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()  # only where nothing was written
+
+
+def _take_place(part: Path, folder: Path) -> None:
+    """Move what is in `part` into `folder`, in place of all that is there but `training`; all of it, or nothing."""
+    old = part.with_name(_OLD)
+    shutil.rmtree(old, ignore_errors=True)
+    old.mkdir()
+    # A folder is a checkpoint by its config: that goes first and comes last.
+    leaving = sorted((p for p in folder.iterdir() if p.name != WORK), key=lambda p: p.name != "config.json")
+    coming = sorted(part.iterdir(), key=lambda p: p.name == "config.json")
+    moves = [(path, old / path.name) for path in leaving] + [(path, folder / path.name) for path in coming]
+    try:
+        for source, target in moves:
+            source.rename(target)
+    except BaseException:
+        for source, target in reversed(moves):
+            if not os.path.lexists(source):
+                target.rename(source)
+        old.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_output(folder: Path, *, overwrite: bool = False) -> None:
@@ -361,15 +382,18 @@ def check_output(folder: Path, *, overwrite: bool = False) -> None:
 
     A folder with nothing but an interrupted run in it can: that run goes on.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise InputError(f"{folder} is a link to nothing; expected the name of a folder to be made, or a link to one")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected the name of a folder to be made")
     taken = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
     if taken and not overwrite:
         raise InputError(f"{folder} is there already; choose another name, or overwrite it (--overwrite)")
-    if taken and not (folder / "config.json").exists():
+    killed = (folder / WORK / _OLD).exists()  # as it took its place: the state is still there
+    if taken and not killed and not (folder / "config.json").exists():
         raise InputError(f"{folder} is no checkpoint, so it is not overwritten; choose another name")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder.parent):
+    with tempfile.TemporaryFile(dir=folder if folder.exists() else folder.parent):
         pass
 
 
@@ -403,7 +427,7 @@ class _Run:
     pad: int
 
     def __post_init__(self) -> None:
-        self._takes_types = "token_type_ids" in self.model.forward.__code__.co_varnames
+        self._takes_types = takes_types(self.model)
 
     def logits(self, rows: Sequence[Masked]) -> torch.Tensor:
         """(rows, labels), float32."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ def packed(
     path = cache / f"rows-{length}-{key.hexdigest()[:16]}.bin"
     if not path.exists():
         order = np.random.default_rng([seed, length]).permutation(pieces)
-        part = path.with_suffix(f".{os.getpid()}.part")
+        part = path.with_suffix(f".{uuid4().hex[:8]}.part")  # processes of other machines may share the cache
         try:
             with open(part, "wb") as out:
                 for block in _blocks(corpus, special, length, order):

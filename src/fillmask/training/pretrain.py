@@ -16,7 +16,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -39,7 +39,7 @@ from fillmask.training.masking import IGNORED, MaskedBatch, Masker
 from fillmask.training.objectives import Inputs, MaskedTokens
 from fillmask.training.pairs import token_types
 from fillmask.training.processes import Processes
-from fillmask.training.recipe import Recipe
+from fillmask.training.recipe import Recipe, lasting
 from fillmask.training.state import cut_curve, log, read_state, write_state
 from fillmask.training.vocabulary import Vocabulary
 
@@ -123,6 +123,7 @@ class Pretraining:
             backward pass is as fast (16,000 against 11,000 tokens a second); on a GPU the fused kernel is.
         micro_tokens: tokens that go through the model at once; gradients of a larger step are added up.
         bfloat16: autocast to it.
+        made_of: what the rows and the model are of, as JSON has it; only a run of the same goes on from its state.
 
     Raises:
         TrainingError: the rows do not fit the recipe.
@@ -142,6 +143,7 @@ class Pretraining:
         micro_tokens: int | None = None,
         bfloat16: bool = True,
         processes: Processes | None = None,
+        made_of: Mapping[str, Any] | None = None,
     ) -> None:
         missing = set(recipe.lengths) - set(data.rows)
         if missing:
@@ -150,6 +152,7 @@ class Pretraining:
         self.model: Any = model.to(torch.device(device))
         self.data, self.recipe, self.device, self.bfloat16 = data, recipe, device, bfloat16
         self.processes = processes or Processes()
+        self._made_of: dict[str, Any] = json.loads(json.dumps(made_of or {}))
         self.masker = Masker(vocabulary, recipe.masking)
         self._judge = Masker(vocabulary)  # validation always hides single tokens
         self.step = 0
@@ -364,6 +367,7 @@ class Pretraining:
             "step": self.step,
             "seconds": self.seconds,
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "made_of": self._made_of,
             "model": self.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
         }
@@ -373,14 +377,12 @@ class Pretraining:
         """Go on from `folder/state.pt` if it is there.
 
         The total number of tokens may differ from the saved one (a longer or
-        shorter run); what the steps taken so far depended on may not.
+        shorter run); nothing else may that decides the steps.
 
         Raises:
             TrainingError: the saved run was another, or its state is damaged.
         """
-        recipe = json.loads(json.dumps(asdict(self.recipe)))
-        lasting = ("seed", "batch_tokens", "optimizer", "objective", "masking")
-        state = read_state(folder, self.device, {name: recipe[name] for name in lasting})
+        state = read_state(folder, self.device, lasting(self.recipe), self._made_of)
         if state is None:
             return False
         try:

@@ -5,9 +5,11 @@ Plain data, written beside every checkpoint; needs no torch.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from fillmask.training.masking import Masking
 
@@ -108,6 +110,13 @@ class Recipe:
             return min(warm, (self.steps - step) / max(1.0, self.decay * self.steps))
         left = min(1.0, (self.steps - step) / max(1, self.steps - warmup))
         return min(warm, left if self.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def lasting(recipe: Recipe) -> dict[str, Any]:
+    """What a run that goes on must keep, as JSON has it: all but how long it is."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    del found["tokens"]
+    return found
 
 
 def fitted(recipe: Recipe, longest: int) -> Recipe:

@@ -139,6 +139,11 @@ class Session:
 
         in_turn(self.processes, both)
         self.division = split(self.corpus, 0.0 if text.validation else text.held_out)
+        self._made_of = {
+            "text": _contents(text.sources, self.corpus),
+            "validation": _contents(text.validation, self._judged) if text.validation else None,
+            "held_out": None if text.validation else text.held_out,
+        }
         self._held = np.arange(len(self._judged), dtype=np.int64) if text.validation else self.division.held_out
         if self.processes.first:
             self.bad.finish(self.work)
@@ -175,13 +180,19 @@ class Session:
         }
         return Data(rows, validation)
 
-    def pretraining(self, model: Any, data: Data, recipe: Recipe, objective: MaskedTokens | None = None) -> Pretraining:
-        """A run of the loop on this session's machine and processes."""
+    def pretraining(
+        self, model: Any, data: Data, recipe: Recipe, made_of: Mapping[str, Any], objective: MaskedTokens | None = None
+    ) -> Pretraining:
+        """A run of the loop on this session's machine and processes.
+
+        Args:
+            made_of: what decides the model before the first step; the session adds the text.
+        """
         machine = self.running.machine
         return Pretraining(
             model, data, self.vocabulary, recipe, objective=objective, device=machine.device, compile=machine.compile,
             attention=machine.attention, micro_tokens=machine.micro_tokens, bfloat16=machine.bfloat16,
-            processes=self.processes,
+            processes=self.processes, made_of={**self._made_of, **made_of},
         )  # fmt: skip
 
     def train(
@@ -254,6 +265,13 @@ class Session:
         )  # fmt: skip
         write(self.folder / "README.md", text)
         self.reporter.say(f"the model is in {self.folder}")
+
+
+def _contents(sources: Sequence[Source], corpus: TokenizedCorpus) -> dict[str, str]:
+    """Text as a state names it: by its files, and the key of what was made of them."""
+    names = [source.path.name for source in sources]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return {"name": ", ".join(names[:3]) + more, "digest": corpus.key}
 
 
 def _values(progress: Progress) -> dict[str, float]:

@@ -46,11 +46,15 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
         ) from error
 
 
-def read_state(folder: Path, device: str, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_state(
+    folder: Path, device: str, recipe: Mapping[str, Any], made_of: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """The state in the folder, its tensors on `device`; None if there is none.
 
     Args:
         recipe: what the saved run must have in common with this one, as JSON has it.
+        made_of: the same of its text and its models, where that is no part of the recipe. `{"name", "digest"}` stands
+            for contents: they are the same by their digest, whatever they are called.
 
     Raises:
         TrainingError: the saved run was another, or its state is damaged.
@@ -66,12 +70,32 @@ def read_state(folder: Path, device: str, recipe: Mapping[str, Any]) -> dict[str
         raise TrainingError(
             f"{path} cannot be read ({str(error).splitlines()[0]:.100}); delete it to start anew"
         ) from error
-    for name, wanted in recipe.items():
-        if state["recipe"].get(name, wanted) != wanted:
+    saved = state["recipe"]
+    different = [(name, saved[name], wanted) for name, wanted in recipe.items() if saved.get(name, wanted) != wanted]
+    if made_of is not None:
+        if "made_of" not in state:
             raise TrainingError(
-                f"{path} was trained with {name}={state['recipe'][name]}, not {wanted}; use another folder"
+                f"{path} does not say of which text and model it is: an earlier version of fillmask wrote it, and nobody"
+                " can tell whether this training is the same; use another folder, or delete it to start anew"
             )
+        found = state["made_of"]
+        for name in {**made_of, **found}:
+            if _content(found.get(name)) != _content(made_of.get(name)):
+                different.append((name, found.get(name), made_of.get(name)))
+    if different:
+        listed = ", and ".join(f"{name}={_shown(there)}, not {_shown(wanted)}" for name, there, wanted in different)
+        raise TrainingError(f"{path} was trained with {listed}; use another folder, or delete it to start anew")
     return state
+
+
+def _content(value: Any) -> Any:
+    return value["digest"] if isinstance(value, dict) and "digest" in value else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and "digest" in value:
+        return f"{value['name']} ({value['digest'][:8]})"
+    return "none" if value is None else str(value)
 
 
 def drop_state(folder: Path) -> None:

@@ -3,7 +3,7 @@
 Whether int8 keeps a model's answers depends on the model, and how much time it
 saves on the machine. So "auto" follows a measurement where there is one
 (`fillmask models bench` makes it and keeps it in the cache): the fastest
-precision of the engine that agrees with float32. Where there is none it takes
+precision of the engine that agrees with float32 on enough masks. Where there is none it takes
 what needs no proof: float32, or bfloat16 (with the best words rescored) where
 the engine and the machine compute in it.
 """
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Share of masks whose best word must be float32's for "auto" to take a precision.
 AGREEMENT = {"float32": 0.0, "bfloat16": 0.99, "int8": 0.98}
+# And masks that it must have been measured on: a share of 98% is then known to within a point (95% interval).
+LEAST_MASKS = 1000
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,13 @@ class Measured:
     tokens_per_second: float
 
     @property
+    def enough(self) -> bool:
+        """Whether it was measured on enough masks to be trusted; float32 needs no proof."""
+        return self.precision == "float32" or self.masks >= LEAST_MASKS
+
+    @property
     def agrees(self) -> bool:
-        return self.agreement >= AGREEMENT[self.precision]
+        return self.enough and self.agreement >= AGREEMENT[self.precision]
 
 
 def choose(checkpoint: Checkpoint, engine: str, *, bfloat16: bool) -> Choice:
@@ -71,6 +78,8 @@ def choose(checkpoint: Checkpoint, engine: str, *, bfloat16: bool) -> Choice:
             f"the fastest of {len(rows)} measured here ({best.tokens_per_second:,.0f} tokens a second)"
             f" that keeps the answers ({best.agreement:.1%} of {best.masks:,} best words)"
         )
+        if not all(row.enough for row in rows):
+            reason += f"; fewer than {LEAST_MASKS:,} masks are too few to trust another precision"
         return Choice(best.precision, reason)
     if bfloat16:
         return Choice("bfloat16", f"{engine} computes in it on this machine; not measured for this model")

@@ -71,14 +71,16 @@ class Gate:
         metrics = self._service.metrics
         in_flight = metrics.in_flight.labels(call.route)
         in_flight.inc()
-        status = 0
+        status, answered = 0, False
 
         async def answer(message: dict[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *_SECURITY, (b"x-request-id", request_id.encode())]
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                answered = not call.left.is_set()
 
         watch = None
         try:
@@ -100,7 +102,8 @@ class Gate:
             if watch is not None:
                 watch.cancel()
             in_flight.dec()
-            if call.left.is_set():
+            # Who has read the answer to its end may leave: a server tells the application of that as of any leaving.
+            if call.left.is_set() and not answered:
                 status = STATUSES["client_left"]
                 metrics.left.inc()
             self._account(call, scope, status)

@@ -278,7 +278,8 @@ class _Lines(_File):
 
     def parse(self, raw: Sequence[bytes | None], wanted: Wanted, *, shard: int, row: int, line: int) -> Rows:
         read = _json_record if self.source.format == "jsonl" else lambda found: _text_record(found, wanted.text)
-        return parse(raw, read, wanted, shard=shard, row=row, file=self.source.name, line=line)
+        lines = range(line, line + len(raw))
+        return parse(raw, read, wanted, shard=shard, row=row, file=self.source.name, lines=lines)
 
 
 def _decoded(line: bytes | None) -> str:
@@ -309,7 +310,7 @@ def _json_record(line: bytes | None) -> dict[str, Any] | None:
 
 
 class _Csv(_File):
-    """CSV and TSV with a heading. A record may span lines, so its number is not that of a line."""
+    """CSV and TSV with a heading. A record may span lines; it is told where its first one is."""
 
     def __init__(self, source: Source, wanted: Wanted) -> None:
         super().__init__(source)
@@ -338,19 +339,25 @@ class _Csv(_File):
                 raise InputError(f"{self.source.path} has the column {name!a}, which is not UTF-8") from error
         return heading
 
-    def _records(self) -> Iterator[list[str] | str]:
+    def _records(self) -> Iterator[tuple[int, list[str] | str]]:
+        """The line of each record, and its fields or what is wrong with it."""
         while True:
+            line = self._csv.line_num + 1
             try:
-                yield from self._csv
+                yield line, next(self._csv)
+            except StopIteration:
                 return
             except csv.Error as error:  # of one record: the next call goes on after it
-                yield str(error)
+                yield line, str(error)
 
     def types(self, wanted: Wanted) -> dict[str, str]:
         return dict.fromkeys(self.heading if wanted.columns is None else wanted.columns, "string")
 
-    def parse(self, raw: Sequence[list[str] | str], wanted: Wanted, *, shard: int, row: int, line: int) -> Rows:
-        return parse(raw, self._record, wanted, shard=shard, row=row, file=self.source.name, line=line)
+    def parse(
+        self, raw: Sequence[tuple[int, list[str] | str]], wanted: Wanted, *, shard: int, row: int, line: int
+    ) -> Rows:
+        lines, records = [number for number, _ in raw], [fields for _, fields in raw]
+        return parse(records, self._record, wanted, shard=shard, row=row, file=self.source.name, lines=lines)
 
     def _record(self, fields: list[str] | str) -> dict[str, Any] | None:
         if isinstance(fields, str):

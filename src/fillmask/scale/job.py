@@ -46,6 +46,8 @@ class Job:
             raise InputError(f"there is no format {self.format!r}; expected one of {', '.join(FORMATS)}")
         if self.shard_rows is not None and self.shard_rows < 1:
             raise InputError(f"shard_rows is {self.shard_rows}; expected 1 or more")
+        if self.output.exists() and not self.output.is_dir():
+            raise InputError(f"the output {self.output} is a file; expected the name of a folder")
         if not self.inputs:
             raise InputError("there are no inputs; expected a file at least")
 

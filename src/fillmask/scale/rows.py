@@ -27,7 +27,7 @@ class Reject:
         row: its number in all of the input, from 0; in text files every line counts.
         id: its value in the id column, None where it has none.
         file: name of the file.
-        line: its number in the file, from 1; a heading is not counted.
+        line: of the file, from 1, where a record of several lines begins; in Parquet the number of the row.
         reason: in words.
         text: the beginning of its text, where that is known.
     """
@@ -174,16 +174,17 @@ def parse(
     shard: int,
     row: int,
     file: str,
-    line: int,
+    lines: Sequence[int],
 ) -> Rows:
     """Rows from what a file holds.
 
     Args:
         raw: rows as the file has them.
         read: makes a dictionary of one, or None for a blank line; raises UnusableRowError.
-        row, line: number of the first of them in all of the input (from 0) and in the file (from 1).
+        row: number of the first of them in all of the input, from 0.
+        lines: number of each in the file, from 1.
     """
-    numbers, texts, records, lines = [], [], [], []
+    numbers, texts, records, kept_lines = [], [], [], []
     ids: list[Any] | None = [] if wanted.id else None
     rejects = []
     for place, one in enumerate(raw):
@@ -201,16 +202,16 @@ def parse(
             shown = known.get(wanted.text)
             number = known.get(wanted.id) if wanted.id is not None else None
             rejects.append(
-                Reject(row + place, number, file, line + place, str(error), shown if isinstance(shown, str) else None)
+                Reject(row + place, number, file, lines[place], str(error), shown if isinstance(shown, str) else None)
             )
             continue
         numbers.append(row + place)
         texts.append(text)
         records.append(kept)
-        lines.append((file, line + place))
+        kept_lines.append((file, lines[place]))
         if ids is not None and wanted.id is not None:
             ids.append(record.get(wanted.id))
-    return Rows(shard, len(raw), numbers, texts, lines, Records(records), ids, rejects)
+    return Rows(shard, len(raw), numbers, texts, kept_lines, Records(records), ids, rejects)
 
 
 def text_of(record: Mapping[str, Any], column: str) -> str:

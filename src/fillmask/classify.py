@@ -18,6 +18,7 @@ from fillmask.batching import Masked, collate, plan
 from fillmask.checkpoint import Checkpoint, open_checkpoint
 from fillmask.engines import Budget, Floats
 from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError, UnsupportedModelError
+from fillmask.masked_texts import numbered
 from fillmask.tokenizer import Tokenizer, check_text
 
 FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -115,7 +116,9 @@ class Classifier:
             # transformers puts a text's answer in a list, but not a pair's, nor one to a call with top_k.
             return [found] if isinstance(inputs, str) and top_k is _UNSAID else found
         if isinstance(inputs, (list, tuple)):
-            return self._answers([self._encode(text, tokenizer_kwargs) for text in inputs], asked, function)
+            return self._answers(
+                list(numbered(inputs, lambda text: self._encode(text, tokenizer_kwargs))), asked, function
+            )
         if isinstance(inputs, Iterable) and not isinstance(inputs, bytes):
             return self._stream((self._encode(text, tokenizer_kwargs) for text in inputs), asked, function)
         check_text(inputs)

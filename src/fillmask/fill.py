@@ -128,7 +128,7 @@ class FillMask:
         if isinstance(inputs, str):
             return self._fill([self._texts.read(inputs, options, windows=windows)], count, chosen)[0]
         if isinstance(inputs, (list, tuple)):
-            results = self._fill([self._texts.read(text, options, windows=windows) for text in inputs], count, chosen)
+            results = self._fill(self._texts.read_all(inputs, options, windows=windows), count, chosen)
             return results[0] if len(results) == 1 else results
         if isinstance(inputs, Iterable) and not isinstance(inputs, (bytes, Mapping)):
             texts = (self._texts.read(text, options, windows=windows) for text in inputs)

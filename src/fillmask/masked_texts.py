@@ -6,9 +6,9 @@ server has them in different ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,21 @@ from fillmask.windows import window
 
 MASK_SPELLINGS = ("<mask>", "[MASK]")
 _LANES = 256
+
+
+_Text = TypeVar("_Text")
+_Made = TypeVar("_Made")
+
+
+def numbered(texts: Sequence[_Text], make: Callable[[_Text], _Made]) -> Iterator[_Made]:
+    """What is made of each text of a list; an error says which text it is of, where there are several."""
+    for number, text in enumerate(texts, start=1):
+        try:
+            yield make(text)
+        except InputError as error:
+            if len(texts) > 1:
+                error.args = (f"{error} (text {number} of {len(texts)})",)
+            raise
 
 
 class Candidate(TypedDict):
@@ -86,6 +101,12 @@ class MaskedTexts:
         if len(encoding.ids) <= longest:
             return MaskedText(encoding.ids, positions, [Masked(encoding.ids, encoding.type_ids, positions)])
         return MaskedText(encoding.ids, positions, [window(encoding, place, longest) for place in positions])
+
+    def read_all(
+        self, texts: Sequence[str], options: Mapping[str, Any] | None = None, *, windows: bool = False
+    ) -> list[MaskedText]:
+        """Several texts; see `read`. An error says which of them it is of."""
+        return list(numbered(texts, lambda text: self.read(text, options, windows=windows)))
 
     def spelled(self, text: str) -> str:
         """The text with its masks as the model's own."""

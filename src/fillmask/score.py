@@ -23,6 +23,7 @@ import numpy.typing as npt
 from fillmask.batching import Masked, plan_sizes
 from fillmask.errors import InputError, TextTooLongError
 from fillmask.masked_lm import MaskedLM
+from fillmask.masked_texts import MASK_SPELLINGS, numbered
 from fillmask.tokenizer import Word, WordEncoding
 from fillmask.windows import window
 
@@ -107,7 +108,11 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
         TextTooLongError: a text has more tokens than the model has positions.
     """
     _check_method(method)
-    encoded = (encode(model, text, windows) for text in texts)
+    encoded: Iterator[WordEncoding]
+    if isinstance(texts, (list, tuple)):
+        encoded = numbered(texts, lambda text: encode(model, text, windows))
+    else:
+        encoded = (encode(model, text, windows) for text in texts)
     failure: InputError | None = None
     while failure is None:
         ready: list[WordEncoding] = []
@@ -187,8 +192,11 @@ def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
         TextTooLongError: it has more tokens than the model has positions, and windows were not asked for.
     """
     found = model.tokenizer.encode_words(text)
-    if model.tokenizer.mask_token_id in found.ids:
-        raise InputError(f"the text has a {model.tokenizer.mask_token} in it; only a whole text can be scored")
+    mask = next((spelling for spelling in MASK_SPELLINGS if spelling in text), None)
+    if mask is None and model.tokenizer.mask_token_id in found.ids:
+        mask = model.tokenizer.mask_token
+    if mask is not None:
+        raise InputError(f"the text has a {mask} in it; only a whole text can be scored")
     if not found.words:
         raise InputError(f"the text {text!r:.40} has no tokens; there is nothing to score")
     longest = model.tokenizer.model_max_length

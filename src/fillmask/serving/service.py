@@ -146,7 +146,7 @@ class Service:
             ids, told = self._texts.look_up(targets)
             if not len(ids):
                 raise TargetsError("At least one target must be provided when passed.")
-        shapes = [self._texts.read(text, windows=windows) for text in texts]
+        shapes = self._texts.read_all(texts, windows=windows)
         self._check(
             "max_masks", masks := sum(len(text.positions) for text in shapes), f"the request has {masks:,} masks"
         )

@@ -20,4 +20,4 @@ def bar(share: float, width: int = _BAR, style: str = "cyan") -> Text:
 
 def percent(share: float) -> str:
     """A probability in six columns."""
-    return f"{100 * share:5.1f}%" if share >= 0.0005 else " <0.1%"
+    return " <0.1%" if 0 < share < 0.0005 else f"{100 * share:5.1f}%"

@@ -11,7 +11,7 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines
+from fillmask.cli.reading import chunks, lines, reason
 
 if TYPE_CHECKING:
     from fillmask.classify import Classifier, Label
@@ -82,7 +82,8 @@ def _write(classifier: Classifier, texts: list[str], first: int, write: _Write, 
                 write(texts[number], labels)
                 number += 1
         except InputError as error:
-            complain(str(error) if alone else f"text {first + number}: {error}")
+            told = reason(texts[number], error)
+            complain(told if alone else f"text {first + number}: {told}")
             number += 1
             failures += 1
     return failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fillmask.bars import bar, percent
+from fillmask.masked_texts import MASK_SPELLINGS
 
 if TYPE_CHECKING:
     from fillmask.blimp import Blimp
@@ -73,17 +75,21 @@ def draw_labels(text: str, labels: Sequence[Label]) -> None:
 
 
 def draw_shares(shares: Mapping[str, float], below: str) -> None:
-    """Print shares with their names, and a line about them."""
-    console = Console(highlight=False, soft_wrap=False)
+    """Print shares with their names, and a line about them; bars on a terminal only."""
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     widest = max(map(len, shares))
     for name, share in shares.items():
-        console.print(Text(f"  {name.ljust(widest)}  {percent(share)} ").append_text(bar(share)))
+        console.print(Text(f"  {name.ljust(widest)}  {percent(share)}").append_text(_bar_on_terminals(" ", share)))
     console.print(Text(f"  {below}", style="bright_black"))
 
 
+def _bar_on_terminals(gap: str, share: float) -> Text:
+    return Text(gap).append_text(bar(share)) if sys.stdout.isatty() else Text()
+
+
 def draw_blimp(result: Blimp) -> None:
-    """Print the accuracy of each phenomenon and of all, a column a method, with bars for the last method."""
-    console = Console(highlight=False, soft_wrap=False)
+    """Print the accuracy of each phenomenon and of all, a column a method; on a terminal with bars for the last method."""
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     rows = {name.replace("_", " "): values for name, values in result.phenomena.items()} | {"overall": result.accuracy}
     widest = max(map(len, rows))
     heading = "".join(f"{method:>12}" for method in result.methods)
@@ -93,7 +99,8 @@ def draw_blimp(result: Blimp) -> None:
         line = Text(f"  {name.ljust(widest)}", style=style)
         for method in result.methods:
             line.append(f"{percent(values[method]):>12}", style)
-        console.print(line.append("  ").append_text(bar(values[result.methods[-1]])), no_wrap=True, overflow="ellipsis")
+        line.append_text(_bar_on_terminals("  ", values[result.methods[-1]]))
+        console.print(line, no_wrap=True, overflow="ellipsis")
 
 
 def _question(text: str, mask_token: str, *, numbered: bool) -> Text:
@@ -109,7 +116,7 @@ def _question(text: str, mask_token: str, *, numbered: bool) -> Text:
 
 def split_at_masks(text: str, mask_token: str) -> list[str]:
     """The text cut at each mask, however it is spelled."""
-    return re.split("|".join(re.escape(m) for m in {mask_token, "<mask>", "[MASK]"}), text)
+    return re.split("|".join(re.escape(m) for m in {mask_token, *MASK_SPELLINGS}), text)
 
 
 def _number(index: int) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fillmask.cli.options import model_options
 
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
     from fillmask.masked_lm import MaskedLM
 
 TASKS = ("masked", "pseudo-perplexity", "blimp", "restoration")
+_OPTIONS_OF = {
+    "rows": ("masked", "pseudo-perplexity"),
+    "rate": ("masked",),
+    "length": ("masked",),
+    "limit": ("blimp",),
+    "methods": ("blimp",),
+    "strategies": ("restoration",),
+    "kinds": ("restoration",),
+    "holes": ("restoration",),
+}
+_PAGE = 100  # columns of a table that goes to a pipe
+_EVERY = 15.0  # seconds between lines of progress where there is no terminal
 _Progress = Callable[[int, int], None]
 
 
@@ -31,7 +45,7 @@ _Progress = Callable[[int, int], None]
 @click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
 @click.option("--strategy", "strategies", multiple=True, type=click.Choice(["joint", "independent", "left-to-right", "gibbs"]), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="restoration: of damage, such as words-2 or partial-50; may be repeated.  [default: every kind]")  # fmt: skip
-@click.option("--holes", type=click.IntRange(min=1), default=200, show_default=True, help="restoration: about so many holes of each kind.")  # fmt: skip
+@click.option("--holes", type=click.IntRange(min=1), default=24, show_default=True, help="restoration: about so many holes of each kind; a hole takes about 0.25 s, one of many words more.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -63,6 +77,7 @@ def command(
     """
     from fillmask.masked_lm import MaskedLM
 
+    _check_options(task)
     if plot is not None:  # before the work rather than after it
         importlib.import_module("fillmask.plots").check_name(plot)
     for path in (output, plot):
@@ -108,6 +123,17 @@ def command(
     return 0
 
 
+def _check_options(task: str) -> None:
+    """Raise a usage error for an option of another task."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        tasks = _OPTIONS_OF.get(name, TASKS)
+        given = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        if given and task not in tasks:
+            raise click.UsageError(f"{parameter.opts[0]} is no option of --task {task}, but of {' and '.join(tasks)}")
+
+
 def _check_writable(path: Path) -> None:
     """Fail now rather than after minutes of work; nothing is left behind.
 
@@ -128,7 +154,10 @@ def _documents(file: Path | None) -> Iterator[str]:
     if file is None:
         return iter(sample_documents())
     if str(file) == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", errors="replace")
+        from fillmask.cli.reading import decoded
+
+        lines = sys.stdin.buffer.read().split(b"\n")
+        text = "\n".join(decoded(line, number) for number, line in enumerate(lines, start=1))
         return (document for document in text.split("\n\n") if document.strip())
     return read_documents(file)
 
@@ -141,9 +170,12 @@ def _sentences(file: Path | None) -> Iterator[str]:
 
 @contextmanager
 def _progress(task: str, quiet: bool) -> Iterator[_Progress | None]:
-    """A bar on stderr for the tasks that say how far they are; none where nobody looks."""
-    if quiet or task not in ("blimp", "restoration") or not sys.stderr.isatty():
+    """For the tasks that say how far they are a bar on stderr, or a line now and then where that is no terminal."""
+    if quiet or task not in ("blimp", "restoration"):
         yield None
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(task)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -153,6 +185,18 @@ def _progress(task: str, quiet: bool) -> Iterator[_Progress | None]:
     ) as bar:
         whole = bar.add_task(task)
         yield lambda done, total: bar.update(whole, completed=done, total=total)
+
+
+class _Lines:
+    """A line on stderr every so many seconds."""
+
+    def __init__(self, task: str) -> None:
+        self._task, self._told = task, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._told >= _EVERY:
+            self._told = time.monotonic()
+            click.echo(f"{self._task} {done / total:.0%} · {done:,} of {total:,}", err=True)
 
 
 def _facts(model: MaskedLM, file: Path | None, task: str) -> dict[str, Any]:
@@ -192,7 +236,10 @@ def _show(result: Any, task: str) -> None:
         case _:
             from rich.console import Console
 
-            Console().print(result.table())
+            table = result.table()
+            if not sys.stdout.isatty():
+                table.box = table.title = None
+            Console(width=None if sys.stdout.isatty() else _PAGE).print(table)
 
 
 def _plot(result: Any, task: str, model: str, path: Path) -> None:

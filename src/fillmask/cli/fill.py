@@ -11,7 +11,7 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines
+from fillmask.cli.reading import chunks, lines, reason
 
 if TYPE_CHECKING:
     from fillmask.fill import Candidate, FillMask
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option("--top-k", "-k", type=click.IntRange(min=1), default=5, show_default=True, help="Answers a mask.")
 @click.option(
-    "--targets", "-t", multiple=True, metavar="WORD,...", help="Choose among these words only; may be repeated."
+    "--targets",
+    "-t",
+    multiple=True,
+    metavar="WORD,...",
+    help="Choose among these words only, each with the space before it; may be repeated.",
 )
 @click.option(
     "--long-text",
@@ -50,6 +54,10 @@ def command(
 
     A mask is written <mask> or [MASK]. With - as TEXT, texts are read from
     stdin, one a line; blank lines are passed over.
+
+    Inside a text a target is a word of its own, with the space before it. One
+    that the vocabulary has not as one token is replaced by its first piece,
+    with a warning; a hole in `fillmask restore` may be a word of any length.
 
     \b
       fillmask fill "I am <mask> to the bakery"
@@ -102,7 +110,7 @@ def _answers(
             found = [found]
     except InputError as error:
         if len(texts) == 1:
-            yield first, texts[0], str(error)
+            yield first, texts[0], reason(texts[0], error)
             return
         # One bad text spoils a batch: ask for each alone, so that the others are answered.
         for offset, text in enumerate(texts):
@@ -113,12 +121,18 @@ def _answers(
 
 
 def spelled(fill: FillMask, text: str, words: list[str]) -> list[str]:
-    """The words as the vocabulary spells them where the mask stands: inside a text with the space before them."""
-    starts = text.lstrip().startswith((fill.mask_token, "<mask>", "[MASK]"))
+    """The words as the vocabulary spells them where the mask stands: inside a text with the space before them.
+
+    Of a word of several tokens the first will stand for it, which is then the beginning of a word too.
+    """
+    from fillmask.masked_texts import MASK_SPELLINGS
+
+    starts = text.lstrip().startswith((fill.mask_token, *MASK_SPELLINGS))
     found: list[str] = []
     for word in words:
-        pieces = fill.tokenizer.tokenize(word if starts else f" {word}")
-        found.append(pieces[0] if len(pieces) == 1 else word)
+        written = word if starts else f" {word}"
+        pieces = fill.tokenizer.tokenize(written)
+        found.append(pieces[0] if len(pieces) == 1 else written)
     return found
 
 

@@ -11,7 +11,7 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines
+from fillmask.cli.reading import chunks, lines, reason
 
 if TYPE_CHECKING:
     from fillmask.fill import FillMask
@@ -99,7 +99,8 @@ def _write(
                 number += 1
                 write(score)
         except InputError as error:
-            complain(str(error) if alone else f"text {first + number}: {error}")
+            told = reason(texts[number], error)
+            complain(told if alone else f"text {first + number}: {told}")
             number += 1
             failures += 1
     return failures

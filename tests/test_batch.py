@@ -18,7 +18,7 @@ from fillmask import FillMask, InputError
 from fillmask.classify import Classifier
 from fillmask.scale import local, tasks
 from fillmask.scale.estimate import estimate
-from fillmask.scale.inputs import Inputs, find
+from fillmask.scale.inputs import Inputs, find, open_source
 from fillmask.scale.job import Job, Progress, Summary
 from fillmask.scale.manifest import NAME, open_manifest
 from fillmask.scale.rows import Wanted
@@ -439,3 +439,20 @@ def test_every_task_names_its_columns() -> None:
         assert tasks.columns(TaskOptions(task))
     with pytest.raises(InputError, match="no task 'sing'"):
         tasks.columns(TaskOptions("sing"))
+
+
+def test_rejects_of_a_csv_name_the_line_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,"two\nlines"\n2,a,b\n\n3,c,d\n')
+    reader = open_source(find([str(path)])[0], Wanted())
+    assert reader.skip(1) == 1
+    rows = reader.parse(reader.take(10), Wanted(), shard=0, row=1, line=2)
+    assert [(r.row, r.line) for r in rows.rejects] == [(1, 4), (3, 6)]
+    reader.close()
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("The <mask>.\n")
+    with pytest.raises(InputError, match="is a file; expected the name of a folder"):
+        Job(find([str(path)]), path, TaskOptions("fill"))

@@ -206,3 +206,16 @@ def test_auto_is_torch_for_a_family_without_a_graph(
     without(monkeypatch, "torch", "fillmask.engines.torch")
     with pytest.raises(MissingExtraError, match="'roformer' has no graph here; the torch engine runs it"):
         MaskedLM(folder)
+
+
+def test_auto_trusts_no_measurement_of_a_few_masks(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILLMASK_CACHE", str(tmp_path))
+    checkpoint = open_checkpoint(folder)
+    for masks, expected in ((10, "float32"), (choice.LEAST_MASKS - 1, "float32"), (choice.LEAST_MASKS, "int8")):
+        found = [Measured("onnxruntime", p, 1.0, 0.0, masks, 1.0, speed) for p, speed in (("float32", 1), ("int8", 2))]
+        choice.record(checkpoint, found)
+        picked = engines.select(checkpoint, engine="onnxruntime", precision="auto")
+        assert picked.precision == expected
+        assert ("too few to trust" in picked.reason) == (expected == "float32")

@@ -160,3 +160,13 @@ def test_a_limit_above_the_models_is_the_models(unmask: FillMask) -> None:
     assert unmask(with_masks(2), tokenizer_kwargs=options) == unmask(
         with_masks(2), tokenizer_kwargs={"truncation": True}
     )
+
+
+def test_a_bad_text_of_a_list_is_named(modernbert_folder: Path) -> None:
+    fill = FillMask(modernbert_folder)
+    with pytest.raises(NoMaskError, match=r"No mask_token .*\(text 2 of 3\)$"):
+        fill(["a <mask>", "no mask", "b <mask>"])
+    with pytest.raises(InputError, match=r"has a <mask> in it.*\(text 2 of 2\)$"):
+        fill.score(["a text", "a <mask>"])
+    with pytest.raises(NoMaskError, match=r"missing$"):
+        fill(["no mask"])

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny import write_modernbert
 
 FILLMASK = Path(sys.executable).parent / "fillmask"
 PHRASE = "I am <mask> to the bakery"
@@ -53,12 +54,9 @@ def test_json_lines() -> None:
 
 def test_stdin_one_text_a_line_with_bad_bytes_and_blank_lines() -> None:
     found = run("fill", "--json", "-", stdin=b"one <mask> here\n\n \ncaf\xe9 <mask>\r\nlast <mask>")
-    assert found.returncode == 0
-    assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == [
-        "one <mask> here",
-        "caf\ufffd <mask>",
-        "last <mask>",
-    ]
+    assert found.returncode == 3
+    assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == ["one <mask> here", "last <mask>"]
+    assert "text 2: line 4 is not UTF-8: byte 0xe9 at 3" in one_line(found.stderr)
 
 
 def test_bad_rows_are_listed_and_the_others_answered() -> None:
@@ -104,6 +102,13 @@ def test_a_target_that_is_no_token_is_warned_of() -> None:
     assert "does not exist in the model vocabulary" in one_line(found.stderr)
 
 
+def test_a_target_of_several_tokens_begins_as_a_word_does() -> None:
+    found = run("fill", "-t", "bakery", "I am going to the <mask>.")
+    assert found.returncode == 0
+    assert found.stdout.decode().rstrip("\n").endswith("\tI am going to the b.")
+    assert "Replacing with `Ġb`" in one_line(found.stderr)
+
+
 def test_models() -> None:
     assert b"bundled" in run("models", "list").stdout
     (row,) = map(json.loads, run("models", "list", "--json").stdout.splitlines())
@@ -118,7 +123,24 @@ def test_models() -> None:
 def test_models_bench_decides_what_auto_means(tmp_path: Path) -> None:
     cache = {"FILLMASK_CACHE": str(tmp_path)}
     assert b"tokens/s" in run("models", "bench", "--masks", "60", **cache).stdout
-    assert "measured here" in json.loads(run("models", "info", "--json", **cache).stdout)["onnxruntime"]
+    reason = json.loads(run("models", "info", "--json", **cache).stdout)["onnxruntime"]
+    assert reason.startswith("float32: ")
+    assert "measured here" in reason
+    assert "fewer than 1,000 masks are too few" in reason
+
+
+def test_info_follows_the_setting(tmp_path: Path) -> None:
+    folder = write_modernbert(tmp_path / "own")
+    assert json.loads(run("models", "info", "--json", FILLMASK_MODEL=str(folder)).stdout)["folder"] == str(folder)
+    asked = json.loads(run("models", "info", "--json", "bundled", FILLMASK_MODEL=str(folder)).stdout)
+    assert asked["name"] == "bundled"
+
+
+@pytest.mark.parametrize("command", [("models", "list"), ("models", "info")])
+def test_models_fit_the_terminal(command: tuple[str, ...], tmp_path: Path) -> None:
+    shown = on_a_terminal(*command)
+    assert "bundled" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_engine_and_precision() -> None:
@@ -165,11 +187,12 @@ def test_interrupt_is_130_without_a_traceback() -> None:
     assert b"Traceback" not in stderr
 
 
-def test_a_terminal_gets_bars() -> None:
+def on_a_terminal(*arguments: str) -> str:
+    """What a command prints where there is a terminal of eighty columns."""
     pty = pytest.importorskip("pty", reason="terminals are tested on POSIX")
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [FILLMASK, "fill", PHRASE],
+        [FILLMASK, *arguments],
         stdout=slave,
         stderr=slave,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"},
@@ -186,7 +209,11 @@ def test_a_terminal_gets_bars() -> None:
         seen += part
     os.close(master)
     assert process.wait(timeout=60) == 0
-    text = seen.decode()
+    return seen.decode()
+
+
+def test_a_terminal_gets_bars() -> None:
+    text = on_a_terminal("fill", PHRASE)
     assert text.count("%") == 5
     assert "█" in text or "▏" in text or "▍" in text
     assert "to the bakery" in text

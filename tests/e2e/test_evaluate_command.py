@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from test_cli import one_line, run
 
+from fillmask.bars import percent
+from fillmask.cli import evaluate
+
 TEXT = "The old man walked to the river.\nHe sat down on a stone.\n\nIt was late, and the shop was closed.\n"
 PAIRS = [("The dogs run.", "The dogs runs.", "one"), ("She is here.", "She are here.", "one"), ("He sees it.", "He see it.", "two")]  # fmt: skip
 
@@ -29,6 +32,7 @@ def test_masked(text: Path, tmp_path: Path) -> None:
     shown = run("evaluate", str(text))
     assert shown.returncode == 0, shown.stderr
     assert "top 1" in shown.stdout.decode()
+    assert not set("█▌·") & set(shown.stdout.decode().splitlines()[0]), "a pipe gets no bars"
     found = json.loads(run("evaluate", str(text), "--json").stdout)
     assert found["task"] == "masked"
     assert found["model"] == "bundled"
@@ -54,6 +58,7 @@ def test_blimp(pairs: Path, tmp_path: Path) -> None:
     assert (shown.returncode, shown.stderr) == (0, b"")
     first, *rows = shown.stdout.decode().splitlines()
     assert first.split() == ["3", "pairs", "original", "word-l2r"]
+    assert "·" not in shown.stdout.decode()
     assert [row.split("  ")[1] for row in rows] == ["subject verb agreement", "overall"]
     assert plot.read_bytes().startswith(b"\x89PNG")
     found = json.loads((tmp_path / "out.json").read_text())
@@ -76,6 +81,13 @@ def test_blimp(pairs: Path, tmp_path: Path) -> None:
         (("evaluate", "{empty}", "--task", "blimp"), 1, "there are no pairs"),
         (("evaluate", "{binary}"), 1, "not UTF-8"),
         (("evaluate", "{text}", "--rate", "2"), 1, "rate is 2.0"),
+        (("evaluate", "{text}", "--kind", "words-1"), 2, "--kind is no option of --task masked, but of restoration"),
+        (("evaluate", "--task", "restoration", "--rows", "1"), 2, "--rows is no option of --task restoration"),
+        (
+            ("evaluate", "{text}", "--task", "blimp", "--seed", "1", "--rate", "0.2"),
+            2,
+            "--rate is no option of --task blimp",
+        ),
         (("evaluate", "{text}", "-o", "/proc/no/out.json"), 1, "/proc/no"),
     ],
 )
@@ -131,3 +143,21 @@ def test_no_such_kind_of_damage() -> None:
     assert shown.returncode == 1
     assert "mice" in one_line(shown.stderr)
     assert "partial-50" in one_line(shown.stderr)
+
+
+def test_bytes_that_are_not_utf8_are_refused() -> None:
+    found = run("evaluate", "-", stdin=b"It was late.\n\n\xff bad text\n")
+    assert (found.returncode, found.stdout) == (1, b"")
+    assert "line 3 is not UTF-8: byte 0xff at 0" in one_line(found.stderr)
+
+
+def test_nothing_is_nothing() -> None:
+    assert [percent(share) for share in (0, 0.0001, 0.0005, 1)] == ["  0.0%", " <0.1%", "  0.1%", "100.0%"]
+
+
+def test_progress_on_a_pipe_is_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_EVERY", 0.0)
+    with evaluate._progress("restoration", False) as told:
+        assert told is not None
+        told(21, 504)
+    assert capsys.readouterr().err == "restoration 4% · 21 of 504\n"

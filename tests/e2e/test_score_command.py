@@ -52,6 +52,7 @@ def test_bad_rows_are_listed_and_the_others_scored() -> None:
         (("score", "nowhere.txt"), 2, "nowhere.txt"),
         (("score", "-"), 1, "there is no text to score"),
         (("score", "-t", "a <mask>"), 1, "the text has a <mask> in it"),
+        (("score", "-t", "I [MASK] you"), 1, "the text has a [MASK] in it"),
         (("score", "-t", "word " * 600), 1, "score it in parts, or ask for a window"),
     ],
 )
@@ -59,3 +60,10 @@ def test_errors_are_one_line(arguments: tuple[str, ...], code: int, message: str
     found = run(*arguments)
     assert (found.returncode, found.stdout) == (code, b"")
     assert message in one_line(found.stderr)
+
+
+def test_bytes_that_are_not_utf8_are_named() -> None:
+    found = run("score", "-", stdin=b"one\n\xff bad text\nthree\n")
+    assert found.returncode == 3
+    assert [line.split(b"\t")[2] for line in found.stdout.splitlines()] == [b"one", b"three"]
+    assert "text 2: line 2 is not UTF-8: byte 0xff at 0" in one_line(found.stderr)

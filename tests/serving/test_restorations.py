@@ -70,6 +70,17 @@ def test_a_stream_says_how_far_it_is(client: httpx.Client) -> None:
     assert without_cost(result["restoration"]) == without_cost(whole["restoration"])
 
 
+def test_a_stream_read_to_its_end_is_counted_as_answered(service: Service, client: httpx.Client) -> None:
+    left = service.metric("fillmask_clients_left_total")
+    for close in (False, True):
+        headers = {"X-Request-Id": f"to-the-end-{close}"} | ({"Connection": "close"} if close else {})
+        with client.stream("POST", "/v1/restore", json={"inputs": _DAMAGED, "stream": True}, headers=headers) as answer:
+            assert [name for name, _ in events(answer)][-1] == "result"
+        entry = service.event("request", where=("request_id", headers["X-Request-Id"]))
+        assert entry["status"] == 200
+    assert service.metric("fillmask_clients_left_total") == left
+
+
 def test_an_error_in_a_stream(client: httpx.Client) -> None:
     body = {"inputs": "a [...]", "parameters": {"locked": {"7": "x"}}, "stream": True}
     with client.stream("POST", "/v1/restore", json=body) as answer:

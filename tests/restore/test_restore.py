@@ -1,8 +1,8 @@
 """restore(): the whole way from a damaged text to ranked readings, on tiny models whose answers mean nothing."""
 
 import json
-import time
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 

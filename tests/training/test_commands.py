@@ -289,6 +289,22 @@ def test_a_finished_folder_takes_no_other_job(model: Path, text: Path, tmp_path:
         assert "| 4,096 |" in (out / "README.md").read_text()
 
 
+def test_a_model_that_stands_in_the_folder_is_not_touched(model: Path, text: Path, tmp_path: Path) -> None:
+    """Neither another vocabulary's nor one that another command made, nor by a new vocabulary."""
+    out = tmp_path / "out"
+    shutil.copytree(model, out, ignore=shutil.ignore_patterns("training"))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for arguments, message in (
+        (("adapt", "bundled", text), "holds a model with another vocabulary"),
+        (("distil", model, text), "that no unfinished training of this command is of"),
+        (("tokenizer", text, "--vocab-size", 300), "a new vocabulary would make useless"),
+    ):
+        done = train(*arguments, "-o", out)
+        assert done.returncode == 1
+        assert message in done.stderr.splitlines()[-1]
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_a_model_that_is_trained_on_in_its_own_folder(model: Path, text: Path, tmp_path: Path) -> None:
     """Its weights are not those that it began from, and the same command goes on nonetheless."""
     out = tmp_path / "own"

@@ -23,6 +23,7 @@ from fillmask.training.reading import documents
 from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
 from fillmask.training.session import Running, Session, Text, copy_tokenizer
+from fillmask.training.state import STATE
 from fillmask.training.tokenizer import save_tokenizer
 
 _JUDGED_ROWS = 500  # windows of 128 tokens that a model is measured on
@@ -84,12 +85,13 @@ def derive(
 
     Raises:
         CheckpointError: the model cannot be opened.
-        InputError: the folder is the model's own.
+        InputError: the folder is the model's own, or holds a model that this training did not make.
         CorpusError: the text cannot be used.
     """
     checkpoint = open_checkpoint(origin)
     if folder.resolve() == checkpoint.folder.resolve():
         raise InputError(f"{folder} is the model itself; give the new one a folder of its own")
+    _check_room(folder, checkpoint)
     session = Session(folder, checkpoint.tokenizer.backend, running)
     if running.processes.first:
         if not (checkpoint.folder / "tokenizer.json").exists():
@@ -100,6 +102,17 @@ def derive(
     wanted = recipe.tokens or int(min(most, max(least, EPOCHS * len(session.corpus.tokens))))
     recipe = replace(recipe, tokens=max(wanted, recipe.batch_tokens))
     return Derivation(checkpoint, text, session, recipe, session.rows(recipe))
+
+
+def _check_room(folder: Path, checkpoint: Checkpoint) -> None:
+    """Refuse a folder with another model before anything of it is replaced; the state says the rest when it is read."""
+    if not (folder / "config.json").exists():
+        return
+    theirs, ours = checkpoint.folder / "tokenizer.json", folder / "tokenizer.json"
+    other = theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes()
+    if other or not (folder / "training" / STATE).exists():
+        what = "with another vocabulary" if other else "that no unfinished training of this command is of"
+        raise InputError(f"{folder} holds a model {what}; use another folder, or delete that one first")
 
 
 def in_words(found: MaskedAccuracy) -> str:

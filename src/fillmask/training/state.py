@@ -17,7 +17,7 @@ from typing import Any
 from fillmask.errors import TrainingError
 
 CURVE = "curve.jsonl"
-_STATE = "state.pt"
+STATE = "state.pt"
 
 
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """
     import torch
 
-    path, part = folder / _STATE, folder / f"{_STATE}.part"
+    path, part = folder / STATE, folder / f"{STATE}.part"
     try:
         with open(part, "wb") as out:
             torch.save(dict(state), out)
@@ -59,7 +59,7 @@ def read_state(
     Raises:
         TrainingError: the saved run was another, or its state is damaged.
     """
-    path = folder / _STATE
+    path = folder / STATE
     if not path.exists():
         return None
     import torch
@@ -100,7 +100,7 @@ def _shown(value: Any) -> str:
 
 def drop_state(folder: Path) -> None:
     """Delete the state of a run that is over and cannot be lengthened."""
-    (folder / _STATE).unlink(missing_ok=True)
+    (folder / STATE).unlink(missing_ok=True)
 
 
 def log(folder: Path, record: Mapping[str, Any]) -> None:

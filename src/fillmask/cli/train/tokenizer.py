@@ -38,10 +38,13 @@ def command(
       fillmask train tokenizer my.txt -o my-model --vocab-size 8192
       fillmask train tokenizer "texts/*.jsonl.gz" --column body -o my-model --kind wordpiece --lowercase
     """
+    from fillmask.errors import InputError
     from fillmask.training.corpus import sampled
     from fillmask.training.reporting import BadRows
     from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
+    if any(folder.glob("*.safetensors")):
+        raise InputError(f"{folder} holds a model that a new vocabulary would make useless; use another folder")
     sources = sources_of(files, column, format_, folder)
     with Screen() as screen:
         bad = BadRows(screen)

@@ -397,3 +397,12 @@ def test_the_page_is_small(page: Any, server: str) -> None:
     assert {"/", "/app.js", "/edition.js", "/edition.css", "/style.css"} <= set(sizes)
     assert all(name.startswith("/") or name.startswith("data:") for name in sizes)
     assert 10_000 < sum(sizes.values()) < 60_000, sizes
+
+
+def test_the_page_says_when_percentages_are_not_calibrated(page: Any) -> None:
+    """The model of these tests has no calibration."""
+    expect(page.locator("#rough")).to_be_hidden()
+    write(page, BAKERY)
+    expect(page.locator("#rough")).to_be_visible()
+    expect(page.locator("#kind")).to_have_text("a rough")
+    expect(page.locator("#state")).to_contain_text("expected right, not calibrated")

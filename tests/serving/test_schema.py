@@ -11,7 +11,7 @@ from served import Service
 pytest.importorskip("schemathesis", reason="needs schemathesis: pip install schemathesis")
 sys.path.append(str(Path(__file__).parents[1] / "soak"))
 
-from fuzzing import fuzz
+from api_fuzzing import fuzz
 
 
 def test_the_description_holds(service: Service) -> None:

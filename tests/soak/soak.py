@@ -30,7 +30,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "serving")]
 
 import httpx
-from fuzzing import fuzz
+from api_fuzzing import fuzz
 from served import JSON, PHRASE, Service
 from tiny import write_modernbert
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from fillmask import encoders, hub
 from fillmask.encoders.config import Config
-from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError, UnsupportedModelError
 from fillmask.tokenizer import Tokenizer, load_tokenizer
 from fillmask.weights import Weights
 
 BUNDLED = "bundled"
+_OTHER_TASKS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled"
 
 
@@ -77,6 +78,17 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
 def _check_no_revision(revision: str | None, what: str) -> None:
     if revision is not None:
         raise InputError(f"revision is {revision!r}, and {what} has none; expected a model of the hub, or no revision")
+
+
+def check_fills(checkpoint: Checkpoint) -> None:
+    """Raise UnsupportedModelError for a model that was fine-tuned to another task and has no head that fills masks."""
+    classes = [str(name) for name in checkpoint.config.raw("architectures", []) or []]
+    if classes and all(name.endswith(_OTHER_TASKS) for name in classes):
+        raise UnsupportedModelError(
+            f"{checkpoint.name} has no head that fills masks (it is a {classes[0]}); name a masked language model,"
+            " such as the one that it was fine-tuned from"
+            + ("; `fillmask classify` takes this one" if classes[0].endswith(_OTHER_TASKS[0]) else "")
+        )
 
 
 def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkpoint:

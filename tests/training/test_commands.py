@@ -437,6 +437,47 @@ def test_bad_input_is_one_clear_line(model: Path, text: Path, tmp_path: Path) ->
         assert message in lines[0]
 
 
+@pytest.fixture(scope="module")
+def classifier(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier")
+    rows = "".join(
+        f"The {animal} runs {n}.,{label}\n" for animal, label in (("cat", "a"), ("dog", "b")) for n in range(20)
+    )
+    (folder / "rows.csv").write_text(f"text,label\n{rows}")
+    out = folder / "out"
+    with contextlib.redirect_stdout(io.StringIO()):
+        done = train(
+            "finetune", folder / "rows.csv", "-o", out, "-m", model, "--epochs", 1, "--share", 0.4, "--threads", 1
+        )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_a_classifier_is_refused_where_masks_are_filled(classifier: Path, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for arguments in (
+        ("fill", "-m", classifier, "a <mask>"),
+        ("score", "-m", classifier, "-t", "a text"),
+        ("train", "calibrate", text, "-m", classifier),
+        ("train", "adapt", classifier, text, "-o", out),
+        ("train", "distil", classifier, text, "-o", out),
+        ("train", "pretrain", text, "-o", out, "--initial", classifier),
+    ):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            assert run([str(argument) for argument in arguments]) == 1
+        (line,) = said.getvalue().splitlines()
+        assert "has no head that fills masks (it is a ModernBertForSequenceClassification)" in line
+        assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["--tokens=-5", "--tokens=0", "--lr=0", "--lr=-1", "--muon-lr=nan", "--epochs=inf"])
+def test_numbers_that_make_no_sense(option: str, text: Path, tmp_path: Path) -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert run(["train", "pretrain", str(text), "-o", str(tmp_path / "out"), option]) == 2
+    assert option.partition("=")[0] in said.getvalue()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_is_one_clear_line(model: Path, text: Path, tmp_path: Path) -> None:
     """No file may grow beyond 100 kB: the text can be tokenised, the state cannot be written."""
 

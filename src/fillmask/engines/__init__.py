@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask import encoders
-from fillmask.checkpoint import Checkpoint
+from fillmask.checkpoint import Checkpoint, check_fills
 from fillmask.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -120,7 +120,9 @@ def load(
 def _load(
     checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None, labels: int | None
 ) -> Engine:
-    if labels is not None and precision == "auto":
+    if labels is None:
+        check_fills(checkpoint)
+    elif precision == "auto":
         precision = "float32"  # what is measured for "auto" is measured on masks
     precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
     match engine:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from fillmask.checkpoint import open_checkpoint
+from fillmask.checkpoint import check_fills, open_checkpoint
 from fillmask.errors import CheckpointError, InputError, TrainingError
 from fillmask.hub import parse
 from fillmask.training import families
@@ -77,6 +77,8 @@ def pretrain(
     reporter, processes = running.reporter, running.processes
     if settings.family not in families.FAMILIES:
         raise InputError(f"there is no family {settings.family!r}; expected one of {', '.join(families.FAMILIES)}")
+    if settings.initial is not None:
+        check_fills(open_checkpoint(settings.initial))
     if processes.first:
         make_folder(folder)
     tokenizer = _tokenizer(text, folder, settings, processes, reporter)

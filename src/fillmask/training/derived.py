@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fillmask.checkpoint import Checkpoint, open_checkpoint
+from fillmask.checkpoint import Checkpoint, check_fills, open_checkpoint
 from fillmask.errors import InputError
 from fillmask.evaluate import MaskedAccuracy, masked_accuracy
 from fillmask.masked_lm import MaskedLM
@@ -91,6 +91,7 @@ def derive(
     checkpoint = open_checkpoint(origin)
     if folder.resolve() == checkpoint.folder.resolve():
         raise InputError(f"{folder} is the model itself; give the new one a folder of its own")
+    check_fills(checkpoint)
     _check_room(folder, checkpoint)
     session = Session(folder, checkpoint.tokenizer.backend, running)
     if running.processes.first:

@@ -303,3 +303,10 @@ def test_any_note_of_so_many_letters(
         (lost,) = hole.elements
         assert isinstance(lost, Lost)
         assert (lost.about if about else lost.least) == number
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_bracket_may_go_over_a_line_and_not_over_a_paragraph(end: str) -> None:
+    assert parse(f"I [went{end}home] to [..]", notation="leiden").damaged.parts[0] == "I went home to "
+    with pytest.raises(NotationError, match="not closed"):
+        parse(f"I [went{end}{end}home] to [..]", notation="leiden")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from fillmask.cli.train.options import (
+    TOKENS,
     Asked,
     exit_code,
     gathered,
@@ -24,7 +25,7 @@ from fillmask.training.recipe import ADAPTATION, EPOCHS, HELD_OUT
 @text_options
 @split_options
 @click.option(
-    "--tokens", type=float, default=None, help="Train on so many tokens.  [default: three times the text, 20M at most]"
+    "--tokens", type=TOKENS, default=None, help="Train on so many tokens.  [default: three times the text, 20M at most]"
 )
 @rate_options(ADAPTATION)
 @click.option("--mask-unit", type=click.Choice(UNITS), default="token", show_default=True,

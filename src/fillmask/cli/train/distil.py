@@ -7,6 +7,8 @@ from dataclasses import replace
 import click
 
 from fillmask.cli.train.options import (
+    TOKENS,
+    Amount,
     Asked,
     exit_code,
     gathered,
@@ -26,10 +28,14 @@ from fillmask.training.recipe import DISTILLATION, EPOCHS, HELD_OUT
 @click.option("--student", metavar="NAME", help="Begin from this model.  [default: every other layer of the teacher]")
 @click.option("--family", default=None, metavar="NAME", help="Or from random weights of this family, with --size.")
 @click.option("--size", type=click.Choice(["tiny", "small", "medium", "base"]), default=None, help="And this size.")
-@click.option("--tokens", type=float, default=None, help="Train on so many tokens.  [default: three times the text]")
-@click.option("--soft", type=float, default=5.0, show_default=True, help="Weight of the teacher's soft answers.")
-@click.option("--masked", type=float, default=2.0, show_default=True, help="Weight of the true tokens.")
-@click.option("--cosine", type=float, default=1.0, show_default=True, help="Weight of the direction of hidden states.")
+@click.option("--tokens", type=TOKENS, default=None, help="Train on so many tokens.  [default: three times the text]")
+@click.option(
+    "--soft", type=Amount(min=0), default=5.0, show_default=True, help="Weight of the teacher's soft answers."
+)
+@click.option("--masked", type=Amount(min=0), default=2.0, show_default=True, help="Weight of the true tokens.")
+@click.option(
+    "--cosine", type=Amount(min=0), default=1.0, show_default=True, help="Weight of the direction of hidden states."
+)
 @click.option(
     "--temperature", type=click.FloatRange(min=0.1), default=2.0, show_default=True, help="Of the soft answers."
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.cli.train.options import Amount
+
 if TYPE_CHECKING:
     from fillmask.training.finetune import Epoch, Finetuned
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 @click.option("--patience", default=3, show_default=True, help="Stop after so many epochs that are no better.")
 @click.option("--batch-size", default=32, show_default=True, help="Texts a step.")
 @click.option(
-    "--lr", type=float, help="Learning rate.  [default: by the width of the model: 5e-5 at 768, 4.5e-4 at 256]"
+    "--lr",
+    type=Amount(min=0, min_open=True),
+    help="Learning rate.  [default: by the width of the model: 5e-5 at 768, 4.5e-4 at 256]",
 )
 @click.option("--max-length", default=256, show_default=True, help="Tokens of a text; the rest is cut off.")
 @click.option("--pooling", type=click.Choice(["auto", "cls", "mean"]), default="auto", show_default=True, help="ModernBERT: what the head sees, the first token or the mean of all; auto is as its config says.")  # fmt: skip
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True, help="Arithmetic; auto is bfloat16 on a GPU.")  # fmt: skip
 @click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]")  # fmt: skip
-@click.option("--save-seconds", type=float, default=300.0, show_default=True, help="Keep a state to resume from so often, and after each epoch.")  # fmt: skip
+@click.option("--save-seconds", type=Amount(min=0), default=300.0, show_default=True, help="Keep a state to resume from so often, and after each epoch.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Decides the split, the order and the new weights.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
 def command(

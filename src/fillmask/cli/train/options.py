@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -28,6 +29,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONG = 2e7  # tokens from which on a model is compiled
 _CHARACTERS = 4.0  # of a token, about
 _EVERY = 15.0  # seconds between lines of progress where there is no terminal
+
+
+class Amount(click.FloatRange):
+    """A finite number within a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return found
+
+
+ABOVE_ZERO = Amount(min=0, min_open=True)
+TOKENS = Amount(min=1)
 
 
 def text_options(command: _Command) -> _Command:
@@ -69,7 +84,7 @@ def machine_options(command: _Command) -> _Command:
         click.option("--precision", type=click.Choice(["bfloat16", "float32"]), default="bfloat16", show_default=True, help="Arithmetic of the training."),
         click.option("--shards", is_flag=True, help="Write the weights in files of 16 MB at most."),
         click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"),
-        click.option("--save-seconds", type=float, default=300.0, show_default=True, help="Keep a state to resume from so often."),
+        click.option("--save-seconds", type=Amount(min=0), default=300.0, show_default=True, help="Keep a state to resume from so often."),
     )):  # fmt: skip
         command = option(command)
     return command
@@ -132,8 +147,8 @@ def rate_options(default: Recipe) -> Callable[[_Command], _Command]:
         for option in reversed((
             click.option("--batch-tokens", type=click.IntRange(min=1), default=default.batch_tokens, show_default=True,
                          help="Tokens of an optimiser step."),
-            click.option("--lr", type=float, default=default.lr, show_default=True, help="AdamW's peak rate."),
-            click.option("--muon-lr", type=float, default=default.muon_lr, show_default=True, help="Muon's peak rate."),
+            click.option("--lr", type=ABOVE_ZERO, default=default.lr, show_default=True, help="AdamW's peak rate."),
+            click.option("--muon-lr", type=ABOVE_ZERO, default=default.muon_lr, show_default=True, help="Muon's peak rate."),
         )):  # fmt: skip
             command = option(command)
         return command
@@ -293,6 +308,6 @@ def usage(message: str) -> click.UsageError:
 
 
 __all__ = [
-    "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
+    "ABOVE_ZERO", "TOKENS", "Amount", "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
     "sources_of", "split_options", "text_options", "usage",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ import click
 
 from fillmask.cli.train.on_ray import on_ray, ray_options
 from fillmask.cli.train.options import (
+    ABOVE_ZERO,
+    TOKENS,
     Asked,
     exit_code,
     from_json,
@@ -53,9 +55,9 @@ _SIZES = ("tiny", "small", "medium", "base")
 @click.option(
     "--max-positions", type=click.IntRange(min=8), default=512, show_default=True, help="Longest text of the model."
 )
-@click.option("--tokens", type=float, default=None, help="Train on so many tokens.")
+@click.option("--tokens", type=TOKENS, default=None, help="Train on so many tokens.")
 @click.option(
-    "--epochs", type=float, default=10.0, show_default=True, help="Without --tokens: go through the text so often."
+    "--epochs", type=ABOVE_ZERO, default=10.0, show_default=True, help="Without --tokens: go through the text so often."
 )
 @click.option("--length", type=click.IntRange(min=16), default=128, show_default=True, help="Tokens of a row of text.")
 @click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fillmask.cli.train.options import Screen, exit_code, sources_of, text_options
+from fillmask.cli.train.options import TOKENS, Screen, exit_code, sources_of, text_options
 
 
 @click.command("tokenizer")
@@ -22,7 +22,7 @@ from fillmask.cli.train.options import Screen, exit_code, sources_of, text_optio
     show_default=True,
     help="Longest text of the models that will use it.",
 )
-@click.option("--max-characters", type=float, default=200e6, show_default=True, help="Read so much text at most.")
+@click.option("--max-characters", type=TOKENS, default=200e6, show_default=True, help="Read so much text at most.")
 def command(
     files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, kind: str, vocab_size: int,
     lowercase: bool, max_length: int, max_characters: float,

@@ -69,7 +69,7 @@ _SIGN = re.compile(
     rf"|(?P<dashes>[{_DASH}](?: ?[{_DASH}])+)"
     r"|(?P<blank>_+)"
     r"|(?P<bar>\|+)"
-    r"|(?P<paragraph>(?:\r\n?|\n)[^\S\r\n]*(?:\r\n?|\n)\s*)"
+    r"|(?P<paragraph>(?:\r\n|\r(?!\n)|\n)[^\S\r\n]*(?:\r\n?|\n)\s*)"
 )
 _CLOSERS = {"[": "]", "[[": "]]", "⟦": "⟧", "{": "}", "<": ">"}
 _KINDS: dict[str, MarkKind] = {"[": "supplied", "[[": "erased", "⟦": "erased", "{": "surplus", "<": "omitted"}

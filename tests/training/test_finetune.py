@@ -21,7 +21,6 @@ from fillmask.classify import Classifier
 from fillmask.errors import CorpusError, InputError, TrainingError
 from fillmask.training.corpus import Source
 from fillmask.training.finetune import (
-    WORK,
     Epoch,
     Finetuned,
     Recipe,
@@ -33,6 +32,7 @@ from fillmask.training.finetune import (
     save,
 )
 from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
+from fillmask.training.state import WORK
 from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]

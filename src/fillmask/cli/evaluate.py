@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from fillmask.cli.options import model_options
+from fillmask.cli.restore import STRATEGIES
 
 if TYPE_CHECKING:
     from fillmask.masked_lm import MaskedLM
@@ -43,7 +44,7 @@ _Progress = Callable[[int, int], None]
 @click.option("--length", type=int, default=128, show_default=True, help="masked: tokens a window.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="blimp: the first N pairs of each paradigm.  [default: all]")  # fmt: skip
 @click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
-@click.option("--strategy", "strategies", multiple=True, type=click.Choice(["joint", "independent", "left-to-right", "gibbs"]), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
+@click.option("--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="restoration: of damage, such as words-2 or partial-50; may be repeated.  [default: every kind]")  # fmt: skip
 @click.option("--holes", type=click.IntRange(min=1), default=24, show_default=True, help="restoration: about so many holes of each kind; a hole takes about 0.25 s, one of many words more.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")

@@ -23,7 +23,7 @@ from fillmask.training.reading import documents
 from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
 from fillmask.training.session import Running, Session, Text, copy_tokenizer
-from fillmask.training.state import STATE
+from fillmask.training.state import STATE, WORK
 from fillmask.training.tokenizer import save_tokenizer
 
 _JUDGED_ROWS = 500  # windows of 128 tokens that a model is measured on
@@ -111,7 +111,7 @@ def _check_room(folder: Path, checkpoint: Checkpoint) -> None:
         return
     theirs, ours = checkpoint.folder / "tokenizer.json", folder / "tokenizer.json"
     other = theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes()
-    if other or not (folder / "training" / STATE).exists():
+    if other or not (folder / WORK / STATE).exists():
         what = "with another vocabulary" if other else "that no unfinished training of this command is of"
         raise InputError(f"{folder} holds a model {what}; use another folder, or delete that one first")
 

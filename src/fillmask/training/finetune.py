@@ -44,13 +44,12 @@ except ImportError as missing:
 
 from fillmask.engines.torch import find_device, takes_types
 from fillmask.training.reporting import PICTURE, Curves
-from fillmask.training.state import cut_curve, drop_state, log, read_state, write_state
+from fillmask.training.state import WORK, cut_curve, drop_state, log, read_state, write_state
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 WEIGHTS = ("none", "balanced")
 POOLINGS = ("auto", "cls", "mean")
-WORK = "training"  # what only the training needs, within the checkpoint's folder
-_PART, _OLD = ".new", ".old"  # in it: what is being written, and what is being replaced
+_PART, _OLD = ".new", ".old"  # in WORK: what is being written, and what is being replaced
 _STEP_OF_LENGTHS = (
     8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
 )

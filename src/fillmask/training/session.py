@@ -32,6 +32,7 @@ from fillmask.training.processes import Processes
 from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, Silent, card, hardware, write
+from fillmask.training.state import WORK
 from fillmask.training.tokenizer import special_ids
 from fillmask.training.vocabulary import Vocabulary
 
@@ -102,7 +103,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.reporter, self.processes = self.running.reporter, self.running.processes
-        self.work = self.folder / "training"
+        self.work = self.folder / WORK
         self.cache = self.running.cache or self.work / "cache"
         self.bad = BadRows(self.reporter)
         self.vocabulary = Vocabulary(self.tokenizer)

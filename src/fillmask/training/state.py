@@ -16,6 +16,7 @@ from typing import Any
 
 from fillmask.errors import TrainingError
 
+WORK = "training"  # what only the training needs, within the checkpoint's folder
 CURVE = "curve.jsonl"
 STATE = "state.pt"
 

@@ -63,12 +63,13 @@ def command(
     from fillmask.cli import complain
     from fillmask.errors import MissingExtraError
     from fillmask.training.labelled import Columns, labels_of, read_labelled, split
+    from fillmask.training.state import WORK
 
     try:
         import torch
 
         from fillmask import plots  # noqa: F401  # before the work rather than after it
-        from fillmask.training.finetune import WORK, Recipe, check_output, finetune, metrics_of, save
+        from fillmask.training.finetune import Recipe, check_output, finetune, metrics_of, save
     except MissingExtraError:
         raise
     except ImportError as missing:

@@ -31,10 +31,11 @@ def on_ray(address: str, workers: int | None, threads: int | None, device: str |
         FillMaskError: the cluster cannot be reached, or a worker failed.
     """
     from fillmask.scale.train import Workers, run
+    from fillmask.training.state import WORK
 
     arguments: Sequence[str] = click.get_current_context().find_root().obj
     chosen = Workers(count=workers or 1, cpus=threads or 1, gpu=(device or "").startswith("cuda"))
-    return run(without_ray(arguments), address, chosen, folder / "training" / "ray")
+    return run(without_ray(arguments), address, chosen, folder / WORK / "ray")
 
 
 def without_ray(arguments: Sequence[str]) -> list[str]:

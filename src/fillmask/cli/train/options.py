@@ -113,12 +113,13 @@ def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path
 def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[Source]:
     """The sources of a command line; `-` is read to a file first, so that it can be read twice."""
     from fillmask.training.reading import expand
+    from fillmask.training.state import WORK
 
     named = []
     for name in names:
         if name == "-":
             suffix = {"jsonl": ".jsonl", "parquet": ".parquet"}.get(format_, ".txt")
-            named.append(str(_spool(folder / "training", suffix)))
+            named.append(str(_spool(folder / WORK, suffix)))
         else:
             named.append(name)
     return expand(named, column=column, format=format_)

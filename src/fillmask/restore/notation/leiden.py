@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from fillmask.errors import FillMaskWarning, NotationError
 from fillmask.restore.notation.assembly import assemble
 from fillmask.restore.notation.document import (
-    LONGEST_COUNT,
     Break,
     Document,
     Gone,
@@ -41,32 +40,29 @@ from fillmask.restore.notation.document import (
     counted,
     malformed,
     one_word,
-    roughly,
     unknown,
 )
-from fillmask.restore.notation.notes import ABOUT as _ABOUT
-from fillmask.restore.notation.notes import DASH as _DASH
-from fillmask.restore.notation.notes import NOTE, count, meaning, seems
+from fillmask.restore.notation.notes import ABOUT, DASH, NOTE, letters_lost, meaning, seems
 from fillmask.restore.notation.plain import dots
 
-_FILL = rf"[{_DASH}. ]*"
+_FILL = rf"[{DASH}. ]*"
 # About so many: `c. 4`, and `+4+`, which some write for `± 4`. So many as nobody knows: `c. ?`.
-_ROUGHLY = rf"{_FILL}(?:{_ABOUT}{{count}} ?\??|\+ ?{{count}} ?\+){_FILL}"
-_COUNT = rf"(?:\d+(?: ?[{_DASH}] ?\d+)?)"
-_UNCOUNTED = rf"{_FILL}{_ABOUT}\?{_FILL}"
+_ROUGHLY = rf"{_FILL}(?:{ABOUT}{{count}} ?\??|\+ ?{{count}} ?\+){_FILL}"
+_COUNT = rf"(?:\d+(?: ?[{DASH}] ?\d+)?)"
+_UNCOUNTED = rf"{_FILL}{ABOUT}\?{_FILL}"
 _SIGN = re.compile(
     r"(?P<word><mask>|\[MASK\])"
-    rf"|(?P<unknown>\[ ?(?:[{_DASH}] ?)+\??\]|\[{_UNCOUNTED}\])"
+    rf"|(?P<unknown>\[ ?(?:[{DASH}] ?)+\??\]|\[{_UNCOUNTED}\])"
     rf"|(?P<about>\[{_ROUGHLY.format(count=_COUNT)}\])"
     rf"|(?P<note>{NOTE})"
-    rf"|(?P<exact>\[ ?[{_DASH}.][{_DASH}. ]*\d+[{_DASH}. ]*[{_DASH}.] ?\])"
+    rf"|(?P<exact>\[ ?[{DASH}.][{DASH}. ]*\d+[{DASH}. ]*[{DASH}.] ?\])"
     r"|(?P<counted>\[[ \n]*[.…][.… \n]*\])"
     r"|(?P<open>\[\[|⟦|\[|\{|<)"
     r"|(?P<close>[\]⟧}>])"
     r"|(?P<doubt>\([?!]\))"
     r"|(?P<expansion>(?<=[^\W\d_])\((?P<spelled>[^\W\d_]+)\))"
     r"|(?P<dots>[.…]+)"
-    rf"|(?P<dashes>[{_DASH}](?: ?[{_DASH}])+)"
+    rf"|(?P<dashes>[{DASH}](?: ?[{DASH}])+)"
     r"|(?P<blank>_+)"
     r"|(?P<bar>\|+)"
     r"|(?P<paragraph>(?:\r\n|\r(?!\n)|\n)[^\S\r\n]*(?:\r\n?|\n)\s*)"
@@ -85,9 +81,9 @@ _UNCLEAR = re.compile(
 # What says that a text is Leiden and not plain: signs that plain text has no use for.
 _LETTER = r"[^\W\d_]"
 _LEIDEN = re.compile(
-    rf"\[ ?[{_DASH}](?: ?[{_DASH}])+ ?\??\]"
+    rf"\[ ?[{DASH}](?: ?[{DASH}])+ ?\??\]"
     rf"|\[{_ROUGHLY.format(count=_COUNT)}\]|\[{_UNCOUNTED}\]"
-    rf"|\[[{_DASH}]+ ?\d+ ?[{_DASH}]+\]"
+    rf"|\[[{DASH}]+ ?\d+ ?[{DASH}]+\]"
     r"|\[(?=[.… \n]*?(?:\.\.|…)) *[.…]+(?:[ \n]+[.…]+)+ *\]"  # and not [. . .], which plain text has too
     rf"|\w\u0323|⟦|\[\[[^\[\]\n]+\]\]"
     rf"|(?<={_LETTER})\[(?!sic\]|MASK\]){_LETTER}[^\[\]\n]*\]|\[(?!MASK\])[^\[\]\n]*{_LETTER}\](?={_LETTER})"
@@ -241,15 +237,10 @@ class _Reader:
 
     def _number(self, sign: re.Match[str]) -> Gone:
         """Of `[c. 4]`, `[c. 4-6]`, `[+4+]` or `[-4-]`."""
-        first, *more = re.findall(r"\d+", sign.group())
-        low, high = count(first), count(more[0]) if more else None
-        if low == 0 or (high is not None and low is not None and high < low):
+        found = letters_lost(re.findall(r"\d+", sign.group()), about=sign.lastgroup == "about")
+        if found is None:
             raise malformed(self.source, sign.start(), _NO_SIZE.format(sign.group()))
-        if low is None:
-            return unknown()
-        if sign.lastgroup == "exact":
-            return counted(low)
-        return counted(low, high or LONGEST_COUNT + 1) if more else roughly(low)
+        return found
 
     def _counted(self, start: int, text: str) -> list[Piece]:
         """Of `[...]`, `[. . .]` and `[.... ..]`: dots, and blanks that show word boundaries unless they part all dots."""

@@ -9,6 +9,7 @@ in brackets (`[the]`, `[lost at sea]`, `[two lines]`) is text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fillmask.restore.notation.document import LONGEST_COUNT, Gone, counted, one_word, roughly, unknown
 
@@ -28,37 +29,51 @@ _PART = rf"(?:(?:the )?(?:rest|remainder|beginning|end)(?: of (?:the )?{_ANY})?|
 _LOST = rf"(?: (?:is |are )?{_LOSS})"
 
 # With a number: at letters too. In words: not where it touches letters, for `f[lost]` is supplied.
-_COUNTED = rf"\[{_FILL}{_ROUGHLY}?{_NUMBER} ?(?:{_UNIT}{_LOST}?|{_ANY}{_LOST}) ?\??{_FILL}\]"
+_SO_MANY = rf"\[{_FILL}{_ROUGHLY}?{_NUMBER} ?"
+_COUNTED = rf"{_SO_MANY}(?:{_UNIT}{_LOST}?|{_ANY}{_LOST}) ?\??{_FILL}\]"
 _TOLD = rf"(?<!\w)\[ ?(?:{_MANY} {_ANY}{_LOST}|(?:{_PART} (?:is |are )?)?{_LOSS}|lacuna|gap) ?\?? ?\](?!\w)"
 NOTE = rf"(?i:{_COUNTED}|{_TOLD})"
 
-_PARTS = re.compile(
-    rf"(?i)\[{_FILL}(?P<roughly>{_ROUGHLY})?(?P<low>\d+)(?: ?(?:[{DASH}/]|to|or) ?(?P<high>\d+))? ?(?P<unit>[a-z]+)"
-)
+_OF_WHAT = re.compile(rf"(?i){_SO_MANY}(?:(?P<letters>{_LETTERS})|(?P<words>words?))?")
+_ABOUT_SO_MANY = re.compile(rf"(?i)\[{_FILL}{_ROUGHLY}")
 _ONE_WORD = re.compile(r"(?i)\[ ?(?:(?:an?|one|the) )?word\b")
 # A bracket that seems to say how much is lost, and is not one of the notes.
 _SEEMS = re.compile(
     rf"(?i)\[[^\[\]\n]{{0,80}}?\b(?:{_ANY}[^\[\]\n]{{1,40}}?\b{_LOSS}|{_LOSS} {_ANY})\b[^\[\]\n]{{0,80}}\]"
-    rf"|\[{_FILL}{_ROUGHLY}?{_NUMBER} ?{_UNIT}\b[^\[\]\n]{{0,80}}\]"
+    rf"|{_SO_MANY}{_UNIT}\b[^\[\]\n]{{0,80}}\]"
 )
 
 
 def meaning(note: str) -> Gone | None:
     """What a note that `NOTE` matches says is lost; None where its numbers are no numbers of anything."""
-    found = _PARTS.match(note)
+    found = _OF_WHAT.match(note)
     if found is None:
         return one_word() if _ONE_WORD.match(note) else unknown()
-    low, high = count(found["low"]), count(found["high"] or "")
-    if low == 0 or (low is not None and high is not None and high < low):
+    numbers = re.findall(r"\d+", note)
+    about = _ABOUT_SO_MANY.match(note) is not None
+    letters = letters_lost(numbers, about=about)
+    if letters is None or found["letters"]:
+        return letters
+    words = count(numbers[0])
+    exact = found["words"] and len(numbers) == 1 and not about
+    return one_word(words) if exact and words is not None and words <= _MOST_WORDS else unknown()
+
+
+def letters_lost(numbers: Sequence[str], *, about: bool) -> Gone | None:
+    """So many letters, or from so many to so many; None where that is no number of anything.
+
+    Args:
+        numbers: one or two, as they are written.
+        about: whether one number is only about right.
+    """
+    low, *more = map(count, numbers)
+    if low == 0 or any(high is not None and low is not None and high < low for high in more):
         return None
-    unit = found["unit"].lower()
-    if low is None or not unit.startswith(("l", "c", "w")) or unit.startswith(("line", "lea", "col")):
+    if low is None:
         return unknown()
-    if unit.startswith("word"):
-        return one_word(low) if not (found["roughly"] or found["high"]) and low <= _MOST_WORDS else unknown()
-    if found["high"]:
-        return counted(low, high or LONGEST_COUNT + 1)
-    return roughly(low) if found["roughly"] else counted(low)
+    if more:
+        return counted(low, more[0] or LONGEST_COUNT + 1)
+    return roughly(low) if about else counted(low)
 
 
 def seems(source: str, start: int) -> str:

@@ -453,7 +453,9 @@ def classifier(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_classifier_is_refused_where_masks_are_filled(classifier: Path, text: Path, tmp_path: Path) -> None:
+def test_a_classifier_is_refused_where_masks_are_filled(
+    classifier: Path, model: Path, text: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     for arguments in (
         ("fill", "-m", classifier, "a <mask>"),
@@ -461,6 +463,7 @@ def test_a_classifier_is_refused_where_masks_are_filled(classifier: Path, text: 
         ("train", "calibrate", text, "-m", classifier),
         ("train", "adapt", classifier, text, "-o", out),
         ("train", "distil", classifier, text, "-o", out),
+        ("train", "distil", model, text, "-o", out, "--student", classifier),
         ("train", "pretrain", text, "-o", out, "--initial", classifier),
     ):
         with contextlib.redirect_stderr(io.StringIO()) as said:

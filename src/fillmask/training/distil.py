@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from fillmask.batching import Masked
-from fillmask.checkpoint import open_checkpoint
+from fillmask.checkpoint import check_fills, open_checkpoint
 from fillmask.errors import TrainingError
 from fillmask.evaluate import MaskedAccuracy
 from fillmask.masked_lm import MaskedLM
@@ -111,7 +111,7 @@ def distil(
     """
     running = running or Running()
     if student is not None:
-        _check_vocabulary(student, teacher)
+        _check_student(student, teacher)
     work = derive(teacher, text, folder, recipe, running)
     session = work.session
     large = open_model(teacher, session)
@@ -148,8 +148,9 @@ def distil(
     return Outcome(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
 
 
-def _check_vocabulary(student: str | Path, teacher: str | Path | None) -> None:
+def _check_student(student: str | Path, teacher: str | Path | None) -> None:
     models = open_checkpoint(student), open_checkpoint(teacher)
+    check_fills(models[0])
     own, wanted = (model.tokenizer.vocab for model in models)
     if own != wanted:
         raise TrainingError(

@@ -11,6 +11,8 @@ TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
 PEERS = minicons datasets nncf
 PIP = -m pip install --quiet --disable-pip-version-check
+# Two processes, which share no file of tests.
+PYTEST = -m pytest -n 2 --dist loadfile
 
 .PHONY: run test test-base test-train lint bench bench-jobs soak fuzz clean
 
@@ -23,16 +25,19 @@ run: .venv/.run
 
 test: lint test-base test-train
 
+# With two processes on two cores, more threads would wait for each other.
+test-base test-train: export OMP_NUM_THREADS = 1
+
 # What pip installs for a user, and the test runner: no torch.
 # Tests of what needs an extra live in folders of their own.
 EXTRAS = tests/conformance tests/training tests/serving tests/web tests/scale
 
 test-base: .venv/.dev
-	.venv/bin/python -m pytest tests $(addprefix --ignore=,$(EXTRAS))
+	.venv/bin/python $(PYTEST) tests $(addprefix --ignore=,$(EXTRAS))
 
 # The commands of these two tests draw and train: here nothing of them is skipped.
 test-train: .venv-train/.done
-	.venv-train/bin/python -m pytest $(EXTRAS) tests/e2e/test_classify_command.py tests/e2e/test_evaluate_command.py
+	.venv-train/bin/python $(PYTEST) $(EXTRAS) tests/e2e/test_classify_command.py tests/e2e/test_evaluate_command.py
 
 lint: .venv-train/.done
 	.venv-train/bin/ruff check .

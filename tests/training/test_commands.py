@@ -296,7 +296,7 @@ def test_a_model_that_stands_in_the_folder_is_not_touched(model: Path, text: Pat
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     for arguments, message in (
         (("adapt", "bundled", text), "holds a model with another vocabulary"),
-        (("distil", model, text), "that no unfinished training of this command is of"),
+        (("distil", model, text), "holds a model, and no unfinished training of this command"),
         (("tokenizer", text, "--vocab-size", 300), "a new vocabulary would make useless"),
     ):
         done = train(*arguments, "-o", out)

@@ -35,7 +35,8 @@ _WATCH = """
 OpenPage = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+# By module and not by session: while Playwright runs, no test after it in this process can start an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip(f"there is no Chromium at {CHROMIUM}; install it, or say where it is in CHROMIUM")
@@ -75,7 +76,7 @@ def server(modernbert_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     assert process.wait(timeout=30) == 0, log.read_text("utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser: Any) -> Iterator[Any]:
     """One window for every page: a window takes Chromium a second, a page in it next to nothing."""
     context = browser.new_context()

@@ -31,10 +31,13 @@ def command(
     The texts (one paragraph a line, documents apart by an empty line; plain or
     compressed) must be ones that the model has not been trained on. They are
     damaged on purpose and restored, and restoration.json is written into the
-    model's folder; `fillmask restore` uses it from then on.
+    model's folder; `fillmask restore` uses it from then on. Several files are
+    drawn from in turn, one passage each: a file for each kind of text weighs
+    them alike.
 
     \b
       fillmask train calibrate validation.txt.xz --model runs/letters
+      fillmask train calibrate letters.txt novels.txt records.txt
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -107,7 +107,8 @@ def fit(
             )
         if cases:
             weights[strategy] = fit_weights(cases)
-    return Stored(lengths, weights, {"holes": holes_read, "seed": seed, "kinds": list(kinds)})
+    sources = {"sources": [*texts]} if len(texts) > 1 else {}
+    return Stored(lengths, weights, {"holes": holes_read, "seed": seed, "kinds": list(kinds), **sources})
 
 
 def lengths_of(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Lengths:

@@ -92,7 +92,7 @@ def pretrain(
     objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
     run = session.pretraining(model, data, recipe, _made_of(settings, folder), objective)
     reporter.say(
-        f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens / 1e6:.1f}M tokens in"
+        f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens:,} tokens in"
         f" {recipe.steps:,} steps on {running.machine.device}"
     )
     last = session.train(

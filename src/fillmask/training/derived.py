@@ -112,8 +112,8 @@ def _check_room(folder: Path, checkpoint: Checkpoint) -> None:
     theirs, ours = checkpoint.folder / "tokenizer.json", folder / "tokenizer.json"
     other = theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes()
     if other or not (folder / WORK / STATE).exists():
-        what = "with another vocabulary" if other else "that no unfinished training of this command is of"
-        raise InputError(f"{folder} holds a model {what}; use another folder, or delete that one first")
+        what = " with another vocabulary" if other else ", and no unfinished training of this command"
+        raise InputError(f"{folder} holds a model{what}; use another folder, or delete that one first")
 
 
 def in_words(found: MaskedAccuracy) -> str:

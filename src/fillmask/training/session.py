@@ -229,9 +229,7 @@ class Session:
             if self.running.on_progress:
                 self.running.on_progress(progress)
             if progress.step % validate_every == 0 or progress.step == progress.steps:
-                self.reporter.say(
-                    f"step {progress.step:,} · {progress.tokens / 1e6:.1f}M tokens · {line}{_judged(progress)}"
-                )
+                self.reporter.say(f"step {progress.step:,} · {progress.tokens:,} tokens · {line}{_judged(progress)}")
                 for probe in probes:
                     self.reporter.say(f"    {probe.ask(run.model, self.tokenizer)}")
                 curves.plot()

@@ -65,6 +65,11 @@ def command(
     from fillmask.training.labelled import Columns, labels_of, read_labelled, split
     from fillmask.training.state import WORK
 
+    # What is wrong with the data is said before torch is loaded, which takes seconds.
+    columns = Columns(text, label, pair)
+    table = read_labelled(data, columns)
+    labels = labels_of(table)
+    held_out = None if validation is None else read_labelled(validation, columns)
     try:
         import torch
 
@@ -76,14 +81,11 @@ def command(
         raise MissingExtraError("fine-tuning", "train") from missing
     settings = Recipe(**recipe)
     check_output(output, overwrite=overwrite)
-    columns = Columns(text, label, pair)
-    table = read_labelled(data, columns)
-    labels = labels_of(table)
     tables = [(data, table)]
-    if validation is None:
+    if validation is None or held_out is None:
         train, judged = split(table, share, settings.seed)
     else:
-        train, judged = table, read_labelled(validation, columns)
+        train, judged = table, held_out
         tables.append((validation, judged))
     for path, read in tables:
         for complaint in read.complaints():

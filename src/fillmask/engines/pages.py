@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fillmask import memory
+
 Range = tuple[int, int]
 """First and last address, the last excluded."""
 
@@ -35,6 +37,7 @@ def large_pages() -> Iterator[None]:
     """
     before = _anonymous()
     yield
+    memory.give_back()  # what repacking left over is not worth a page
     fresh = aligned(without(_anonymous(), before))
     if fresh:
         threading.Thread(target=_collapse, args=(fresh,), name="fillmask-pages", daemon=True).start()

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from fillmask.scale import memory, tasks
+from fillmask import memory
+from fillmask.scale import tasks
 from fillmask.scale.inputs import Inputs
 from fillmask.scale.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
 from fillmask.scale.manifest import Done, Manifest, open_manifest, rejects_name

@@ -32,12 +32,15 @@ def test_a_model_is_calibrated(
     monkeypatch.setattr(calibration, "fit", partial(calibration.fit, kinds=["words-1", "partial-50"]))
     folder = copytree(roberta_folder, tmp_path / "model")
     before = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
-    arguments = [str(text), "--model", str(folder), "--holes", "52", "--threads", "1", "--json"]
+    other = tmp_path / "other.txt"
+    other.write_bytes(text.read_bytes())
+    arguments = [str(text), str(other), "--model", str(folder), "--holes", "52", "--threads", "1", "--json"]
     found = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert found.exit_code == 0, found.output
     said = json.loads(found.stdout)
     assert said["file"] == str(folder / "restoration.json")
     assert said["holes"] >= 104
+    assert said["sources"] == [text.name, "other.txt"]
     kept = stored.load(folder)
     assert set(kept.weights) == {"joint", "independent"}
     after = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]

@@ -60,8 +60,9 @@ class Manifest:
         self.done[done.shard] = done
 
     def finish(self) -> None:
-        """Note that all shards are done."""
+        """Note that all shards are done; what workers that were killed left half-written goes."""
         if not self.complete:
+            _remove_unfinished(self.folder)
             totals = {name: sum(getattr(d, name) for d in self.done.values()) for name in ("rows", "rejected", "masks")}
             self._append({"complete": True, "shards": len(self.done), **totals})
             self.complete = True
@@ -105,8 +106,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
         if restart:
             _clear(folder)
             file.truncate(0)
-        for part in folder.glob("*.part"):  # of a job that was killed
-            part.unlink()
+        _remove_unfinished(folder)
         lines = _lines(file)
         if not lines:
             _check_empty(folder)
@@ -130,6 +130,15 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     done = {d.shard: d for d in shards if _size(folder / part_name(d.shard, suffix)) == d.bytes}
     complete = any("complete" in line for line in rest) and len(done) == len({d.shard for d in shards})
     return Manifest(folder, found, done, file, complete=complete)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove the files that a killed process was writing.
+
+    One that a cluster has given up for dead may be writing still: its shard is done by another, and it fails.
+    """
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def read_job(folder: Path) -> dict[str, Any] | None:

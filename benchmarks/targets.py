@@ -43,7 +43,7 @@ def main() -> None:
         if [c["token"] for c in mine] != [c["token"] for c in reference]:
             raise SystemExit(f"the answers differ: {mine} and {reference}")
         named = {f"{name}|{with_targets}": run for (name, with_targets), run in calls.items()}
-        seconds = medians(named, 5, calls=5, settle=2)
+        seconds = medians(named, 4, calls=4, settle=2)
     rows = []
     for name in dict.fromkeys(name for name, _ in calls):
         without, with_targets = seconds[f"{name}|False"], seconds[f"{name}|True"]

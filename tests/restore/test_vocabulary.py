@@ -148,7 +148,7 @@ def test_a_run_of_marks_at_a_hole_takes_no_time(tokenizer: Tokenizer, marks: str
         assert frame.layouts[0][0] == frame.plain(0)
         found = [frame.machine(layout).lengths(4) for layout in frame.layouts[0]]
         assert found[0] == [1, 2, 3, 4]
-    assert time.perf_counter() - begun < 5
+    assert time.perf_counter() - begun < 15
 
 
 def test_threads_see_whole_tables(tokenizer: Tokenizer) -> None:

@@ -21,7 +21,7 @@ _FILL = "/v1/fill-mask"
 def post(client: httpx.Client, body: bytes, path: str = _FILL, **headers: str) -> httpx.Response:
     start = time.monotonic()
     answer = client.post(path, content=body, headers={**JSON, **headers})
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     return answer
 
 
@@ -107,7 +107,7 @@ def test_large_bodies_take_no_memory(service: Service, client: httpx.Client) -> 
     start = time.monotonic()
     refused(client.post(_FILL, content=chunks(), headers=JSON), 413, "body_too_large")
     refused(client.post(_FILL, content=b"x" * 100_000_000, headers=JSON), 413, "body_too_large")
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 10
     bomb = gzip.compress(b"0" * 300_000_000)
     assert len(bomb) < 400_000
     message = refused(post(client, bomb, **{"Content-Encoding": "gzip"}), 413, "body_too_large")

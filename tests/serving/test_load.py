@@ -102,14 +102,14 @@ def test_clients_that_leave_are_not_inferred(serve: Callable[..., Service]) -> N
 
 
 def test_deadlines(serve: Callable[..., Service]) -> None:
-    service = serve("--timeout", "0.4")
+    service = serve("--timeout", "1")
     service.worker()
     with held(service), ThreadPoolExecutor(3) as pool:
         first = pool.submit(ask, service, 20)
         service.wait_for_metric("fillmask_batch_rows_count", 1)
         by_header, by_default = pool.submit(ask, service, 0.2), pool.submit(ask, service)
         assert (by_header.result()[0], by_default.result()[0]) == (504, 504)
-        assert 0.2 <= by_header.result()[1] < by_default.result()[1] < 3
+        assert 0.2 <= by_header.result()[1] < by_default.result()[1] < 10
         assert service.metric("fillmask_queued") == 0
         os.kill(service.worker(), signal.SIGCONT)
         assert first.result()[0] == 200
@@ -140,7 +140,7 @@ def test_a_killed_model_process_is_noticed_and_replaced(serve: Callable[..., Ser
         killed = time.monotonic()
         os.kill(first, signal.SIGKILL)
         while ready(service) == 200 and not any(e["event"] == "model process died" for e in service.log):
-            assert time.monotonic() - killed < 2
+            assert time.monotonic() - killed < 10
         status, _, headers = in_hand.result()
         assert (status, headers["retry-after"]) == (503, "1")
         assert waiting.result()[0] == 200, "what waits goes to the next process"
@@ -153,12 +153,12 @@ def test_a_silent_model_process_is_not_ready(serve: Callable[..., Service]) -> N
     service = serve()
     service.worker()
     with held(service):
-        end = time.monotonic() + 3
+        end = time.monotonic() + 10
         while ready(service) == 200:
             assert time.monotonic() < end
             time.sleep(0.05)
         assert httpx.get(f"{service.url}/health/live").status_code == 200
-    end = time.monotonic() + 5
+    end = time.monotonic() + 15
     while ready(service) != 200:
         assert time.monotonic() < end
         time.sleep(0.05)

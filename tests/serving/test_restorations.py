@@ -137,7 +137,7 @@ _TEI = '<?xml version="1.0"?><!DOCTYPE TEI [{}]><TEI xmlns="http://www.tei-c.org
 def test_hostile_xml(client: httpx.Client, source: str) -> None:
     start = time.monotonic()
     answer = client.post("/v1/restore", json={"inputs": source, "parameters": {"notation": "tei"}})
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert 400 <= answer.status_code < 500, answer.text[:300]
     assert "root:" not in answer.text
 

@@ -173,7 +173,7 @@ def test_much_before_the_root_is_passed_over_step_by_step(between: str) -> None:
     assert len(document.damaged.holes) == 1
     with pytest.raises(NotationError, match="declarations of its own"):
         parse(f'<?xml version="1.0"?>{between}<!DOCTYPE TEI [<!ENTITY a "b">]><TEI/>')
-    assert time.perf_counter() - begun < 2
+    assert time.perf_counter() - begun < 10
 
 
 @pytest.mark.parametrize("hyphen", ["", "-", "\u00ad"])

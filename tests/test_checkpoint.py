@@ -133,8 +133,15 @@ def test_each_fault_is_named(
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointNotFoundError, match="there is no model"):
-        open_checkpoint(tmp_path / "nothing")
+    for name in (tmp_path / "nothing", "x" * 300, "a\0b"):
+        with pytest.raises(CheckpointNotFoundError, match="there is no (model|folder)"):
+            open_checkpoint(name)
+
+
+@pytest.mark.parametrize("model", ["", 5])
+def test_what_names_no_model_is_refused(model: object) -> None:
+    with pytest.raises(InputError, match=f"the model is {model!r}; expected a folder, a hub id"):
+        open_checkpoint(model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("model", [None, "bundled", "folder"])

@@ -170,7 +170,10 @@ def test_measuring(folder: Path) -> None:
         ({"engine": "abacus"}, "there is no engine 'abacus'; expected auto or one of onnxruntime, openvino, torch"),
         ({"precision": "int4"}, "onnxruntime has no precision 'int4'; expected auto or one of float32, int8"),
         ({"precision": "bfloat16"}, "onnxruntime has no precision 'bfloat16'"),
-        ({"threads": 0}, "threads is 0; expected 1 or more"),
+        ({"threads": 0}, "threads is 0; expected a whole number, 1 or more"),
+        ({"threads": 1.5}, r"threads is 1\.5; expected a whole number"),
+        ({"threads": "2"}, "threads is '2'; expected a whole number"),
+        ({"engine": "onnxruntime", "device": 0}, "onnxruntime runs on the cpu, not on 'cuda:0'"),
         ({"engine": "onnxruntime", "device": "cuda"}, "onnxruntime runs on the cpu, not on 'cuda'; use engine='torch'"),
     ],
 )

@@ -1,5 +1,8 @@
 """What FillMask does beyond transformers' call: windows in long texts, streams, lists of thousands of targets."""
 
+import copy
+import json
+import pickle
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -10,10 +13,13 @@ import pytest
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 from tiny import LONGEST, SENTENCES
 
 from fillmask import FillMask
-from fillmask.errors import FillMaskWarning, InputError, NoMaskError, TextTooLongError
+from fillmask.agreement import compare, sample_documents
+from fillmask.checkpoint import open_checkpoint
+from fillmask.errors import CorruptCheckpointError, FillMaskWarning, InputError, NoMaskError, TextTooLongError
 from fillmask.tokenizer import Encoding
 from fillmask.windows import window
 
@@ -170,3 +176,33 @@ def test_a_bad_text_of_a_list_is_named(modernbert_folder: Path) -> None:
         fill.score(["a text", "a <mask>"])
     with pytest.raises(NoMaskError, match=r"missing$"):
         fill(["no mask"])
+
+
+def test_padding_that_the_model_lacks(modernbert_folder: Path, tmp_path: Path) -> None:
+    """A padding token that was added and never given to the model: no answer depends on it."""
+    shutil.copytree(modernbert_folder, tmp_path, dirs_exist_ok=True)
+    more = tiny.tokenizer().from_str(tiny.tokenizer().to_str())
+    more.add_special_tokens(["<newpad>"])
+    more.save(str(tmp_path / "tokenizer.json"))
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "<newpad>"}))
+    texts = ["The <mask>.", "The old dog went to the <mask> early."]
+    assert FillMask(tmp_path)(texts) == FillMask(modernbert_folder)(texts)
+
+
+def test_weights_that_are_not_numbers_are_told(modernbert_folder: Path, tmp_path: Path) -> None:
+    tensors = load_file(modernbert_folder / "model.safetensors")
+    shutil.copytree(modernbert_folder, tmp_path, dirs_exist_ok=True)
+    tensors["decoder.bias"][5] = np.nan
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(CorruptCheckpointError, match=r"the model's answer is not a number \(NaN\)"):
+        FillMask(tmp_path)("The <mask>.")
+    with pytest.raises(CorruptCheckpointError, match="not a number"):
+        list(compare(open_checkpoint(tmp_path), sample_documents(), masks=50, contenders=[("onnxruntime", "float32")]))
+
+
+def test_a_copy_opens_the_model_again(modernbert_folder: Path) -> None:
+    unmask = FillMask(modernbert_folder, top_k=2, precision="int8", device=-1)
+    for other in (copy.deepcopy(unmask), pickle.loads(pickle.dumps(unmask))):
+        assert other("The <mask>.", num_workers=0) == unmask("The <mask>.")
+        assert other.model.engine.precision == "int8"

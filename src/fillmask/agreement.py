@@ -19,7 +19,7 @@ import numpy as np
 from fillmask import encoders, engines
 from fillmask.batching import Masked, collate, plan
 from fillmask.checkpoint import Checkpoint
-from fillmask.engines import Batch, Engine
+from fillmask.engines import Batch, Engine, check_numbers
 from fillmask.engines.choice import Measured
 from fillmask.errors import InputError
 from fillmask.evaluate import masked_windows
@@ -63,7 +63,7 @@ def compare(
     """
     pairs = list(contenders or installed(checkpoint))
     items = list(_items(checkpoint, documents, masks))
-    pad = checkpoint.tokenizer.pad_token_id or 0
+    pad = checkpoint.padding_id
     # Few masks a batch: their rows of log-probabilities are compared, then dropped.
     batches = [collate([items[i] for i in part], pad) for part in plan(items)]
     reference = _load(checkpoint, pairs[0], threads)
@@ -74,7 +74,7 @@ def compare(
             continue
         same, divergence, count = 0, 0.0, 0
         for batch in batches:
-            expected, found = reference.run(batch), engine.run(batch)
+            expected, found = check_numbers(reference.run(batch)), check_numbers(engine.run(batch))
             same += int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
             divergence += float((np.exp(expected) * (expected - found)).sum())
             count += len(expected)

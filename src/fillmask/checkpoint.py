@@ -46,6 +46,12 @@ class Checkpoint:
     def tokenizer(self) -> Tokenizer:
         return load_tokenizer(self.folder, encoders.longest(self.config))
 
+    @property
+    def padding_id(self) -> int:
+        """What to fill rows up with; the model never sees it, yet it must be a token that the model has."""
+        padding = self.tokenizer.pad_token_id
+        return padding if padding is not None and padding < self.config.integer("vocab_size") else 0
+
 
 def open_checkpoint(model: str | Path | None = None, *, revision: str | None = None) -> Checkpoint:
     """Open the bundled model (None or "bundled"), a checkpoint folder, or a model of the hub (`id` or `id@revision`).
@@ -59,8 +65,10 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
     if model is None or model == BUNDLED:
         _check_no_revision(revision, "the bundled model")
         return _open_folder(BUNDLED, _BUNDLED_FOLDER)
+    if not isinstance(model, (str, Path)) or not str(model):
+        raise InputError(f"the model is {model!r}; expected a folder, a hub id, or nothing for the bundled model")
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if _is_folder(folder):
         _check_no_revision(revision, f"the folder {model}")
         return _open_folder(str(model), folder)
     name = hub.parse(str(model)) if isinstance(model, str) else None
@@ -73,6 +81,13 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
         name = hub.HubName(name.repository, revision)
     folder = hub.fetch(name)
     return _open_folder(name.repository, folder, revision=folder.name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or holds a NUL: no folder has it
+        return False
 
 
 def _check_no_revision(revision: str | None, what: str) -> None:

@@ -153,7 +153,7 @@ class Classifier:
         return Masked(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
 
     def _logits(self, items: Sequence[Masked]) -> Floats:
-        pad = self.tokenizer.pad_token_id or 0
+        pad = self.checkpoint.padding_id
         result = np.zeros((len(items), len(self.labels)), np.float32)
         # A classifier's rows are short, whatever it looks at: only tokens count.
         tokens = self.engine.budget.tokens

@@ -43,7 +43,7 @@ class FillMask:
             torch for the families that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
-        device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
+        device: for the torch engine, "cpu", "cuda", or transformers' numbers; a GPU where there is one by default.
         top_k: answers a mask, unless the call says otherwise.
         targets: words to choose from, unless the call says otherwise.
         tokenizer_kwargs: as for the call.
@@ -61,7 +61,7 @@ class FillMask:
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        device: str | None = None,
+        device: str | int | None = None,
         revision: str | None = None,
         top_k: int | None = None,
         targets: str | Sequence[str] | None = None,
@@ -80,6 +80,15 @@ class FillMask:
         self._targets = None if targets is None else self.target_ids(targets)
         self._tokenizer_kwargs = tokenizer_kwargs
         self._long_text = _checked_long_text(long_text)
+        self._arguments = {
+            "model": model, "engine": self.model.engine.name, "precision": self.model.engine.precision,
+            "threads": threads, "device": device, "revision": revision, "top_k": top_k, "targets": targets,
+            "tokenizer_kwargs": tokenizer_kwargs, "long_text": long_text,
+        }  # fmt: skip
+
+    def __reduce__(self) -> tuple[Callable[..., FillMask], tuple[Mapping[str, Any]]]:
+        """A copy, in this process or in another, opens the model again: sessions and mapped files cannot be sent."""
+        return _opened, (self._arguments,)
 
     def __call__(
         self,
@@ -90,12 +99,13 @@ class FillMask:
         tokenizer_kwargs: Mapping[str, Any] | None = None,
         long_text: str | None = None,
         batch_size: int | None = None,
+        num_workers: int | None = None,
     ) -> Any:
         """The likeliest tokens for each mask.
 
         Args:
             inputs: a text, a list or tuple of texts, or any other iterable of
-                texts (a generator, an open file), which is read as results are taken.
+                texts (a generator, an open file), which is read as results are taken, 64 texts ahead.
             top_k: answers a mask, 5 by default, at most as many as there are targets.
             targets: choose among these only. Each stands for one token: a word
                 that the vocabulary lacks is replaced by its first sub-word, with a
@@ -104,7 +114,7 @@ class FillMask:
             long_text: for a text with more tokens than the model has positions,
                 "error" (the default), or "window": each mask is read in the
                 stretch round it that the model can take.
-            batch_size: accepted for transformers' sake; batches are made by length.
+            batch_size, num_workers: accepted for transformers' sake; batches are made by length.
 
         Returns:
             For a text with one mask, a list of candidates, best first; with
@@ -267,6 +277,10 @@ class FillMask:
         return ids
 
 
+def _opened(arguments: Mapping[str, Any]) -> FillMask:
+    return FillMask(**arguments)
+
+
 def _checked_top_k(top_k: int) -> int:
     if isinstance(top_k, bool) or not isinstance(top_k, (int, np.integer)) or top_k < 0:
         raise InputError(f"top_k is {top_k!r}; expected a whole number, 0 or more")
@@ -286,7 +300,7 @@ def pipeline(
     engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    device: str | None = None,
+    device: str | int | None = None,
     revision: str | None = None,
     top_k: int | None = None,
     targets: str | Sequence[str] | None = None,

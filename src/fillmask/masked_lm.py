@@ -27,7 +27,7 @@ class MaskedLM:
             that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.
-        device: for the torch engine, "cpu" or "cuda"; a GPU where there is one by default.
+        device: for the torch engine, "cpu", "cuda", or transformers' numbers; a GPU where there is one by default.
 
     Raises:
         CheckpointError: the model cannot be opened.
@@ -41,7 +41,7 @@ class MaskedLM:
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        device: str | None = None,
+        device: str | int | None = None,
         revision: str | None = None,
     ) -> None:
         self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
@@ -74,7 +74,7 @@ class MaskedLM:
         Raises:
             InputError: a token id is outside the model's vocabulary.
         """
-        batch = collate(items, self.tokenizer.pad_token_id or 0)
+        batch = collate(items, self.checkpoint.padding_id)
         if batch.input_ids.max() >= self.vocab_size:
             raise InputError(
                 f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.batching import Masked
-from fillmask.engines import Floats
+from fillmask.engines import Floats, check_numbers
 from fillmask.errors import InputError, NoMaskError
 from fillmask.tokenizer import Tokenizer, check_text
 from fillmask.windows import window
@@ -190,13 +190,16 @@ def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
 
     Returns:
         (rows, min(count, columns)).
+
+    Raises:
+        CorruptCheckpointError: a row is not numbers (NaN).
     """
     columns = values.shape[1]
     count = min(count, columns)
     best = np.zeros((len(values), count), np.int64)
     if count == 0:
         return best
-    bounds = _low_bounds(values, count)
+    bounds = check_numbers(_low_bounds(values, count))
     for row, bound, places in zip(values, bounds, best, strict=True):
         picked = np.flatnonzero(row >= bound)
         places[:] = picked[np.argsort(-row[picked], kind="stable")[:count]]

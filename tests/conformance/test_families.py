@@ -163,6 +163,7 @@ def test_nomic_bert(seed: int, tmp_path: Path) -> None:
         (DebertaV2Config(**bert_values(0), pos_att_type=["p2p"]), "pos_att_type"),
         (DebertaV2Config(**bert_values(0), conv_kernel_size=4), "conv_kernel_size"),
         (NomicBertConfig(**bert_values(0), rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 1e3}), "scaling"),
+        (NomicBertConfig(**bert_values(0), rope_parameters={"type": "linear", "factor": 2.0, "rope_theta": 1e3}), "scaling"),
         (MPNetConfig(**bert_values(0), relative_attention_num_buckets=8), "relative_attention_num_buckets"),
         (ElectraConfig(**bert_values(0), is_decoder=True), "is_decoder"),
     ],

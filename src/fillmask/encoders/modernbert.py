@@ -8,7 +8,6 @@ the embeddings have just been normalised.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fillmask.encoders import bricks, rotary
 from fillmask.encoders.bricks import Inputs
@@ -49,12 +48,7 @@ def layer_types(config: Config) -> list[str]:
 
 
 def _theta(config: Config, kind: str) -> float:
-    parameters: dict[str, Any] = config.raw("rope_parameters", {}).get(kind) or {}
-    scaling = parameters.get("rope_type", "default")
-    if scaling != "default" or "rope_scaling" in config:
-        raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r} in {kind}; expected none")
-    theta = parameters.get("rope_theta", config.number(_OLD_THETA[kind], _DEFAULT_THETA[kind]))
-    return float(theta)
+    return rotary.theta(config, config.number(_OLD_THETA[kind], _DEFAULT_THETA[kind]), kind)
 
 
 def build(g: GraphBuilder, config: Config) -> None:
@@ -64,7 +58,9 @@ def build(g: GraphBuilder, config: Config) -> None:
     x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
     x = _head(g, config, x)
     vocab_size, size = config.integer("vocab_size", 50368), config.integer("hidden_size", 768)
-    decoder = words if config.flag("tie_word_embeddings", True) else g.weight("decoder.weight", vocab_size, size)
+    # A matrix that the file holds is used whatever the config says: see `postnorm.head`.
+    tied = config.flag("tie_word_embeddings", True) and not g.has("decoder.weight")
+    decoder = words if tied else g.weight("decoder.weight", vocab_size, size)
     parts = [x, decoder] + ([g.weight("decoder.bias", vocab_size)] if config.flag("decoder_bias", True) else [])
     bricks.log_probabilities(g, g.op("Gemm", *parts, transB=1), vocab_size)
 
@@ -122,7 +118,7 @@ def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size:
     if kind == "sliding_attention":
         length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
         places = g.op("Range", g.whole(0), length, g.whole(1))
-        reach = g.whole(config.integer("local_attention", 128) // 2)
+        reach = g.whole(config.integer("sliding_window", config.integer("local_attention", 128) // 2))
         bias = g.op("Add", bias, _beyond(g, g.op("Unsqueeze", places, g.wholes(1)), places, reach))
         own = g.op("Unsqueeze", inputs.slots, g.wholes(1, 3))
         slots_bias = g.op("Add", slots_bias, _beyond(g, own, places, reach))

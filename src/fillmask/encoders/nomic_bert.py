@@ -47,7 +47,8 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     x = postnorm.embeddings(g, inputs, "nomic_bert.embeddings", words, sizes.hidden, position=None, kinds=kinds)
     x = bricks.layer_norm(g, x, "nomic_bert.emb_ln", sizes.hidden, sizes.eps)
     positions = config.integer("max_position_embeddings", 2048)
-    angles = rotary.angles(g, inputs, "rotary", _theta(config), positions, head_size)
+    theta = rotary.theta(config, config.number("rope_theta", 1000.0))
+    angles = rotary.angles(g, inputs, "rotary", theta, positions, head_size)
     bias = bricks.padding_bias(g, inputs)
     layers = config.integer("num_hidden_layers", 12)
     for number in range(layers):
@@ -56,14 +57,6 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     if not layers:
         x = bricks.at_slots(g, x, inputs)
     return Encoded(x, words, sizes.hidden, sizes)
-
-
-def _theta(config: Config) -> float:
-    parameters = config.raw("rope_parameters", {})
-    scaling = parameters.get("rope_type", "default")
-    if scaling != "default" or "rope_scaling" in config:
-        raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r}; expected none")
-    return float(parameters.get("rope_theta", config.number("rope_theta", 1000.0)))
 
 
 def _layer(

@@ -176,9 +176,8 @@ def after_attention(
 class HeadNames:
     """Where the head keeps its tensors.
 
-    `bias` may have two names, the head's own and the decoder's. They are one tensor where embeddings are tied; where
-    they are not, the decoder's is the one that is used. Without a `decoder` the embeddings are tied whatever the
-    config says.
+    `bias` may have two names, the head's own and the decoder's, which are one tensor in most models; the decoder's is
+    the one that is used where a file has both. Without a `decoder` the embeddings are tied whatever the config says.
     """
 
     dense: str
@@ -190,16 +189,19 @@ class HeadNames:
 def head(
     g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: HeadNames, *, activation: str
 ) -> None:
-    """From states at the slots to the graph's output. The word embeddings are the decoder's matrix where they are tied."""
+    """From states at the slots to the graph's output. The word embeddings are the decoder's matrix where they are tied.
+
+    As in transformers a matrix that the file holds is used even if the config says that the embeddings are tied: it is
+    a copy of them, or they are not tied.
+    """
     words, size, sizes = encoded.words, encoded.width, encoded.sizes
     vocab_size = config.integer("vocab_size")
-    tied = names.decoder is None or config.flag("tie_word_embeddings", True)
+    tied = names.decoder is None or (config.flag("tie_word_embeddings", True) and not g.has(names.decoder))
     x = g.op("Gather", encoded.states, inputs.chosen)
     x = bricks.activation(g, bricks.linear(g, x, names.dense, size, sizes.hidden), activation)
     x = bricks.layer_norm(g, x, names.norm, size, sizes.eps)
     decoder = words if tied or names.decoder is None else g.weight(names.decoder, vocab_size, size)
-    candidates = names.bias if tied else names.bias[::-1]
-    bias = next((name for name in candidates if g.has(name)), names.bias[0])
+    bias = next((name for name in names.bias[::-1] if g.has(name)), names.bias[0])
     logits = g.op("Gemm", x, decoder, g.weight(bias, vocab_size), transB=1)
     bricks.log_probabilities(g, logits, vocab_size)
 

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fillmask.encoders.bricks import Inputs
+from fillmask.encoders.config import Config
 from fillmask.encoders.graph import GraphBuilder
+from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 
 Angles = tuple[str, str]
+
+
+def theta(config: Config, default: float, kind: str | None = None) -> float:
+    """The base of the angles.
+
+    Args:
+        default: where `rope_parameters` has none.
+        kind: of the layers, where each kind has parameters of its own.
+
+    Raises:
+        UnsupportedModelError: the config asks for scaled angles, in the new spelling or in an old one.
+    """
+    parameters = _parameters(config, "rope_parameters")
+    if kind is not None:
+        parameters = parameters.get(kind) or {}
+    old = _parameters(config, "rope_scaling")
+    for found in (parameters, old):
+        scaling = found.get("rope_type", found.get("type", "default"))
+        if scaling != "default":
+            where = f" in {kind}" if kind else ""
+            raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r}{where}; expected none")
+    if set(old) - {"rope_type", "type"}:
+        raise UnsupportedModelError(f"config.json has rope_scaling={old}; expected none, or its type alone")
+    return float(parameters.get("rope_theta", default))
+
+
+def _parameters(config: Config, key: str) -> dict[str, Any]:
+    found = config.raw(key, {})
+    if not isinstance(found, dict):
+        raise CorruptCheckpointError(f"config.json has {key}={found!r}; expected an object")
+    return found
 
 
 def angles(g: GraphBuilder, inputs: Inputs, name: str, theta: float, positions: int, head_size: int) -> tuple[Angles, Angles]:  # fmt: skip

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fillmask import encoders
 from fillmask.checkpoint import Checkpoint, check_fills
-from fillmask.errors import InputError, MissingExtraError
+from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from fillmask.engines.choice import Choice
@@ -80,7 +80,7 @@ def load(
     engine: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    device: str | None = None,
+    device: str | int | None = None,
     labels: int | None = None,
 ) -> Engine:
     """The named engine, ready to run the checkpoint.
@@ -89,7 +89,8 @@ def load(
         engine: one of `ENGINES`, or "auto": see `default_engine`.
         precision: one of the engine's, or "auto".
         threads: threads for one batch; all cores by default.
-        device: for torch, "cpu", "cuda" or "cuda:1"; a GPU where there is one by default.
+        device: for torch, "cpu", "cuda" or "cuda:1"; or transformers' numbers, -1 for the cpu and 1 for "cuda:1". A GPU
+            where there is one by default.
         labels: run the checkpoint's classifier, which has so many labels, in place of the masked language model.
 
     Raises:
@@ -97,6 +98,8 @@ def load(
         MissingExtraError: the engine is not installed.
         UnsupportedModelError: the engine cannot run the model's family.
     """
+    if device is not None:
+        device = str(device) if not isinstance(device, int) else "cpu" if device < 0 else f"cuda:{device}"
     asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine
     if engine not in ENGINES:
         raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINES)}")
@@ -104,8 +107,8 @@ def load(
         raise InputError(
             f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINES[engine])}"
         )
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected 1 or more")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads is {threads!r}; expected a whole number, 1 or more")
     if device not in (None, "cpu") and engine != "torch":
         raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
     try:
@@ -139,6 +142,20 @@ def _load(
             from fillmask.engines.onnxruntime import OnnxRuntime
 
             return OnnxRuntime(checkpoint, precision=precision, threads=threads, labels=labels)
+
+
+def check_numbers(found: Floats) -> Floats:
+    """What a model gave, if it is numbers.
+
+    Raises:
+        CorruptCheckpointError: it is not (NaN).
+    """
+    if np.isnan(found).any():
+        raise CorruptCheckpointError(
+            "the model's answer is not a number (NaN): its weights hold NaN or infinity, or the precision is too small"
+            " for them; try precision='float32', or download the model again"
+        )
+    return found
 
 
 def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:

@@ -134,7 +134,7 @@ def test_each_fault_is_named(
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     for name in (tmp_path / "nothing", "x" * 300, "a\0b"):
-        with pytest.raises(CheckpointNotFoundError, match="there is no (model|folder)"):
+        with pytest.raises(CheckpointNotFoundError, match=r"there is no (model|folder)"):
             open_checkpoint(name)
 
 

@@ -102,7 +102,7 @@ def test_the_bakery() -> None:
 
 def test_what_is_known_of_holes(modernbert_folder: Path) -> None:
     arguments = ("restore", "-", "--json", "--model", str(modernbert_folder), "--evidence")
-    given = ("--lock", "1=river", "--targets", "2=old,town, market", "--targets", "2=old,market", "-k", "2")
+    given = ("--lock", "1=river", "--targets", "2=old,town", "--targets", "2=old,market", "-k", "3")
     found = run(*arguments, *given, stdin=b"The [...] and the [...] dog and the ... there")
     assert found.returncode == 0
     assert "fillmask train calibrate" in one_line(found.stderr)
@@ -111,9 +111,19 @@ def test_what_is_known_of_holes(modernbert_folder: Path) -> None:
     gaps = json.loads(found.stdout)["gaps"]
     assert gaps[0]["locked"]
     assert gaps[0]["readings"] == [{"text": "river", "probability": 1.0}]
-    assert {r["text"] for r in gaps[1]["readings"]} == {"old", "market"}
-    assert len(gaps[2]["readings"]) == 2
+    assert {r["text"] for r in gaps[1]["readings"]} == {"old", "town", "market"}
+    assert len(gaps[2]["readings"]) == 3
     assert gaps[1]["evidence"]
+
+
+def test_options_speak_of_holes_by_the_numbers_that_are_shown(modernbert_folder: Path) -> None:
+    source = b"The [...] and the b_g dog"
+    none = run("restore", "-", "--model", str(modernbert_folder), "--targets", "2=elephant", stdin=source)
+    assert none.returncode == 1
+    assert "none of the targets of hole 2 fits what is known of it: elephant" in one_line(none.stderr)
+    twice = run("restore", "-", "--model", str(modernbert_folder), "--lock", "1=old", "--lock", "1=sad", stdin=source)
+    assert twice.returncode == 2
+    assert "--lock 1=sad: the hole is locked to 'old' already" in one_line(twice.stderr)
 
 
 def test_notation_and_ellipses(modernbert_folder: Path) -> None:

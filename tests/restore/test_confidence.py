@@ -224,3 +224,18 @@ def test_the_rarer_what_survives_the_more_a_lexicon_is_heard() -> None:
     assert heard(0.0) < heard(-3.0) < heard(-6.0)
     assert heard(-6.0) > 0.9
     assert heard(-3.0, -9.0) < heard(-3.0) < heard(-3.0, 9.0)
+
+
+def test_an_estimate_is_no_unknown_length() -> None:
+    """It says more than nothing, so it may not make a reading less likely than nothing does."""
+    assert not traits(Hole((Lost(2, 6, True, 4),))).free
+    assert not traits(Hole((Lost(2, 6, True),))).free
+    assert traits(Hole((Lost(1, None, True),))).free
+    unmask = FillMask()
+
+    def door(sign: str) -> float:
+        (gap,) = unmask.restore(f"He opened the {sign} and went into the room.", notation="leiden").gaps
+        return {r.text: r.probability for r in gap.readings}["door"]
+
+    exact, about, nothing = (door(sign) for sign in ("[....]", "[c. 4]", "[---]"))
+    assert exact > about > nothing

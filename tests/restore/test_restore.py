@@ -288,3 +288,21 @@ def test_a_model_without_a_calibration_says_so(unmask: FillMask) -> None:
     bundled = FillMask(threads=1)
     assert bundled.restore("The old d_g.").calibrated
     assert not bundled.restore("The old d_g.", strategy="left-to-right").calibrated
+
+
+def test_a_byte_order_mark_is_not_read(unmask: FillMask) -> None:
+    found, plain = (unmask.restore(f"{mark}The [---] dog.") for mark in ("\ufeff", ""))
+    assert (found.text, found.gaps) == (plain.text, plain.gaps)
+
+
+def test_a_lexicon_may_be_one_name(unmask: FillMask) -> None:
+    source = "The old Q[..]x went."
+    one, listed = unmask.restore(source, lexicon="Quix"), unmask.restore(source, lexicon=["Quix"])
+    assert one.gaps == listed.gaps
+    assert "Quix" in {reading.text for reading in one.gaps[0].readings}
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "a\n"])
+def test_what_no_hole_can_hold_is_not_locked(unmask: FillMask, text: str) -> None:
+    with pytest.raises(InputError, match=r"expected what stands in the hole, in one line"):
+        unmask.restore("The [..] dog.", locked={0: text})

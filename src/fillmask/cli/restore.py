@@ -10,7 +10,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from fillmask.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from fillmask.restore import Progress, Restoration
+    from fillmask.restore.damage import Hole
     from fillmask.restore.notation import Document
 
 # Also in `fillmask.restore` and its packages, which are not imported for --help.
@@ -136,8 +138,8 @@ def command(
         "strategy": strategy,
         "readings": readings,
         "lexicon": _terms(lexicon),
-        "targets": {n: [w for w in text.split(",") if w] for n, text in _numbered(targets, "--targets", holes)},
-        "locked": dict(_numbered(lock, "--lock", holes)),
+        "targets": _targets(targets, document.damaged.holes),
+        "locked": _locks(lock, holes),
         "evidence": evidence,
     }
     if not holes:
@@ -229,6 +231,30 @@ def _terms(lexicon: Any) -> list[str]:
         return []
     lines = decoded(lexicon.read(), lexicon.name).splitlines()
     return [line.strip() for line in lines if line.strip()]
+
+
+def _targets(given: tuple[str, ...], holes: Sequence[Hole]) -> dict[int, list[str]]:
+    """The targets of each hole; those of an option that is repeated are added to those before.
+
+    Raises:
+        InputError: none of a hole's targets fits it.
+    """
+    from fillmask.restore.restoring import check_targets
+
+    found: dict[int, list[str]] = {}
+    for number, text in _numbered(given, "--targets", len(holes)):
+        found.setdefault(number, []).extend(word for word in text.split(",") if word)
+    for number, words in found.items():
+        check_targets(replace(holes[number], targets=tuple(words)), str(number + 1))
+    return found
+
+
+def _locks(given: tuple[str, ...], holes: int) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for number, text in _numbered(given, "--lock", holes):
+        if found.setdefault(number, text) != text:
+            raise click.UsageError(f"--lock {number + 1}={text}: the hole is locked to {found[number]!r} already")
+    return found
 
 
 def _numbered(given: tuple[str, ...], option: str, holes: int) -> Iterator[tuple[int, str]]:

@@ -70,7 +70,7 @@ class Traits:
     Attributes:
         lost: its lost characters, or an estimate of them.
         spaces: whether it may hold several words.
-        free: whether nobody knows its length.
+        free: whether nobody knows its length, not even roughly.
         known: share of its characters that survive.
     """
 
@@ -84,7 +84,8 @@ def traits(hole: Hole) -> Traits:
     """The traits of a hole."""
     lost = [e for e in hole.elements if isinstance(e, Lost)]
     kept = sum(len(e.text) for e in hole.elements if isinstance(e, Known))
-    free = any(e.most is None or e.most - e.least > 2 for e in lost)
+    # An estimate counts as the length: what it leaves open is for the candidates of other lengths to share (docs/log).
+    free = any(e.most is None and e.about is None for e in lost)
     count = sum(e.about or (e.least if e.most is None else (e.least + e.most) // 2) for e in lost)
     spaces = any(e.spaces for e in lost) or any(" " in e.text for e in hole.elements if isinstance(e, Known))
     return Traits(count, spaces, free, kept / max(1, kept + count))

@@ -225,7 +225,9 @@ def restore(
     """
     from fillmask.restore.notation import parse
 
-    document = parse(source, notation=notation, keep_ellipses=keep_ellipses)
+    check_text(source)
+    # A byte order mark is no part of the text; the model would read it.
+    document = parse(source.removeprefix("\ufeff"), notation=notation, keep_ellipses=keep_ellipses)
     return restore_document(
         model,
         document,
@@ -260,6 +262,7 @@ def restore_document(
         raise InputError(f"readings is {readings!r}; expected a whole number, 1 or more")
     damaged = _with_targets(document.damaged, targets or {})
     _check_locked(damaged, locked or {})
+    lexicon = (lexicon,) if isinstance(lexicon, str) else lexicon
     for entry in lexicon:
         check_text(entry)
     settings = settings_for(strategy, beam)
@@ -290,13 +293,17 @@ def _with_targets(damaged: Damaged, targets: Mapping[int, Sequence[str]]) -> Dam
                 for word in given:
                     check_text(word)
                 part = replace(part, targets=given)
-                if not any(part.admits(t) for t in given):
-                    raise InputError(
-                        f"none of the targets of hole {number} fits what is known of it: {', '.join(given)[:80]}"
-                    )
+                check_targets(part, str(number))
             number += 1
         parts.append(part)
     return Damaged(tuple(parts))
+
+
+def check_targets(hole: Hole, name: str) -> None:
+    """Raise InputError unless one of the hole's targets may stand in it; `name` is what the user calls the hole."""
+    targets = hole.targets or ()
+    if not any(hole.admits(target) for target in targets):
+        raise InputError(f"none of the targets of hole {name} fits what is known of it: {', '.join(targets)[:80]}")
 
 
 def _check_locked(damaged: Damaged, locked: Mapping[int, str]) -> None:
@@ -305,6 +312,8 @@ def _check_locked(damaged: Damaged, locked: Mapping[int, str]) -> None:
         if not isinstance(text, str):
             raise InputError(f"locked[{number}] is {text!r:.40}; expected a text")
         check_text(text)
+        if len(text.splitlines()) > 1 or text.endswith("\n") or not (text or damaged.holes[number].admits(text)):
+            raise InputError(f"locked[{number}] is {text!r:.40}; expected what stands in the hole, in one line")
 
 
 def _check_numbers(given: Mapping[int, object], holes: int, name: str) -> None:

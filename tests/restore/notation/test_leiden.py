@@ -310,3 +310,23 @@ def test_a_bracket_may_go_over_a_line_and_not_over_a_paragraph(end: str) -> None
     assert parse(f"I [went{end}home] to [..]", notation="leiden").damaged.parts[0] == "I went home to "
     with pytest.raises(NotationError, match="not closed"):
         parse(f"I [went{end}{end}home] to [..]", notation="leiden")
+
+
+@pytest.mark.parametrize(
+    ("source", "elements"),
+    [
+        ("[.---]", [Lost(1, 1, True), _UNKNOWN]),
+        ("[---.]", [_UNKNOWN, Lost(1, 1, True)]),
+        ("w[.---]k", [Known("w"), Lost(1, 1), Lost(1, None), Known("k")]),
+    ],
+)
+def test_a_dot_beside_dashes_is_a_letter(source: str, elements: list[Element]) -> None:
+    hole = _parts(f"He {source} so")[1]
+    assert isinstance(hole, Hole)
+    least = sum(e.least if isinstance(e, Lost) else len(e.text) for e in elements)
+    assert (hole.least, hole.most) == (least, None)
+    assert [e.text for e in hole.elements if isinstance(e, Known)] == [e.text for e in elements if isinstance(e, Known)]
+
+
+def test_a_full_stop_in_brackets_stays_one() -> None:
+    assert _parts("It [was so.] And") == ("It was so. And",)

@@ -110,6 +110,19 @@ def test_a_given_reading_against_the_letters_is_a_correction() -> None:
     )
 
 
+def test_a_given_reading_across_an_element_is_a_note() -> None:
+    body = '<ab>the <hi>m<gap quantity="1" unit="character"/></hi>n went</ab>'
+    assert _edition(body, [("women", 1.0)]) == body.replace("n went", "n<note>women</note> went")
+
+
+@pytest.mark.parametrize("division", ["div1", "epigraph"])
+def test_a_gap_between_blocks_has_one_of_its_own(division: str) -> None:
+    body = f'<{division}><gap quantity="2" unit="character"/><p>b</p></{division}>'
+    edition = render(made(_HEAD + body + _FOOT, [("we", 0.9)]), "tei")  # elements of TEI that EpiDoc has not
+    assert f"<{division}><ab><supplied" in edition
+    assert f"</supplied></ab><p>b</p></{division}>" in edition
+
+
 def test_the_readings_have_an_author_once() -> None:
     source = f'{_HEAD}<ab><gap quantity="2" unit="character"/> b</ab>{_FOOT}'
     edition = render(made(source, [("we", 0.9)]), "tei")

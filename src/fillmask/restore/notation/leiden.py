@@ -268,8 +268,12 @@ class _Reader:
         before, after = self.source[start - 1 : start], self.source[end : end + 1]
         if not self._in_brackets:
             return False
+        left, right = self.source[:start].rstrip()[-1:], self.source[end:].lstrip()[:1]
+        beside_loss = [bool(re.fullmatch(f"[{DASH}]", sign)) for sign in (left, right)]
+        if beside_loss[0] and (beside_loss[1] or right in ("]", "⟧") or after.isalpha()):
+            return True
         if before in ("[", "⟦"):
-            return after.isalpha() or after in ("]", "⟧")
+            return after.isalpha() or after in ("]", "⟧") or beside_loss[1]
         return before.isalpha() and after.isalpha()
 
     def _line_end(self, sign: re.Match[str]) -> Break:

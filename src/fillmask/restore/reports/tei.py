@@ -27,7 +27,12 @@ _LEAST = 0.01  # their probability: rarer ones would be noise in an edition
 _TAG = re.compile(r"<(?P<close>/)?(?P<name>[^\s<>/!?][^\s<>/]*)(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*?(?P<empty>/)?>")
 _SILENT = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>", re.DOTALL)
 # Elements in which a gap may stand but text may not, and what holds text there.
-_HOLDERS = {"div": "ab", "body": "ab", "front": "ab", "back": "ab", "lg": "l", "list": "item"}
+_HOLDERS = dict.fromkeys(
+    ["div", "div1", "div2", "div3", "body", "front", "back", "argument", "epigraph", "postscript"], "ab"
+) | {
+    "lg": "l",
+    "list": "item",
+}
 
 
 def render(restoration: Restoration) -> str:
@@ -142,7 +147,8 @@ class _Edition:
         )
         if given and _is_balanced(written):
             return f"<choice><sic>{written}</sic><corr>{escape(given)}</corr></choice>"
-        return written
+        # Where an element begins or ends inside the hole, nothing can be put round it.
+        return written + (f"<note>{escape(given)}</note>" if given else "")
 
 
 def _summed(alternatives: Sequence[tuple[Reading, list[str]]]) -> list[tuple[Reading, list[str]]]:

@@ -403,6 +403,7 @@ def test_standard_input_and_a_config(model: Path, text: Path, tmp_path: Path, mo
     ("config", "code", "message"),
     [
         ({"model": {"vocab_size": 5}}, 1, "'vocab_size' follows from the tokenizer"),
+        ({"model": {"model_type": "roberta"}}, 1, "'model_type' follows from --family"),
         ({"model": {"dropout": 0.1}}, 1, "'dropout' follows from --dropout"),
         ({"model": {"num_hidden_layers": -1}}, 1, "num_hidden_layers is -1; expected a whole number of 1 or more"),
         ({"model": {"hidden_size": 12.5}}, 1, "hidden_size is 12.5; expected a whole number"),

@@ -29,7 +29,7 @@ KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece
 # Values of a family's config that are decided elsewhere, and where.
 _FOLLOWS = {
     "family": "--family", "size": "--size", "vocab_size": "the tokenizer", "special": "the tokenizer",
-    "max_positions": "--max-positions", "dropout": "--dropout",
+    "max_positions": "--max-positions", "dropout": "--dropout", "model_type": "--family",
 }  # fmt: skip
 _VOCABULARY_TEXT = 200_000_000  # characters that a tokenizer learns from, at most
 

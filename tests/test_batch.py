@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -296,7 +297,9 @@ def test_another_job_is_refused_and_named(run: Callable[..., Summary], tmp_path:
     with pytest.raises(InputError, match="shard_rows is 10 there and 7 here"):
         run(path, shard_rows=7)
     path.write_text("\n".join(phrases(21)), "utf-8")
-    with pytest.raises(InputError, match="inputs is"):
+    with pytest.raises(
+        InputError, match=r"inputs\.in\.txt\.size is \d+ there and \d+ here; inputs\.in\.txt\.modified is"
+    ):
         run(path)
     other = Job(
         find([str(path)]), tmp_path / "out", TaskOptions("fill", {}, ModelOptions(str(roberta_folder))), "jsonl", 10
@@ -305,6 +308,15 @@ def test_another_job_is_refused_and_named(run: Callable[..., Summary], tmp_path:
         local.run(other)
     assert run(path, parameters={"top_k": 2}, restart=True).computed == 21
     assert len(answers(tmp_path / "out")) == 21
+
+
+def test_a_file_that_was_only_touched_is_named_with_its_time(run: Callable[..., Summary], tmp_path: Path) -> None:
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text("The <mask>.", "utf-8")
+    run(tmp_path / "one.txt", tmp_path / "two.txt")
+    os.utime(tmp_path / "two.txt", ns=(5, 5))
+    with pytest.raises(InputError, match=r"another job: inputs\.two\.txt\.modified is \d+ there and 5 here\. Go on"):
+        run(tmp_path / "one.txt", tmp_path / "two.txt")
 
 
 def test_two_jobs_do_not_share_a_folder(run: Callable[..., Summary], tmp_path: Path) -> None:

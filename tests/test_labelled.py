@@ -67,6 +67,22 @@ def test_numbers_are_labels(tmp_path: Path) -> None:
     assert labels_of(found) == ("0", "9", "10")
 
 
+def test_what_only_looks_like_numbers_is_sorted_by_the_alphabet() -> None:
+    for names in (("--1", "1"), ("-", "1"), ("1", "9" * 5000)):
+        assert labels_of(Labelled(tuple(Example("Text", None, name) for name in names))) == tuple(sorted(names))
+    assert labels_of(Labelled(tuple(Example("Text", None, name) for name in ("10", "-2", "01", "1")))) == (
+        "-2",
+        "01",
+        "1",
+        "10",
+    )
+
+
+def test_texts_as_long_as_chapters(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": "word " * 60_000, "label": "a"}]
+    assert len(read_labelled(write(tmp_path / "a.csv", rows)).examples[0].text) == 299_999
+
+
 def test_rows_that_lack_something_are_named(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"text": f"Row {n}", "label": "ab"[n % 2]} for n in range(12)]
     for n in (1, 3, 4, 5, 6, 9):
@@ -90,6 +106,17 @@ def test_rows_that_lack_something_are_named(tmp_path: Path) -> None:
         ("a.csv", b'text,label\n"Good" bread,5\n', "is not CSV"),
         ("a.csv.gz", b"text,label\n", "cannot read"),
         ("a.jsonl", b'{"text": "Good", "label": "a"}\n{"text"\n', "line 2 is not JSON"),
+        (
+            "a.csv",
+            b'text,label\n"Good\nbread",a\nBad, bread,b\n',
+            r"a.csv, line 4: found 3 fields, expected 2 as in the heading",
+        ),
+        ("a.csv", b"text,label\n\nGood\n", r"line 3: found 1 field, expected 2"),
+        ("a.tsv", b"text\tlabel\tlabel\nGood\ta\tb\n", "has two columns 'label'; expected names that differ"),
+        ("a.jsonl", b'{"text": "Good", "label": "a"}\n' + b"[" * 100_000 + b"\n", "line 2 is not JSON"),
+        ("a.jsonl", b'{"text": ["Good"], "label": "a"}\n', "row 1: 'text' is a list; expected text"),
+        ("a.jsonl", b'{"text": "Good", "label": {"a": 1}}\n', "row 1: 'label' is a dict; expected text"),
+        ("a.jsonl", b'{"text": "Good \\ud800", "label": "a"}\n', "row 1: 'text' holds half of a surrogate pair"),
         ("a.jsonl", b"[1]\n", "line 1 is a list; expected a JSON object"),
         ("a.xlsx", b"PK", "ends in '.xlsx'; expected one of .csv, .tsv"),
     ],

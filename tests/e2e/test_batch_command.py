@@ -108,8 +108,8 @@ def test_stdin_and_the_summary(modernbert_folder: Path, tmp_path: Path) -> None:
     found = run("batch", "-", str(tmp_path / "out"), "--format", "jsonl", "-m", str(modernbert_folder), stdin=lines)
     assert found.returncode == 3
     summary, rejected = found.stderr.decode().splitlines()
-    assert summary.startswith("1 rows in ")
-    assert rejected == f"fillmask: 1 rows were rejected; see {tmp_path / 'out' / '_rejects-000000.jsonl'}"
+    assert summary.startswith("1 row in ")
+    assert rejected == f"fillmask: 1 row was rejected; see {tmp_path / 'out' / '_rejects-000000.jsonl'}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -150,6 +150,9 @@ def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None
         (("nowhere.txt", "out"), 1, "there is no file nowhere.txt"),
         (("in.txt", "in.txt/out"), 1, "Not a directory"),
         (("out",), 2, "Missing argument"),
+        (("in.txt", "out", "--price-per-hour", "nan", "--dry-run"), 2, "nan is no finite number"),
+        (("in.txt", "out", "--shard-rows", "100000000000000000000"), 2, "1<=x<=1000000000"),
+        (("in.txt", "out", "--threads", "1000000"), 2, "1<=x<=1024"),
     ],
 )
 def test_errors_are_one_line(arguments: tuple[str, ...], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip

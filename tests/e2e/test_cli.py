@@ -59,6 +59,12 @@ def test_stdin_one_text_a_line_with_bad_bytes_and_blank_lines() -> None:
     assert "text 2: line 4 is not UTF-8: byte 0xe9 at 3" in one_line(found.stderr)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_text() -> None:
+    found = run("fill", "--json", "-", stdin=b"\xef\xbb\xbfone <mask> here\nand <mask>\n")
+    assert found.returncode == 0
+    assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == ["one <mask> here", "and <mask>"]
+
+
 def test_bad_rows_are_listed_and_the_others_answered() -> None:
     found = run("fill", "--json", "-", stdin=b"a <mask>\nno blank\nb <mask>\n")
     assert found.returncode == 3

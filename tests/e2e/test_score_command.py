@@ -27,6 +27,12 @@ def test_json_of_a_file(tmp_path: Path) -> None:
     assert sum(word["score"] for word in scores[0]["words"]) == pytest.approx(scores[0]["score"])
 
 
+def test_a_byte_order_mark_is_not_scored(tmp_path: Path) -> None:
+    (tmp_path / "marked.txt").write_bytes(b"\xef\xbb\xbfThe first text.\n")
+    found = run("score", "--json", str(tmp_path / "marked.txt"))
+    assert json.loads(found.stdout)["text"] == "The first text."
+
+
 def test_methods() -> None:
     text = "Unbelievably, incomprehensibility."
     found = {

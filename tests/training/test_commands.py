@@ -27,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 
 from fillmask import FillMask
 from fillmask.cli import run
+from fillmask.cli.train.options import Screen
 from fillmask.training.adapt import adapt, adapt_model
 from fillmask.training.distil import distil
 from fillmask.training.pretrain import Progress
@@ -398,6 +399,58 @@ def test_standard_input_and_a_config(model: Path, text: Path, tmp_path: Path, mo
     assert "has colour" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("config", "code", "message"),
+    [
+        ({"model": {"vocab_size": 5}}, 1, "'vocab_size' follows from the tokenizer"),
+        ({"model": {"model_type": "roberta"}}, 1, "'model_type' follows from --family"),
+        ({"model": {"dropout": 0.1}}, 1, "'dropout' follows from --dropout"),
+        ({"model": {"num_hidden_layers": -1}}, 1, "num_hidden_layers is -1; expected a whole number of 1 or more"),
+        ({"model": {"hidden_size": 12.5}}, 1, "hidden_size is 12.5; expected a whole number"),
+        ({"model": {"num_attention_heads": 7}}, 1, "no bert model can be made with num_attention_heads=7: "),
+        ({"model": {"hidden_act": "no such"}}, 1, "no bert model can be made with hidden_act='no such': "),
+        ({"model": [1]}, 2, '"model" of the config is a list; expected an object'),
+        ({"stages": [[0.5, 32, 0.3], [0.4, 32, 0.3]]}, 2, "end at 0.5, 0.4; expected shares of the training in rising"),
+        ({"stages": [[2, 32, 0.3]]}, 2, "end at 2; expected"),
+        ({"stages": []}, 2, "end at nothing; expected"),
+    ],
+)
+def test_a_config_that_cannot_be(
+    config: dict[str, object], code: int, message: str, model: Path, text: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = train(
+        "pretrain", text, "-o", tmp_path / "out", "--config", tmp_path / "config.json", "--family", "bert",
+        "--tokenizer", model, *_SMALL,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("fillmask: "))
+    assert message in line
+    assert "Traceback" not in done.stderr
+
+
+def test_fewer_tokens_than_it_has_seen(model: Path, text: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    done = train("pretrain", text, "-o", tmp_path / "model", *_SMALL, "--tokens", 5000)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "trained on 119,808 tokens in 234 steps already; 9 steps were asked for, so that nothing is to be done"
+        in done.stderr
+    )
+    assert "tokens in 9 steps" not in done.stderr
+
+
+def test_the_bar_of_a_task_that_is_finished_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with contextlib.redirect_stderr(io.StringIO()), Screen() as screen:
+        screen.progress("tokenising", 1, 2, "half")
+        screen.progress("training", 1, 2, "loss 9")
+        screen.finished("tokenising")
+        screen.finished("tokenising")  # as where the text was tokenised before
+        assert screen._bars is not None
+        assert [task.fields["name"] for task in screen._bars.tasks] == ["training"]
+
+
 def test_bad_input_is_one_clear_line(model: Path, text: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n\n")
     (tmp_path / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
@@ -414,7 +467,7 @@ def test_bad_input_is_one_clear_line(model: Path, text: Path, tmp_path: Path) ->
         (
             ("pretrain", tmp_path / "rows.jsonl", "-o", out, *fast),
             1,
-            "no text in rows.jsonl (1 rows could not be used)",
+            "no text in rows.jsonl (1 row could not be used)",
         ),
         (("pretrain", text, "-o", out, "--tokenizer", tmp_path, *_SMALL), 1, "has no tokenizer; make one with"),
         (("pretrain", text, "-o", out, "--mask-rate", "much"), 2, "expected a share"),
@@ -424,13 +477,17 @@ def test_bad_input_is_one_clear_line(model: Path, text: Path, tmp_path: Path) ->
         (("adapt", tmp_path / "nothing", text, "-o", out), 1, "there is no model"),
         (("adapt", model, text, "-o", model), 1, "is the model itself"),
         (("distil", model, text, "-o", out, "--student", model, "--size", "tiny"), 2, "--student is a model already"),
+        (("distil", model, text, "-o", out, "--soft", 0, "--masked", 0, "--cosine", 0), 2, "nothing to learn"),
+        (("pretrain", text, "-o", out, "--seed", 2**32), 2, "0<=x<=4294967295"),
+        (("pretrain", text, "-o", out, "--batch-tokens", 10**10), 2, "1<=x<=1000000000"),
+        (("pretrain", text, "-o", out, "--vocab-size", 10**8), 2, "8<=x<=10000000"),
     ):
         done = train(*arguments)
         assert done.returncode == code, (arguments, done.stderr)
         lines = [
             line
             for line in done.stderr.splitlines()
-            if not line.startswith(("cannot use", "1 rows could", "tokenising"))
+            if not line.startswith(("cannot use", "1 row could", "tokenising"))
         ]
         assert len(lines) == 1, done.stderr
         assert lines[0].startswith("fillmask: ")

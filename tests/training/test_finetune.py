@@ -174,7 +174,9 @@ def test_the_state_of_another_run_is_refused(modernbert_folder: Path, tmp_path: 
     run()
     with pytest.raises(TrainingError, match=r"was trained with lr=0.005, not 0.001; use another folder"):
         run(dataclasses.replace(recipe, lr=1e-3))
-    with pytest.raises(TrainingError, match="was trained with examples="):
+    with pytest.raises(
+        TrainingError, match="was trained with other examples than those of this command; use another folder"
+    ):
         run(train=Labelled(train.examples * 2))
     (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:1000])
     with pytest.raises(TrainingError, match="delete it to start anew"):

@@ -70,9 +70,18 @@ def test_bad_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert [d.text for d in documents(Source(path), bad.append)] == ["good", "also good"]
     assert [b.row for b in bad] == [2, 3, 4, 5, 6, 7, 9]
     assert [str(b).split(": ", 1)[1][:22] for b in bad] == [
-        "not JSON (Expecting va", "no column 'text'; its ", "'text' is null", "'text' is a int; expec",
+        "not JSON (Expecting va", "no column 'text'; its ", "'text' is null", "'text' is an int; expe",
         "a list; expected an ob", "not UTF-8 (invalid sta", "'text' holds half of a",
     ]  # fmt: skip
+
+
+def test_a_line_nested_too_deep_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "good"}\n' + "[" * 100_000 + "\n")
+    bad: list[BadRow] = []
+    assert [d.text for d in documents(Source(path), bad.append)] == ["good"]
+    assert [b.row for b in bad] == [2]
+    assert bad[0].reason.startswith("not JSON (")
 
 
 def test_bad_lines_of_text(tmp_path: Path) -> None:

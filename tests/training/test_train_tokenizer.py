@@ -1,5 +1,7 @@
 """Tokenizers of each kind are read alike by transformers and by fillmask."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 
 transformers = pytest.importorskip("transformers", reason="the comparison needs the train extra")
 
+from fillmask.cli import run
 from fillmask.tokenizer import load_tokenizer
 from fillmask.training.tokenizer import KINDS
 
@@ -51,3 +54,21 @@ def test_the_command_writes_what_both_read(tmp_path: Path, kind: str, lowercase:
         assert theirs.decode(ours.encode(text)) == ours.decode(ours.encode(text))
     if lowercase:
         assert ours.encode("The FOX") == ours.encode("the fox")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.txt", "", "no text in empty.txt; expected"),
+        ("blank.txt", "\n \n", "no text in blank.txt; expected"),
+        ("rows.jsonl", '{"body": 1}\n', "no text in rows.jsonl (1 row could not be used); expected"),
+    ],
+)
+def test_nothing_is_learned_from_nothing(kind: str, name: str, content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        code = run(["train", "tokenizer", str(tmp_path / name), "-o", str(tmp_path / "out"), "--kind", kind])
+    assert code == 1
+    assert said in told.getvalue().splitlines()[-1]
+    assert not (tmp_path / "out").exists()

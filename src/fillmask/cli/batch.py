@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fillmask.cli import complain
-from fillmask.cli.options import model_options
+from fillmask.cli.options import Amount, model_options
 from fillmask.cli.restore import NOTATIONS, STRATEGIES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _TASKS = ("fill", "restore", "score", "classify")
 )
 @click.option(
     "--shard-rows",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**9),
     metavar="N",
     help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore 500]",
 )
@@ -62,7 +62,7 @@ _TASKS = ("fill", "restore", "score", "classify")
 )
 @model_options
 @click.option("--dry-run", is_flag=True, help="Estimate time and cost from a sample; write nothing.")
-@click.option("--price-per-hour", type=click.FloatRange(min=0), metavar="PRICE", help="What this machine costs.")
+@click.option("--price-per-hour", type=Amount(min=0), metavar="PRICE", help="What this machine costs.")
 @click.option("--ray", metavar="ADDRESS", help="Run on a Ray cluster: its address, auto, or local.")
 @click.option("--workers", metavar="N|MIN:MAX", help="With --ray: workers, of one core each.  [default: 1: all cores]")
 @click.option("--quiet", "-q", is_flag=True, help="No bar and no summary.")
@@ -114,8 +114,10 @@ def command(
     elif not quiet:
         _tell(summary, output)
     if summary.rejected:
+        from fillmask.tables import counted
+
         complain(
-            f"{summary.rejected:,} rows were rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
+            f"{counted(summary.rejected, 'row')} {'was' if summary.rejected == 1 else 'were'} rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
         )
         return 3
     return 0
@@ -187,11 +189,12 @@ def _range(workers: str | None) -> tuple[int, int | None]:
 
 def _tell(summary: Summary, output: Path) -> None:
     from fillmask.scale.estimate import duration
+    from fillmask.tables import counted
 
     rate = summary.computed / summary.seconds if summary.seconds else 0
     click.echo(
-        f"{summary.computed:,} rows in {duration(summary.seconds)} ({rate:,.0f} rows/s, {summary.masks:,} masks);"
-        f" {summary.rows:,} in {summary.shards:,} files in {output}",
+        f"{counted(summary.computed, 'row')} in {duration(summary.seconds)} ({rate:,.0f} rows/s, {summary.masks:,} masks);"
+        f" {summary.rows:,} in {counted(summary.shards, 'file')} in {output}",
         err=True,
     )
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.cli.options import THREADS
+
 if TYPE_CHECKING:
     from fillmask.checkpoint import Checkpoint
     from fillmask.engines.choice import Measured
@@ -111,7 +113,7 @@ def _choices(checkpoint: Checkpoint) -> dict[str, str]:
     help="Text to hide words in, a blank line between documents.  [default: a few paragraphs of English]",
 )
 @click.option("--masks", type=click.IntRange(min=1), default=2000, show_default=True, help="Words to hide.")
-@click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.")
+@click.option("--threads", type=THREADS, envvar="FILLMASK_THREADS", help="Threads to use.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an engine and precision.")
 def bench(model: str | None, text: Path | None, masks: int, threads: int | None, as_json: bool) -> None:
     """Measure every engine and precision on a model, here.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,19 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 # Also in `fillmask.engines`, which is not imported for --help.
 ENGINES = ("auto", "onnxruntime", "openvino", "torch")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+
+
+class Amount(click.FloatRange):
+    """A finite number within a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return found
+
+
+THREADS = click.IntRange(1, 1024)  # more than a machine has, and fewer than one that is asked for them can bear
 
 _OPTIONS = (
     click.option(
@@ -43,9 +57,7 @@ _OPTIONS = (
         envvar="FILLMASK_DEVICE",
         help="For the torch engine: cpu, cuda or cuda:1.  [default: a GPU if there is one]",
     ),
-    click.option(
-        "--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"
-    ),
+    click.option("--threads", type=THREADS, envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -18,8 +19,13 @@ class DamagedLine(str):
 
 
 def lines(file: Iterable[bytes]) -> Iterator[str]:
-    """The lines that are not blank; one that is not UTF-8 is a `DamagedLine`, and no reason to stop."""
+    """The lines that are not blank; one that is not UTF-8 is a `DamagedLine`, and no reason to stop.
+
+    A byte order mark, which Windows' editors put before the first line, is no part of it.
+    """
     for number, line in enumerate(file, start=1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         try:
             text = decoded(line, number).rstrip("\r\n")
         except InputError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fillmask.cli.options import model_options
+from fillmask.cli.train.options import SEED
 
 
 @click.command("calibrate")
@@ -18,7 +19,7 @@ from fillmask.cli.options import model_options
 @click.option(
     "--holes", type=click.IntRange(min=5), default=36, show_default=True, help="Holes of each kind of damage."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the damage.")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the damage.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Write here.  [default: the model's folder]"
 )

@@ -25,6 +25,7 @@ from typing import IO, Any, Protocol, cast
 
 from fillmask.errors import InputError, MissingExtraError
 from fillmask.scale.rows import Records, Rows, UnusableRowError, Wanted, kind_of, parse
+from fillmask.tables import LONGEST_FIELD, repeated
 
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet")
 COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
@@ -40,10 +41,9 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_LONGEST_LINE = 16 << 20  # bytes; a longer line is a rejected row, so that no file can fill the memory
+_LONGEST_LINE = LONGEST_FIELD  # bytes; a longer line is a rejected row, so that no file can fill the memory
 _PEEK = 1000  # rows that tell the columns of JSON lines
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-csv.field_size_limit(_LONGEST_LINE)
 
 
 @dataclass(frozen=True)
@@ -377,8 +377,7 @@ class _Csv(_File):
 
 def check_names(path: str, names: Sequence[str], wanted: Wanted) -> None:
     """Raise InputError unless a file with these columns has those that are asked for, and none that answers have."""
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := repeated(names)) is not None:
         raise InputError(f"{path} has two columns {twice!r}; expected names that differ")
     asked = {"--text-column": wanted.text, "--id-column": wanted.id}
     for option, name in [*asked.items(), *(("--columns", name) for name in wanted.columns or ())]:

@@ -237,9 +237,18 @@ def _differences(found: Mapping[str, Any], job: Mapping[str, Any], prefix: str =
         there, here = found.get(name), job.get(name)
         if isinstance(there, Mapping) and isinstance(here, Mapping):
             told += _differences(there, here, f"{prefix}{name}.")
+        elif _names(there) and _names(there) == _names(here):
+            for file, one, other in zip(_names(there), there or (), here or (), strict=True):
+                told += _differences(one, other, f"{prefix}{name}.{file}.")
         elif there != here:
             told.append(f"{prefix}{name} is {_shown(there)} there and {_shown(here)} here")
     return told
+
+
+def _names(value: Any) -> list[str]:
+    """Names of the files of a list of them, so that it is told what of which file differs; nothing of other values."""
+    named = isinstance(value, list) and all(isinstance(file, Mapping) and "name" in file for file in value)
+    return [file["name"] for file in value] if named else []
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 
 from fillmask.checkpoint import check_fills, open_checkpoint
-from fillmask.errors import CheckpointError, InputError, TrainingError
+from fillmask.errors import CheckpointError, FillMaskError, InputError, TrainingError
 from fillmask.hub import parse
 from fillmask.training import families
 from fillmask.training.export import quiet
@@ -26,6 +26,11 @@ from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
            "convbert": "wordpiece", "nomic_bert": "wordpiece", "albert": "unigram", "deberta-v2": "unigram",
            "camembert": "unigram", "xlm-roberta": "unigram"}  # fmt: skip
+# Values of a family's config that are decided elsewhere, and where.
+_FOLLOWS = {
+    "family": "--family", "size": "--size", "vocab_size": "the tokenizer", "special": "the tokenizer",
+    "max_positions": "--max-positions", "dropout": "--dropout", "model_type": "--family",
+}  # fmt: skip
 _VOCABULARY_TEXT = 200_000_000  # characters that a tokenizer learns from, at most
 
 
@@ -77,6 +82,11 @@ def pretrain(
     reporter, processes = running.reporter, running.processes
     if settings.family not in families.FAMILIES:
         raise InputError(f"there is no family {settings.family!r}; expected one of {', '.join(families.FAMILIES)}")
+    for name in settings.overrides:
+        if name in _FOLLOWS:
+            raise InputError(
+                f"the model's {name!r} follows from {_FOLLOWS[name]}; leave it out of the config's \"model\""
+            )
     if settings.initial is not None:
         check_fills(open_checkpoint(settings.initial))
     if processes.first:
@@ -91,10 +101,12 @@ def pretrain(
     model = _model(settings, recipe, session)
     objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
     run = session.pretraining(model, data, recipe, _made_of(settings, folder), objective)
-    reporter.say(
-        f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens:,} tokens in"
-        f" {recipe.steps:,} steps on {running.machine.device}"
-    )
+    run.resume(session.work)
+    if run.step < recipe.steps:
+        reporter.say(
+            f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens:,} tokens in"
+            f" {recipe.steps:,} steps on {running.machine.device}"
+        )
     last = session.train(
         run, samples=settings.samples, log_every=settings.log_every, validate_every=settings.validate_every
     )
@@ -184,11 +196,20 @@ def _model(settings: Settings, recipe: Recipe, session: Session) -> Any:
     torch.manual_seed(recipe.seed)
     size = session.tokenizer.get_vocab_size(with_added_tokens=True)
     if settings.initial is None:
-        config = families.make_config(
-            settings.family, settings.size, size, session.vocabulary.special, max_positions=settings.max_positions,
-            dropout=recipe.dropout, **settings.overrides,
-        )  # fmt: skip
-        return families.make_model(config, recipe.objective)
+        try:
+            config = families.make_config(
+                settings.family, settings.size, size, session.vocabulary.special, max_positions=settings.max_positions,
+                dropout=recipe.dropout, **settings.overrides,
+            )  # fmt: skip
+            return families.make_model(config, recipe.objective)
+        except FillMaskError:
+            raise
+        except Exception as error:  # transformers and torch raise many kinds for values that do not go together
+            why = " ".join(str(error).split()) or type(error).__name__
+            asked = ", ".join(f"{name}={value!r}" for name, value in settings.overrides.items()) or settings.size
+            raise TrainingError(
+                f'no {settings.family} model can be made with {asked}: {why:.200}; change the config\'s "model"'
+            ) from error
     return open_model(settings.initial, session, recipe.dropout)
 
 

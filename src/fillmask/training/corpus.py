@@ -29,6 +29,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from fillmask.errors import CorpusError, TrainingError
+from fillmask.tables import counted
 from fillmask.training.reading import BadRow, Document, OnBad, Source, documents, read_documents
 
 __all__ = ["Source", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
@@ -225,16 +226,21 @@ def cannot_write(cache: Path, error: OSError) -> TrainingError:
     )
 
 
+def no_text(sources: Sequence[Source], bad_rows: int) -> str:
+    """The error of sources without any."""
+    return (
+        f"no text in {', '.join(s.path.name for s in sources)}"
+        + (f" ({counted(bad_rows, 'row')} could not be used); " if bad_rows else "; ")
+        + "expected paragraphs, one a line, or rows with text"
+    )
+
+
 def _open(folder: Path, sources: Sequence[Source], key: str) -> TokenizedCorpus:
     facts = json.loads((folder / "corpus.json").read_text("utf-8"))
     files = tuple(FileCount(**entry) for entry in facts["files"])
     if not facts["tokens"]:
         bad = sum(f.bad_rows for f in files)
-        raise CorpusError(
-            f"no text in {', '.join(s.path.name for s in sources)}"
-            + (f" ({bad:,} rows could not be used); " if bad else "; ")
-            + "expected paragraphs, one a line, or rows with text"
-        )
+        raise CorpusError(no_text(sources, bad))
     names = {"tokens": facts["dtype"], "ends": "int64", "owners": "int64", "digests": "uint64"}
     try:
         arrays: dict[str, Any] = {n: np.memmap(folder / f"{n}.bin", np.dtype(d), "r") for n, d in names.items()}

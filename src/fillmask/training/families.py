@@ -111,6 +111,10 @@ def make_config(
     unknown = [name for name in overrides if not hasattr(config, name)]
     if unknown:
         raise InputError(f"{family}'s config has no {', '.join(sorted(unknown))}")
+    for name in (*names, "embedding_size", "max_position_embeddings"):
+        count = overrides.get(name, 1)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InputError(f"{family}'s {name} is {count!r}; expected a whole number of 1 or more")
     config = AutoConfig.for_model(family, **{**values, **overrides})
     set_dropout(config, dropout)
     return config

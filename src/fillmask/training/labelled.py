@@ -1,7 +1,7 @@
 """Texts with labels, from tables: CSV, TSV, JSON Lines and Parquet.
 
-A row that has no text or no label is passed over, and its number kept: nothing is dropped in silence. Knows rows and
-labels, not tokens or models.
+A row that has no text or no label is passed over, and its number kept: nothing is dropped in silence. A row that is not
+of the table's form, or holds what is no text, is an error that names it. Knows rows and labels, not tokens or models.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ import hashlib
 import io
 import json
 import lzma
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, cast
 
 from fillmask.errors import CorpusError, InputError, MissingExtraError
+from fillmask.tables import counted, kind_of, repeated
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_NUMBER = re.compile(r"-?\d{1,18}")
 _SHOWN = 5  # row numbers that a message names
 
 _Row = tuple[int, Mapping[str, Any]]
@@ -81,16 +85,20 @@ def read_labelled(path: Path, columns: Columns = Columns()) -> Labelled:
     """The examples of a table; the format is told by the name's ending, and .gz, .xz or .bz2 may follow it.
 
     Raises:
-        CorpusError: it cannot be read, a column is not there, or no row has a text and a label.
+        CorpusError: it cannot be read, a column is not there, a row is not of its form or holds what is no text, or no
+            row has a text and a label.
         MissingExtraError: Parquet, without pyarrow.
     """
     examples: list[Example] = []
     empty: list[int] = []
     unlabelled: list[int] = []
     for number, row in _checked(path, columns):
-        text = _written(row.get(columns.text))
-        pair = None if columns.pair is None else _written(row.get(columns.pair))
-        label = _written(row.get(columns.label))
+        try:
+            text = _written(row, columns.text)
+            pair = None if columns.pair is None else _written(row, columns.pair)
+            label = _written(row, columns.label)
+        except ValueError as error:
+            raise CorpusError(f"{path}, row {number}: {error}") from error
         if not text or pair == "":
             empty.append(number)
         elif not label:
@@ -114,8 +122,8 @@ def labels_of(*tables: Labelled) -> tuple[str, ...]:
     if len(names) < 2:
         count = sum(len(table.examples) for table in tables)
         raise CorpusError(f"all {count:,} rows have the label {min(names, default='')!r}; expected two labels or more")
-    if all(name.lstrip("-").isdecimal() for name in names):
-        return tuple(sorted(names, key=int))
+    if all(_NUMBER.fullmatch(name) for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))  # 1 and 01 are two labels
     return tuple(sorted(names))
 
 
@@ -142,11 +150,23 @@ def split(table: Labelled, share: float, seed: int = 0) -> tuple[Labelled, Label
     return Labelled(tuple(sides[0])), Labelled(tuple(sides[1]))
 
 
-def _written(value: Any) -> str:
-    """A cell as text; nothing, and what is no number, as an empty one."""
+def _written(row: Mapping[str, Any], name: str) -> str:
+    """A cell as text; nothing, and what is no number, as an empty one.
+
+    Raises:
+        ValueError: it holds what is no text.
+    """
+    value = row.get(name)
     if value is None or value != value:  # noqa: PLR0124  # only NaN differs from itself
         return ""
-    return str(value).strip()
+    if not isinstance(value, str | int | float | Decimal):  # a bool is an int
+        raise ValueError(f"{name!r} is {kind_of(value)}; expected text")
+    text = str(value).strip()
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name!r} holds half of a surrogate pair, which is no character; expected text") from error
+    return text
 
 
 def _checked(path: Path, columns: Columns) -> Iterator[_Row]:
@@ -193,11 +213,29 @@ def _open(path: Path) -> IO[str]:
 
 def _csv(path: Path, delimiter: str) -> Iterator[_Row]:
     with _open(path) as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        number, line = 0, 1  # of the row, and where it begins: a field in quotes may span lines
         try:
-            yield from enumerate(reader, start=1)
+            heading = next(reader, [])
+            _check_heading(path, heading)
+            line = reader.line_num + 1
+            for fields in reader:
+                if fields:
+                    number += 1
+                    if len(fields) != len(heading):
+                        raise CorpusError(
+                            f"{path}, line {line}: found {counted(len(fields), 'field')}, expected {len(heading)} as in the heading;"
+                            " a field with a separator in it stands in double quotes"
+                        )
+                    yield number, dict(zip(heading, fields, strict=True))
+                line = reader.line_num + 1
         except csv.Error as error:
             raise CorpusError(f"{path}, line {reader.line_num} is not CSV ({error})") from error
+
+
+def _check_heading(path: Path, names: Sequence[str]) -> None:
+    if (twice := repeated(names)) is not None:
+        raise CorpusError(f"{path} has two columns {twice!r}; expected names that differ")
 
 
 def _json(path: Path) -> Iterator[_Row]:
@@ -207,10 +245,11 @@ def _json(path: Path) -> Iterator[_Row]:
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise CorpusError(f"{path}, line {number} is not JSON ({error.msg}); expected an object") from error
+            except (ValueError, RecursionError) as error:  # the last: of lists in lists, a thousand deep
+                why = getattr(error, "msg", error)
+                raise CorpusError(f"{path}, line {number} is not JSON ({why}); expected an object") from error
             if not isinstance(row, dict):
-                raise CorpusError(f"{path}, line {number} is a {type(row).__name__}; expected a JSON object")
+                raise CorpusError(f"{path}, line {number} is {kind_of(row)}; expected a JSON object")
             yield number, row
 
 
@@ -223,6 +262,7 @@ def _parquet(path: Path) -> Iterator[_Row]:
     try:
         number = 0
         with parquet.ParquetFile(path) as file:
+            _check_heading(path, file.schema_arrow.names)
             for batch in file.iter_batches():
                 for row in batch.to_pylist():
                     number += 1

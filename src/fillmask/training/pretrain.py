@@ -320,7 +320,8 @@ class Pretraining:
             TrainingError: the loss is no number, or the state cannot be used or written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self.resume(folder)
+        if not self.step:  # the caller may have resumed it, to tell how far it is
+            self.resume(folder)
         if self.processes.first:
             cut_curve(folder, self.step)
         self.model.train()

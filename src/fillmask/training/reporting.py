@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fillmask.errors import MissingExtraError
+from fillmask.tables import counted
 from fillmask.training.corpus import FileCount
 from fillmask.training.reading import BadRow
 from fillmask.training.state import CURVE
@@ -29,6 +30,9 @@ class Reporter(Protocol):
     def progress(self, task: str, done: float, total: float | None, text: str = "") -> None:
         """How far a task is; a total of None is not known."""
 
+    def finished(self, task: str) -> None:
+        """A task is done, and what follows is another."""
+
 
 class Silent:
     """A reporter that says nothing."""
@@ -36,6 +40,8 @@ class Silent:
     def say(self, line: str) -> None: ...
 
     def progress(self, task: str, done: float, total: float | None, text: str = "") -> None: ...
+
+    def finished(self, task: str) -> None: ...
 
 
 @dataclass
@@ -59,7 +65,8 @@ class BadRows:
             path.unlink(missing_ok=True)
             return 0
         path.write_text("".join(f"{bad}\n" for bad in self.rows), "utf-8")
-        self.reporter.say(f"{len(self.rows):,} rows could not be used; all are named in {path}")
+        named = "it is" if len(self.rows) == 1 else "all are"
+        self.reporter.say(f"{counted(len(self.rows), 'row')} could not be used; {named} named in {path}")
         return len(self.rows)
 
 

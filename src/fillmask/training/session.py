@@ -139,6 +139,7 @@ class Session:
             self._judged = tokenized(text.validation, 0.0) if text.validation else self.corpus
 
         in_turn(self.processes, both)
+        self.reporter.finished("tokenising")
         self.division = split(self.corpus, 0.0 if text.validation else text.held_out)
         self._made_of = {
             "text": _contents(text.sources, self.corpus),
@@ -237,6 +238,10 @@ class Session:
         if curves is not None:
             curves.close()
         if last is None and self.processes.first:
+            self.reporter.say(
+                f"trained on {run.step * run.recipe.batch_tokens:,} tokens in {run.step:,} steps already;"
+                f" {run.recipe.steps:,} steps were asked for, so that nothing is to be done"
+            )
             export(run.model, self.folder, shards=self.running.machine.shards)
         self.processes.wait()
         return last

@@ -19,6 +19,7 @@ from fillmask.errors import TrainingError
 WORK = "training"  # what only the training needs, within the checkpoint's folder
 CURVE = "curve.jsonl"
 STATE = "state.pt"
+_DIGESTS = {"examples": "examples", "validation": "validation examples"}  # values of a recipe that are digests alone
 
 
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
@@ -84,13 +85,19 @@ def read_state(
             if _content(found.get(name)) != _content(made_of.get(name)):
                 different.append((name, found.get(name), made_of.get(name)))
     if different:
-        listed = ", and ".join(f"{name}={_shown(there)}, not {_shown(wanted)}" for name, there, wanted in different)
+        listed = ", and ".join(_differs(*difference) for difference in different)
         raise TrainingError(f"{path} was trained with {listed}; use another folder, or delete it to start anew")
     return state
 
 
 def _content(value: Any) -> Any:
     return value["digest"] if isinstance(value, dict) and "digest" in value else value
+
+
+def _differs(name: str, there: Any, wanted: Any) -> str:
+    if name in _DIGESTS and isinstance(there, str):
+        return f"other {_DIGESTS[name]} than those of this command"
+    return f"{name}={_shown(there)}, not {_shown(wanted)}"
 
 
 def _shown(value: Any) -> str:

@@ -59,6 +59,10 @@ def command(
     """
     if student and (family or size):
         raise usage("--student is a model already; leave --family and --size away")
+    if not soft + masked + cosine:
+        raise usage(
+            "--soft, --masked and --cosine are all 0, so that there is nothing to learn; give one a weight above 0"
+        )
     recipe = replace(
         DISTILLATION, tokens=int(tokens or 0), lr=lr, muon_lr=muon_lr, batch_tokens=batch_tokens, seed=seed
     )

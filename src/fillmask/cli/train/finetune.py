@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fillmask.cli.train.options import Amount
+from fillmask.cli.train.options import SEED, THREADS, Amount
 
 if TYPE_CHECKING:
     from fillmask.training.finetune import Epoch, Finetuned
@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 @click.option("--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Make each label count alike, however rare.")  # fmt: skip
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True, help="Arithmetic; auto is bfloat16 on a GPU.")  # fmt: skip
 @click.option("--device", metavar="NAME", envvar="FILLMASK_DEVICE", help="cpu, cuda or cuda:1.  [default: a GPU if there is one]")  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]")  # fmt: skip
+@click.option("--threads", type=THREADS, envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]")  # fmt: skip
 @click.option("--save-seconds", type=Amount(min=0), default=300.0, show_default=True, help="Keep a state to resume from so often, and after each epoch.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Decides the split, the order and the new weights.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Decides the split, the order and the new weights."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
 def command(
     data: Path, output: Path, overwrite: bool, model: str | None, text: str, pair: str | None, label: str,

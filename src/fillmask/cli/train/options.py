@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fillmask.cli import complain
+from fillmask.cli.options import THREADS, Amount
 from fillmask.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,18 +31,10 @@ _CHARACTERS = 4.0  # of a token, about
 _EVERY = 15.0  # seconds between lines of progress where there is no terminal
 
 
-class Amount(click.FloatRange):
-    """A finite number within a range."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found: float = super().convert(value, param, ctx)
-        if not math.isfinite(found):
-            self.fail(f"{value} is no finite number", param, ctx)
-        return found
-
-
 ABOVE_ZERO = Amount(min=0, min_open=True)
 TOKENS = Amount(min=1)
+SEED = click.IntRange(0, 2**32 - 1)  # what numpy takes
+VOCABULARY = click.IntRange(8, 10**7)
 
 
 def text_options(command: _Command) -> _Command:
@@ -55,7 +47,7 @@ def text_options(command: _Command) -> _Command:
                      help="Column of the text, in JSONL and Parquet files."),
         click.option("--format", "format_", type=click.Choice(["auto", "text", "jsonl", "parquet"]), default="auto",
                      show_default=True, help="Format of the files; auto goes by their names."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides all chance."),
+        click.option("--seed", type=SEED, default=0, show_default=True, help="Decides all chance."),
     )):  # fmt: skip
         command = option(command)
     return command
@@ -83,7 +75,7 @@ def machine_options(command: _Command) -> _Command:
         click.option("--micro-tokens", type=click.IntRange(min=1), default=None, help="Tokens that go through the model at once; larger steps add gradients up.  [default: 8192]"),
         click.option("--precision", type=click.Choice(["bfloat16", "float32"]), default="bfloat16", show_default=True, help="Arithmetic of the training."),
         click.option("--shards", is_flag=True, help="Write the weights in files of 16 MB at most."),
-        click.option("--threads", type=click.IntRange(min=1), envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"),
+        click.option("--threads", type=THREADS, envvar="FILLMASK_THREADS", help="Threads to use.  [default: all cores]"),
         click.option("--save-seconds", type=Amount(min=0), default=300.0, show_default=True, help="Keep a state to resume from so often."),
     )):  # fmt: skip
         command = option(command)
@@ -96,7 +88,7 @@ def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path
         return None
     try:
         values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"{path} cannot be read as JSON ({error})") from error
     names = {(p.opts[0].lstrip("-").replace("-", "_") if p.opts else p.name): p.name for p in ctx.command.params}
     names["model"], names["stages"] = "model_json", "stages_json"
@@ -146,7 +138,7 @@ def rate_options(default: Recipe) -> Callable[[_Command], _Command]:
 
     def add(command: _Command) -> _Command:
         for option in reversed((
-            click.option("--batch-tokens", type=click.IntRange(min=1), default=default.batch_tokens, show_default=True,
+            click.option("--batch-tokens", type=click.IntRange(1, 10**9), default=default.batch_tokens, show_default=True,
                          help="Tokens of an optimiser step."),
             click.option("--lr", type=ABOVE_ZERO, default=default.lr, show_default=True, help="AdamW's peak rate."),
             click.option("--muon-lr", type=ABOVE_ZERO, default=default.muon_lr, show_default=True, help="Muon's peak rate."),
@@ -297,6 +289,11 @@ class Screen:
             share = f" {done / total:.0%}" if total else ""
             click.echo(f"{task}{share} · {text}", err=True)
 
+    def finished(self, task: str) -> None:
+        """Take the bar of a task away; what is worth keeping of it is said."""
+        if self._bars is not None and task in self._tasks:
+            self._bars.remove_task(self._tasks.pop(task))
+
 
 def exit_code(bad_rows: int) -> int:
     """3 if some rows could not be used: the work is done, but not on all of the text."""
@@ -309,6 +306,6 @@ def usage(message: str) -> click.UsageError:
 
 
 __all__ = [
-    "ABOVE_ZERO", "TOKENS", "Amount", "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
+    "ABOVE_ZERO", "SEED", "THREADS", "TOKENS", "VOCABULARY", "Amount", "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
     "sources_of", "split_options", "text_options", "usage",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fillmask.cli.train.on_ray import on_ray, ray_options
 from fillmask.cli.train.options import (
     ABOVE_ZERO,
     TOKENS,
+    VOCABULARY,
     Asked,
     exit_code,
     from_json,
@@ -22,6 +24,7 @@ from fillmask.cli.train.options import (
     text_options,
     usage,
 )
+from fillmask.tables import kind_of
 from fillmask.training.masking import CORRUPTIONS, UNITS, Masking
 from fillmask.training.recipe import Recipe, Stage, stages
 
@@ -45,9 +48,7 @@ _SIZES = ("tiny", "small", "medium", "base")
     metavar="NAME",
     help="Folder or hub id of a vocabulary.  [default: FOLDER's own, else one is learned]",
 )
-@click.option(
-    "--vocab-size", type=click.IntRange(min=8), default=16384, show_default=True, help="Of a tokenizer that is learned."
-)
+@click.option("--vocab-size", type=VOCABULARY, default=16384, show_default=True, help="Of a tokenizer that is learned.")
 @click.option("--lowercase", is_flag=True, help="Of a tokenizer that is learned.")
 @click.option(
     "--initial", metavar="NAME", help="Begin from this model, with its vocabulary, in place of random weights."
@@ -200,8 +201,17 @@ def command(
     if stages_json:
         try:
             planned = tuple(Stage(float(until), int(n), float(rate)) for until, n, rate in json.loads(stages_json))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise usage('"stages" of the config: expected a list of [until, length, rate]') from None
+        ends = [0.0, *(stage.until for stage in planned)]
+        if not planned or not all(before < end <= 1 for before, end in pairwise(ends)):
+            raise usage(
+                f'"stages" of the config end at {", ".join(f"{end:g}" for end in ends[1:]) or "nothing"}; expected shares of'
+                " the training in rising order, above 0 and up to 1"
+            )
+    overrides = json.loads(model_json or "{}")
+    if not isinstance(overrides, dict):
+        raise usage(f'"model" of the config is {kind_of(overrides)}; expected an object')
     if max(stage.length for stage in planned) > settings["max_positions"]:
         raise usage(f"rows of {max(s.length for s in planned)} tokens are longer than --max-positions")
     recipe = Recipe(
@@ -214,6 +224,6 @@ def command(
     ) as (text, running):  # fmt: skip
         from fillmask.training.build import Settings, pretrain
 
-        wanted = Settings(recipe=recipe, overrides=json.loads(model_json or "{}"), **settings)
+        wanted = Settings(recipe=recipe, overrides=overrides, **settings)
         bad = pretrain(text, asked.folder, wanted, running)
     return exit_code(bad)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from fillmask.cli.train.options import TOKENS, Screen, exit_code, sources_of, text_options
+from fillmask.cli.train.options import TOKENS, VOCABULARY, Screen, exit_code, sources_of, text_options
 
 
 @click.command("tokenizer")
 @text_options
 @click.option("--kind", type=click.Choice(["bpe", "wordpiece", "unigram"]), default="bpe", show_default=True,
               help="Byte-level BPE (RoBERTa), WordPiece (BERT) or Unigram (XLM-RoBERTa).")  # fmt: skip
-@click.option("--vocab-size", type=click.IntRange(min=8), default=16384, show_default=True, help="Most tokens.")
+@click.option("--vocab-size", type=VOCABULARY, default=16384, show_default=True, help="Most tokens.")
 @click.option("--lowercase", is_flag=True, help="Make no difference between capital and small letters.")
 @click.option(
     "--max-length",
@@ -38,8 +38,8 @@ def command(
       fillmask train tokenizer my.txt -o my-model --vocab-size 8192
       fillmask train tokenizer "texts/*.jsonl.gz" --column body -o my-model --kind wordpiece --lowercase
     """
-    from fillmask.errors import InputError
-    from fillmask.training.corpus import sampled
+    from fillmask.errors import CorpusError, InputError
+    from fillmask.training.corpus import no_text, sampled
     from fillmask.training.reporting import BadRows
     from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
@@ -48,6 +48,11 @@ def command(
     sources = sources_of(files, column, format_, folder)
     with Screen() as screen:
         bad = BadRows(screen)
+        sample = next((d.text for source in sources for d in sampled(source, seed, lambda _: None)), "")[:100_000]
+        if not sample:  # some kinds would learn their alphabet from nothing
+            for source in sources:
+                list(sampled(source, seed, bad))
+            raise CorpusError(no_text(sources, len(bad.rows)))
         tokenizer = train_tokenizer(
             sources,
             vocab_size,
@@ -59,7 +64,6 @@ def command(
         )
         save_tokenizer(tokenizer, folder, max_length)
         found = tokenizer.get_vocab_size()
-        sample = next((d.text for source in sources for d in sampled(source, seed, lambda _: None)), "")[:100_000]
         tokens = len(tokenizer.encode(sample, add_special_tokens=False).ids)
         screen.say(
             f"{found:,} tokens in {folder}"

@@ -14,17 +14,21 @@ from pathlib import Path
 
 from fillmask.errors import CheckpointError, CheckpointNotFoundError
 
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
 FILES = (
     "config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-?????-of-?????.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
+    *TOKENIZER_FILES,
 )
 _ID = re.compile(r"(?P<repository>[\w][\w.-]*(?:/[\w][\w.-]*)?)(?:@(?P<revision>[\w][\w./-]*))?")
 

@@ -161,7 +161,8 @@ class MaskedTexts:
                 if not pieces:
                     told.append(start + "We cannot replace it with anything meaningful, ignoring it")
                     continue
-                number = pieces[0]
+                # As in transformers, which truncates the word to one token.
+                number = pieces[-1 if self.tokenizer.truncation_side == "left" else 0]
                 told.append(start + f"Replacing with `{self.tokenizer.convert_ids_to_tokens(number)}`.")
             if self._vocab_size is not None and number >= self._vocab_size:
                 raise InputError(

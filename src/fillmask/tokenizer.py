@@ -1,13 +1,11 @@
 """A checkpoint's tokenizer: text to ids and back, as transformers does it.
 
-A thin layer over the `tokenizers` library. It reads tokenizer.json, or the
-older vocab.txt (BERT) and vocab.json with merges.txt (RoBERTa), and the names
-of the special tokens. It knows nothing of models beyond their length limit.
+A thin layer over the `tokenizers` library. It knows nothing of models beyond
+their length limit, and nothing of files: `tokenizer_files` reads those.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +13,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
 
-from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError, TextTooLongError
+from fillmask.errors import InputError, TextTooLongError
+from fillmask.tokenizer_files import read_tokenizer
 
-_ROLES = ("mask_token", "pad_token", "unk_token", "cls_token", "sep_token", "bos_token", "eos_token")
 _TOKENIZER_OPTIONS = (
     "truncation",
     "max_length",
@@ -32,7 +29,6 @@ _TOKENIZER_OPTIONS = (
 )
 _DO_NOT_TRUNCATE = "do_not_truncate"
 _TRUNCATIONS = ("longest_first", "only_first", "only_second", _DO_NOT_TRUNCATE)
-_NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 
 
 @dataclass(frozen=True)
@@ -85,15 +81,24 @@ class Tokenizer:
         backend: the tokenizer itself; its padding and truncation are turned off.
         special: names of the special tokens, `mask_token` among them.
         limit: most tokens a text may have.
+        clean_up: take the space before punctuation out of decoded text.
+        truncation_side: "left" or "right", where a text is cut that is to be truncated.
     """
 
     def __init__(
-        self, backend: Backend, special: Mapping[str, str | None], limit: int, *, clean_up: bool = False
+        self,
+        backend: Backend,
+        special: Mapping[str, str | None],
+        limit: int,
+        *,
+        clean_up: bool = False,
+        truncation_side: str = "right",
     ) -> None:
         backend.no_padding()
         backend.no_truncation()
         self.backend = backend
         self.model_max_length = limit
+        self.truncation_side = truncation_side
         self._special = dict(special)
         # transformers refuses to "clean up" byte-level BPE, whose spaces are the text's own.
         self._clean_up = clean_up and type(backend.model).__name__ != "BPE"
@@ -209,9 +214,9 @@ class Tokenizer:
         first = self.backend.encode(text, add_special_tokens=False)
         second = None if pair is None else self.backend.encode(pair, add_special_tokens=False)
         lengths = _cut(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
-        first.truncate(lengths[0])
+        first.truncate(lengths[0], direction=self.truncation_side)
         if second is not None:
-            second.truncate(lengths[1])
+            second.truncate(lengths[1], direction=self.truncation_side)
         return self.backend.post_process(first, second, add_special_tokens)
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
@@ -332,107 +337,13 @@ def load_tokenizer(folder: Path, longest: int | None) -> Tokenizer:
 
     Raises:
         CheckpointNotFoundError: there are no tokenizer files.
-        CorruptCheckpointError: they cannot be read.
+        CorruptCheckpointError: they cannot be read, or have a value that cannot be used.
     """
-    config = _json(folder / "tokenizer_config.json")
-    special: dict[str, str | None] = {}
-    for source in (_json(folder / "special_tokens_map.json"), config):
-        special.update({role: _token_text(source[role]) for role in _ROLES if source.get(role) is not None})
-    backend = _backend(folder, config, special)
-    for role, guesses in (("mask_token", ("<mask>", "[MASK]")), ("pad_token", ("<pad>", "[PAD]"))):
-        if role not in special:
-            special[role] = next((g for g in guesses if backend.token_to_id(g) is not None), None)
-    limit = config.get("model_max_length") or _NO_LIMIT
-    clean_up = config.get("clean_up_tokenization_spaces")
-    limit = int(min(limit, longest or _NO_LIMIT, _NO_LIMIT))
-    return Tokenizer(backend, special, limit, clean_up=bool(clean_up))
-
-
-def _backend(folder: Path, config: Mapping[str, Any], special: dict[str, str | None]) -> Backend:
-    try:
-        if (folder / "tokenizer.json").exists():
-            return Backend.from_file(str(folder / "tokenizer.json"))
-        if (folder / "merges.txt").exists() and (folder / "vocab.json").exists():
-            return _roberta_files(folder, special)
-        if (folder / "vocab.txt").exists():
-            return _bert_files(folder, config, special)
-    except Exception as error:  # tokenizers raises bare Exception for a broken file
-        raise CorruptCheckpointError(
-            f"the tokenizer in {folder} cannot be read ({error}); download it again"
-        ) from error
-    raise CheckpointNotFoundError(
-        f"{folder} has no tokenizer; expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt"
+    files = read_tokenizer(folder)
+    return Tokenizer(
+        files.backend,
+        files.special,
+        min(files.limit, longest or files.limit),
+        clean_up=files.clean_up,
+        truncation_side=files.truncation_side,
     )
-
-
-def _roberta_files(folder: Path, special: dict[str, str | None]) -> Backend:
-    from tokenizers import decoders, models, pre_tokenizers, processors
-
-    backend = Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    names = {
-        "bos_token": "<s>",
-        "pad_token": "<pad>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "mask_token": "<mask>",
-    }
-    special.update({role: special.get(role) or name for role, name in names.items()})
-    # The mask swallows the space before it, as in transformers' RobertaTokenizer.
-    backend.add_special_tokens(
-        [AddedToken(str(special[r]), special=True, lstrip=r == "mask_token", normalized=False) for r in names]
-    )
-    eos, bos = (_with_id(backend, str(special[role])) for role in ("eos_token", "bos_token"))
-    backend.post_processor = processors.RobertaProcessing(eos, bos, True, False)
-    return backend
-
-
-def _bert_files(folder: Path, config: Mapping[str, Any], special: dict[str, str | None]) -> Backend:
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
-
-    names = {
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }
-    special.update({role: special.get(role) or name for role, name in names.items()})
-    backend = Backend(models.WordPiece.from_file(str(folder / "vocab.txt"), unk_token=str(special["unk_token"])))
-    backend.normalizer = normalizers.BertNormalizer(
-        lowercase=config.get("do_lower_case", True),
-        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
-        strip_accents=config.get("strip_accents"),
-    )
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece(prefix="##")
-    backend.add_special_tokens([AddedToken(str(special[r]), special=True, normalized=False) for r in names])
-    sep, cls = (_with_id(backend, str(special[role])) for role in ("sep_token", "cls_token"))
-    backend.post_processor = processors.BertProcessing(sep, cls)
-    return backend
-
-
-def _with_id(backend: Backend, token: str) -> tuple[str, int]:
-    number = backend.token_to_id(token)
-    if number is None:
-        raise KeyError(f"the vocabulary has no {token}")
-    return token, number
-
-
-def _token_text(value: Any) -> str | None:
-    """A special token is written as a text, or as an object with its `content`."""
-    content = value.get("content") if isinstance(value, dict) else value
-    return content if isinstance(content, str) else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise CorruptCheckpointError(f"{path} is not JSON ({error}); download it again") from error
-    if not isinstance(value, dict):
-        raise CorruptCheckpointError(f"{path} holds {type(value).__name__}; expected a JSON object")
-    return value

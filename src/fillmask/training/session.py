@@ -21,6 +21,7 @@ import torch
 from tokenizers import Tokenizer
 
 from fillmask.errors import InputError, TrainingError
+from fillmask.hub import TOKENIZER_FILES
 from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
 from fillmask.training.export import export
 from fillmask.training.families import encode, head
@@ -321,14 +322,7 @@ def in_turn(processes: Processes, work: Callable[[], None]) -> None:
 
 def copy_tokenizer(origin: Path, folder: Path) -> None:
     """The tokenizer files of a checkpoint, as they are."""
-    for name in (
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "vocab.txt",
-        "vocab.json",
-        "merges.txt",
-    ):
+    for name in TOKENIZER_FILES:
         if (origin / name).exists() and (origin / name).resolve() != (folder / name).resolve():
             shutil.copyfile(origin / name, folder / name)
 

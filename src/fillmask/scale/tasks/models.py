@@ -16,9 +16,10 @@ from typing import Any
 from fillmask.checkpoint import Checkpoint
 from fillmask.engines import default_engine
 from fillmask.fill import FillMask
+from fillmask.hub import TOKENIZER_FILES
 from fillmask.scale.tasks import ModelOptions
 
-_IDENTITY = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json", "merges.txt")  # fmt: skip
+_IDENTITY = ("config.json", *TOKENIZER_FILES)
 
 
 def cores() -> int:

@@ -132,7 +132,7 @@ def test_windows_hold_every_token_once(vocabulary: Tokenizer) -> None:
 
 
 @given(rate=st.floats(0.01, 1), length=st.integers(3, LONGEST), seed=st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_rate_is_kept_in_every_window(vocabulary: Tokenizer, rate: float, length: int, seed: int) -> None:
     for window in masked_windows(vocabulary, DOCUMENTS, rate=rate, length=length, seed=seed):
         expected = max(1, round(rate * (~window.special).sum()))

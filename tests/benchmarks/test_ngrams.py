@@ -99,7 +99,7 @@ def test_every_probability_is_the_formulas(lengths: list[int], backwards: bool) 
     st.lists(st.integers(0, 8), max_size=4),
     st.lists(st.integers(0, 8), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_probabilities_are_positive_and_sum_to_one(pieces: Pieces, before: list[int], after: list[int]) -> None:
     left, right = model(pieces, 9), model(pieces, 9, backwards=True)
     a, b = left.distribution(before), right.distribution(after[::-1])

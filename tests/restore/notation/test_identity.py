@@ -37,7 +37,7 @@ def test_ten_thousand_documents(notation: str) -> None:
     notation=st.sampled_from(NOTATIONS),
     keep=st.booleans(),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_any_text_is_read_or_refused_by_place(source: str, notation: str, keep: bool) -> None:
     found = _parsed(source, notation, keep)
     if isinstance(found, NotationError):

@@ -16,7 +16,7 @@ def repeated(names: Sequence[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
-def kind_of(value: Any) -> str:
+def type_with_article(value: Any) -> str:
     """The type of a value with its article, as messages name it."""
     if value is None:
         return "null"

@@ -8,35 +8,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="parity is held against transformers, which the train extra brings")
 
+import transformers
 from parity import assert_same, random_items, random_model, save
 from safetensors.torch import load_file, save_file
 from test_parity import bert_values, modernbert_values
-from transformers import (
-    AlbertConfig,
-    AutoModelForMaskedLM,
-    BertConfig,
-    ConvBertConfig,
-    DebertaV2Config,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    NomicBertConfig,
-    RobertaConfig,
-)
+from transformers import AutoModelForMaskedLM, ModernBertConfig, NomicBertConfig, PreTrainedModel
 
 FAMILIES = [
-    AlbertConfig,
-    BertConfig,
-    ConvBertConfig,
-    DebertaV2Config,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    NomicBertConfig,
-    RobertaConfig,
-]
+    getattr(transformers, f"{name}Config")
+    for name in (
+        "Albert", "Bert", "ConvBert", "DebertaV2", "DistilBert", "Electra", "ModernBert", "MPNet", "NomicBert", "Roberta",
+    )
+]  # fmt: skip
 
 
 def rewritten(folder: Path, **changes: Any) -> None:
@@ -44,6 +27,11 @@ def rewritten(folder: Path, **changes: Any) -> None:
     path = folder / "config.json"
     values = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+
+
+def reread(folder: Path) -> PreTrainedModel:
+    """transformers' model of the files as they are now."""
+    return AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 @pytest.mark.parametrize("said", [True, None])
@@ -60,9 +48,9 @@ def test_what_the_file_holds_is_used(family: Any, said: bool | None, tmp_path: P
             tensors[name] = torch.randn_like(tensor)  # not the head's own, where a head has two
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     rewritten(tmp_path, tie_word_embeddings=said)
-    model = AutoModelForMaskedLM.from_pretrained(tmp_path, dtype=torch.float32, attn_implementation="eager").eval()
+    model = reread(tmp_path)
     longest = min(24, config.max_position_embeddings - 4)
-    alone = family is ConvBertConfig  # transformers lets padding into its convolutions
+    alone = family is transformers.ConvBertConfig  # transformers lets padding into its convolutions
     assert_same(tmp_path, model, random_items(config, longest=longest, seed=3), alone=alone)
 
 
@@ -84,5 +72,5 @@ def test_other_spellings_of_the_config(family: Any, values: dict[str, Any], chan
     config = family(**values)
     save(random_model(config, seed=4), tmp_path)
     rewritten(tmp_path, **changes)
-    model = AutoModelForMaskedLM.from_pretrained(tmp_path, dtype=torch.float32, attn_implementation="eager").eval()
+    model = reread(tmp_path)
     assert_same(tmp_path, model, random_items(config, longest=20, seed=4))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from fillmask.errors import CorpusError, InputError, MissingExtraError
-from fillmask.tables import counted, kind_of, repeated
+from fillmask.tables import counted, repeated, type_with_article
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -160,7 +160,7 @@ def _written(row: Mapping[str, Any], name: str) -> str:
     if value is None or value != value:  # noqa: PLR0124  # only NaN differs from itself
         return ""
     if not isinstance(value, str | int | float | Decimal):  # a bool is an int
-        raise ValueError(f"{name!r} is {kind_of(value)}; expected text")
+        raise ValueError(f"{name!r} is {type_with_article(value)}; expected text")
     text = str(value).strip()
     try:
         text.encode("utf-8")
@@ -249,7 +249,7 @@ def _json(path: Path) -> Iterator[_Row]:
                 why = getattr(error, "msg", error)
                 raise CorpusError(f"{path}, line {number} is not JSON ({why}); expected an object") from error
             if not isinstance(row, dict):
-                raise CorpusError(f"{path}, line {number} is {kind_of(row)}; expected a JSON object")
+                raise CorpusError(f"{path}, line {number} is {type_with_article(row)}; expected a JSON object")
             yield number, row
 
 

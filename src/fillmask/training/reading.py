@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fillmask.errors import CorpusError, MissingExtraError
-from fillmask.tables import kind_of
+from fillmask.tables import type_with_article
 
 _COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 _TEXT, _JSONL, _PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".parquet", ".pq")
@@ -273,7 +273,7 @@ def _jsonl(source: Source, on_bad: OnBad) -> Iterator[Document]:
                 on_bad(BadRow(source.path, number, f"not JSON ({error})"))
                 continue
             if not isinstance(row, dict):
-                on_bad(BadRow(source.path, number, f"{kind_of(row)}; expected an object"))
+                on_bad(BadRow(source.path, number, f"{type_with_article(row)}; expected an object"))
             elif source.column not in row:
                 found = ", ".join(map(str, row)) or "none"
                 on_bad(BadRow(source.path, number, f"no column {source.column!r}; its columns: {found}"))
@@ -307,7 +307,7 @@ def _usable(value: object, source: Source, number: int, on_bad: OnBad) -> Docume
     if value is None:
         on_bad(BadRow(source.path, number, f"{source.column!r} is null"))
     elif not isinstance(value, str):
-        on_bad(BadRow(source.path, number, f"{source.column!r} is {kind_of(value)}; expected text"))
+        on_bad(BadRow(source.path, number, f"{source.column!r} is {type_with_article(value)}; expected text"))
     elif _has_surrogate(value):
         on_bad(BadRow(source.path, number, f"{source.column!r} holds half of a surrogate pair, which is no character"))
     elif value.strip():

@@ -24,7 +24,7 @@ from fillmask.cli.train.options import (
     text_options,
     usage,
 )
-from fillmask.tables import kind_of
+from fillmask.tables import type_with_article
 from fillmask.training.masking import CORRUPTIONS, UNITS, Masking
 from fillmask.training.recipe import Recipe, Stage, stages
 
@@ -211,7 +211,7 @@ def command(
             )
     overrides = json.loads(model_json or "{}")
     if not isinstance(overrides, dict):
-        raise usage(f'"model" of the config is {kind_of(overrides)}; expected an object')
+        raise usage(f'"model" of the config is {type_with_article(overrides)}; expected an object')
     if max(stage.length for stage in planned) > settings["max_positions"]:
         raise usage(f"rows of {max(s.length for s in planned)} tokens are longer than --max-positions")
     recipe = Recipe(

@@ -30,7 +30,7 @@ test-base test-train: export OMP_NUM_THREADS = 1
 
 # What pip installs for a user, and the test runner: no torch.
 # Tests of what needs an extra live in folders of their own.
-EXTRAS = tests/conformance tests/training tests/serving tests/web tests/scale
+EXTRAS = tests/conformance tests/training tests/server tests/web tests/batch/extras
 
 test-base: .venv/.dev
 	.venv/bin/python $(PYTEST) tests $(addprefix --ignore=,$(EXTRAS))
@@ -69,7 +69,7 @@ soak: .venv-train/.done
 	.venv-train/bin/python tests/soak/soak.py
 
 fuzz: .venv-train/.done
-	.venv-train/bin/python tests/restore/reports/fuzzing.py 10000 0
+	.venv-train/bin/python tests/restore/editions/fuzzing.py 10000 0
 
 clean:
 	rm -rf .venv .venv-train

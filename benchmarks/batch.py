@@ -30,13 +30,13 @@ import numpy as np
 from harness import report
 
 from fillmask import FillMask
-from fillmask.agreement import sample_documents
-from fillmask.batching import Masked
-from fillmask.masked_texts import MaskedTexts, top_indices
-from fillmask.scale import local
-from fillmask.scale.inputs import find
-from fillmask.scale.job import Job, Progress, Summary
-from fillmask.scale.tasks import ModelOptions, TaskOptions
+from fillmask.batch import local
+from fillmask.batch.inputs import find
+from fillmask.batch.job import Job, Progress, Summary
+from fillmask.batch.tasks import ModelOptions, TaskOptions
+from fillmask.runtime.batching import Masked
+from fillmask.tasks.engine_benchmark import sample_documents
+from fillmask.tasks.masked_texts import MaskedTexts, top_indices
 
 ROWS, SUBSET, ENGINE, RAY = 120_000, 800, 20_000, 200_000
 RAY_SHARD = 5_000  # rows: a job of forty shards
@@ -153,7 +153,7 @@ def memory(folder: Path) -> None:
 def ray(folder: Path) -> None:
     import logging
 
-    from fillmask.scale.cluster import run_on_ray
+    from fillmask.batch.ray import run_on_ray
 
     logging.disable(logging.WARNING)
     path = write(folder, texts(RAY))

@@ -16,10 +16,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.restore.automaton import Region, compile_region
+from fillmask.restore.calibration.samples import Sample
 from fillmask.restore.damage import Damaged, Hole
+from fillmask.restore.decoding.automaton import Region, compile_region
 from fillmask.restore.restoration import Reading
-from fillmask.restore.samples import Sample
 
 ORDER = 6
 BITS = 7

@@ -27,8 +27,15 @@ from ngrams import NGrams, Probabilities, known_before, two_sided
 from rich.console import Console
 from rich.progress import track
 
-from fillmask.evaluate import MaskedAccuracy, MaskedWindow, Tally, masked_accuracy, masked_windows, pseudo_perplexity
-from fillmask.masked_lm import MaskedLM
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tasks.evaluate import (
+    MaskedAccuracy,
+    MaskedWindow,
+    Tally,
+    masked_accuracy,
+    masked_windows,
+    pseudo_perplexity,
+)
 from fillmask.training.corpus import Source, read_documents, split_sentences, tokenize
 
 Predictor = Callable[[MaskedWindow], Probabilities]

@@ -42,7 +42,7 @@ ROUNDS, CALLS, SETTLE = 5, 20, 5
 
 def _call(name: str, folder: str) -> Callable[[], Any]:
     if name == FLOOR:
-        from fillmask.checkpoint import open_checkpoint
+        from fillmask.models.checkpoint import open_checkpoint
 
         weights = open_checkpoint(folder).weights.parameters
         parts = np.array_split(np.ones(weights, np.float32), os.cpu_count() or 1)

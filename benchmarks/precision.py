@@ -16,8 +16,8 @@ from pathlib import Path
 
 from harness import report
 
-from fillmask.agreement import compare, sample_documents
-from fillmask.checkpoint import open_checkpoint
+from fillmask.models.checkpoint import open_checkpoint
+from fillmask.tasks.engine_benchmark import compare, sample_documents
 from fillmask.training.corpus import read_documents
 
 

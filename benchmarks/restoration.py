@@ -3,7 +3,7 @@
     python benchmarks/restoration.py [--quick] [--holes N] [--model FOLDER] [--part test] [--corpus ../shared/corpus]
 
 Known text of the corpus's test part is damaged on purpose, every source in
-turn (`fillmask.restore.samples`): stretches of 1 to 10 characters, 1 to 5
+turn (`fillmask.restore.calibration.samples`): stretches of 1 to 10 characters, 1 to 5
 words, words of unknown number, words that lost 30% and 50% of their letters,
 and passages that lost 5, 10 and 20% of their characters. All systems read the
 same holes, except that the slow ones read fewer of them (`SHARE`).
@@ -36,9 +36,7 @@ from character_ngrams import CharacterNGrams
 from harness import RESULTS, report
 from rich.progress import Progress
 
-from fillmask.masked_lm import MaskedLM
-from fillmask.restore.asking import Asker
-from fillmask.restore.evaluation import (
+from fillmask.restore.calibration.evaluation import (
     READINGS,
     Answer,
     RestorationReport,
@@ -48,11 +46,13 @@ from fillmask.restore.evaluation import (
     reliability,
     restoring,
 )
-from fillmask.restore.frame import Filling, Frame
-from fillmask.restore.machine import largest
+from fillmask.restore.calibration.samples import KINDS, Sample, draw
+from fillmask.restore.decoding.cached_scorer import Asker
+from fillmask.restore.decoding.token_automaton import largest
+from fillmask.restore.decoding.tokenized_context import Filling, Frame
+from fillmask.restore.decoding.vocabulary import vocabulary_of
 from fillmask.restore.restoration import Reading
-from fillmask.restore.samples import KINDS, Sample, draw
-from fillmask.restore.vocabulary import vocabulary_of
+from fillmask.runtime.masked_lm import MaskedLM
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 # Words of each source in the held-out parts, which are written one source after the other (corpus README).

@@ -68,7 +68,7 @@ def main() -> None:
 def _contend(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from fillmask.checkpoint import open_checkpoint
+    from fillmask.models.checkpoint import open_checkpoint
     from fillmask.training.corpus import Source, tokenize
     from fillmask.training.families import make_config, make_model
     from fillmask.training.packing import packed
@@ -124,7 +124,7 @@ def _trainer(model: Any, corpus: Any, special: Any, steps: int, *, bf16: bool) -
         TrainingArguments,
     )
 
-    from fillmask.checkpoint import open_checkpoint
+    from fillmask.models.checkpoint import open_checkpoint
 
     model.set_attn_implementation("sdpa")  # transformers' default
     tokenizer = PreTrainedTokenizerFast.from_pretrained(open_checkpoint().folder)

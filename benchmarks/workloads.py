@@ -16,7 +16,7 @@ import torch
 from onnx import helper, numpy_helper
 
 import fillmask
-from fillmask.agreement import sample_documents
+from fillmask.tasks.engine_benchmark import sample_documents
 from fillmask.training.corpus import read_documents, split_sentences
 
 PHRASE = "Read the rest of this <mask> to understand things in more detail"

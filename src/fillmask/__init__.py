@@ -21,8 +21,8 @@ from fillmask.errors import (
     TrainingError,
     UnsupportedModelError,
 )
-from fillmask.fill import FillMask, pipeline
-from fillmask.score import Score, WordScore
+from fillmask.tasks.fill import FillMask, pipeline
+from fillmask.tasks.score import Score, WordScore
 
 __version__ = "0.1.0"
 

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForMaskedLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from fillmask.batching import Masked
-from fillmask.masked_lm import MaskedLM
+from fillmask.runtime.batching import Masked
+from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.training.tokenizer import SPECIAL_TOKENS, save_tokenizer
 
 disable_progress_bar()

@@ -16,10 +16,10 @@ from test_torch_engine import SMALL
 from tiny import LONGEST, SENTENCES, tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification, ModernBertConfig
 
-from fillmask.batching import Masked
-from fillmask.classify import Classifier
-from fillmask.engines.openvino import has_bfloat16
 from fillmask.errors import UnsupportedModelError
+from fillmask.runtime.batching import Masked
+from fillmask.runtime.engines.openvino import has_bfloat16
+from fillmask.tasks.classify import Classifier
 from fillmask.training.tokenizer import save_tokenizer
 
 LABELS = {0: "bad", 1: "good", 2: "neither"}

@@ -22,9 +22,9 @@ from transformers import (
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
-from fillmask.encoders import deberta_v2, mpnet
 from fillmask.errors import UnsupportedModelError
-from fillmask.masked_lm import MaskedLM
+from fillmask.models.encoders import deberta_v2, mpnet
+from fillmask.runtime.masked_lm import MaskedLM
 
 SEEDS = pytest.mark.parametrize("seed", range(6))
 

@@ -8,14 +8,15 @@ import pytest
 pytest.importorskip("torch", reason="the torch engine needs the torch extra")
 pytest.importorskip("openvino", reason="the openvino engine needs the openvino extra")
 
-from fillmask import FillMask, engines
-from fillmask.agreement import compare, installed, sample_documents
-from fillmask.batching import Masked, collate
-from fillmask.checkpoint import open_checkpoint
-from fillmask.engines import Batch
-from fillmask.engines.openvino import has_bfloat16
+from fillmask import FillMask
 from fillmask.errors import InputError
-from fillmask.masked_lm import MaskedLM
+from fillmask.models.checkpoint import open_checkpoint
+from fillmask.runtime import engines
+from fillmask.runtime.batching import Masked, collate
+from fillmask.runtime.engines import Batch
+from fillmask.runtime.engines.openvino import has_bfloat16
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tasks.engine_benchmark import compare, installed, sample_documents
 
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16 arithmetic")
 
@@ -60,7 +61,7 @@ def test_rescoring_breaks_the_ties_of_bfloat16(folder: Path, monkeypatch: pytest
         return sum(len(row) - len(np.unique(row)) for row in likely)
 
     rescored = MaskedLM(folder, engine="openvino", precision="bfloat16").engine.run(batch())
-    monkeypatch.setattr("fillmask.engines.rescoring.Head.rescore", lambda *_: None)
+    monkeypatch.setattr("fillmask.runtime.engines.rescoring.Head.rescore", lambda *_: None)
     plain = MaskedLM(folder, engine="openvino", precision="bfloat16").engine.run(batch())
     assert ties(plain) > 10
     assert ties(rescored) == 0
@@ -95,7 +96,7 @@ def test_a_device_that_is_not_there(folder: Path) -> None:
 
 
 def test_bfloat16_on_a_processor_without_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fillmask.engines.openvino.has_bfloat16", lambda: False)
+    monkeypatch.setattr("fillmask.runtime.engines.openvino.has_bfloat16", lambda: False)
     with pytest.raises(InputError, match="no bfloat16 arithmetic"):
         MaskedLM(folder, engine="openvino", precision="bfloat16")
     assert MaskedLM(folder, engine="openvino").engine.precision == "float32"

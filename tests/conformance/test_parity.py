@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from fillmask.errors import UnsupportedModelError
-from fillmask.masked_lm import MaskedLM
+from fillmask.runtime.masked_lm import MaskedLM
 
 SPECIAL = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
 ACTIVATIONS = ["gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh", "tanh", "quick_gelu"]

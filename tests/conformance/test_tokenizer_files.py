@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer
 
-from fillmask.tokenizer import Tokenizer, load_tokenizer
+from fillmask.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 TEXTS = [
     "The old dog went to the {mask} early.",

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="conformance is held against transformers, w
 
 from transformers import AddedToken, BertTokenizerFast, RobertaTokenizerFast
 
-from fillmask.tokenizer import Tokenizer, load_tokenizer
+from fillmask.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 VOCABULARIES = Path(__file__).parents[3] / "shared" / "tokenizers"
 # The published roberta-base says in its tokenizer.json that the mask takes the space before it.

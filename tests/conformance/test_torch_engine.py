@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from fillmask import FillMask
 from fillmask.errors import TextTooLongError, UnsupportedModelError
-from fillmask.masked_lm import MaskedLM
+from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.training.tokenizer import save_tokenizer
 
 FILLMASK = Path(sys.executable).parent / "fillmask"

@@ -21,10 +21,10 @@ ROWS, SHARD = 20_000, 1_000
 NOTED = """
 import sys
 from pathlib import Path
-from fillmask.scale import local
-from fillmask.scale.inputs import find
-from fillmask.scale.job import Job
-from fillmask.scale.tasks import ModelOptions, TaskOptions
+from fillmask.batch import local
+from fillmask.batch.inputs import find
+from fillmask.batch.job import Job
+from fillmask.batch.tasks import ModelOptions, TaskOptions
 
 source, output, log, model = sys.argv[1:]
 job = Job(find([source]), Path(output), TaskOptions("fill", {}, ModelOptions(model, threads=2)), "jsonl", 1000, id="id")

@@ -17,10 +17,10 @@ from test_cli import FILLMASK, one_line, run
 
 from fillmask import cli
 from fillmask.restore.damage import Hole, Known
+from fillmask.restore.editions.transcript import escape
 from fillmask.restore.notation import parse
-from fillmask.restore.reports.transcript import escape
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "restore" / "reports"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "restore" / "editions"))
 from schema import complaints
 
 LETTERS = Path(__file__).parents[2] / "examples" / "letters"
@@ -289,7 +289,9 @@ def test_adapting_first(
 def test_adapting_needs_an_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], missing: str
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("fillmask.training", "fillmask.engines.torch"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("fillmask.training", "fillmask.runtime.engines.torch"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     letter = tmp_path / "letter.txt"

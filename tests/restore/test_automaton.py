@@ -7,10 +7,10 @@ import pytest
 from toys import HOLES, texts
 
 from fillmask import InputError
-from fillmask.restore.automaton import Region, compile_region
 from fillmask.restore.damage import Element, Hole, Known, Lost
+from fillmask.restore.decoding.automaton import Region, compile_region
+from fillmask.restore.decoding.utf8 import byte_table
 from fillmask.restore.notation import parse
-from fillmask.restore.utf8 import byte_table
 
 
 @pytest.mark.parametrize("hole", HOLES, ids=str)

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from tiny import SENTENCES
 
 from fillmask import FillMask
-from fillmask.cli.train_calibrate import command
-from fillmask.masked_lm import MaskedLM
-from fillmask.restore import calibration, stored
-from fillmask.restore.confidence import PLAIN
+from fillmask.cli.train.calibrate import command
+from fillmask.restore.calibration import calibration_file, fitting
+from fillmask.restore.calibration.confidence import PLAIN
 from fillmask.restore.restoring import settings_for
+from fillmask.runtime.masked_lm import MaskedLM
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_model_is_calibrated(
     roberta_folder: Path, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Two kinds of damage are enough to try the command.
-    monkeypatch.setattr(calibration, "fit", partial(calibration.fit, kinds=["words-1", "partial-50"]))
+    monkeypatch.setattr(fitting, "fit", partial(fitting.fit, kinds=["words-1", "partial-50"]))
     folder = copytree(roberta_folder, tmp_path / "model")
     before = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
     other = tmp_path / "other.txt"
@@ -41,7 +41,7 @@ def test_a_model_is_calibrated(
     assert said["file"] == str(folder / "restoration.json")
     assert said["holes"] >= 104
     assert said["sources"] == [text.name, "other.txt"]
-    kept = stored.load(folder)
+    kept = calibration_file.load(folder)
     assert set(kept.weights) == {"joint", "independent"}
     after = FillMask(folder, threads=1).restore("The old ... went home.").gaps[0]
     assert after.readings[0].probability != before.readings[0].probability
@@ -51,18 +51,18 @@ def test_joint_reading_is_fitted_on_what_fitted_weights_read(
     roberta_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[bool, bool]] = []
-    collect = calibration.collect
+    collect = fitting.collect
 
     def recorded(*arguments: Any) -> Any:
         *_, settings, _, weights = arguments
         seen.append((settings == settings_for("joint"), weights == PLAIN))
         return collect(*arguments)
 
-    monkeypatch.setattr(calibration, "collect", recorded)
+    monkeypatch.setattr(fitting, "collect", recorded)
     documents = [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)]
     model = MaskedLM(roberta_folder, threads=1)
     told: list[tuple[int, int]] = []
-    calibration.fit(model, documents, kinds=["partial-50"], holes=105, on_progress=lambda *of: told.append(of))
+    fitting.fit(model, documents, kinds=["partial-50"], holes=105, on_progress=lambda *of: told.append(of))
     joint = [plain for is_joint, plain in seen if is_joint]
     assert joint == [True] * 35 + [False] * 105
     assert [plain for is_joint, plain in seen if not is_joint] == [True] * 105

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillmask import CorruptCheckpointError, FillMask
-from fillmask.restore import stored
-from fillmask.restore.calibration import Case, fit_weights
-from fillmask.restore.confidence import (
+from fillmask.restore.calibration import calibration_file
+from fillmask.restore.calibration.confidence import (
     CANDIDATE,
     LEXICON,
     LEXICON_CONTEXT,
@@ -25,9 +24,10 @@ from fillmask.restore.confidence import (
     traits,
     with_lexicon,
 )
+from fillmask.restore.calibration.evaluation import calibration_error
+from fillmask.restore.calibration.fitting import Case, fit_weights
+from fillmask.restore.calibration.lengths import estimate, rough
 from fillmask.restore.damage import Hole, Known, Lost
-from fillmask.restore.evaluation import calibration_error
-from fillmask.restore.lengths import estimate, rough
 
 
 def test_rough_priors_are_distributions() -> None:
@@ -143,23 +143,23 @@ def test_what_is_stored_comes_back_and_is_used(folder: Path) -> None:
     text = "The old ... went to the river."
     before = FillMask(folder).restore(text).gaps[0]
     certain = Weights(tuple(3 * w for w in PLAIN.candidate), (-50.0, *[0.0] * (len(NONE) - 1)))
-    kept = stored.Stored(rough(), {"joint": certain}, {"holes": 7})
-    assert stored.save(kept, folder) == folder / "restoration.json"
-    assert stored.load(folder) == kept
+    kept = calibration_file.Stored(rough(), {"joint": certain}, {"holes": 7})
+    assert calibration_file.save(kept, folder) == folder / "restoration.json"
+    assert calibration_file.load(folder) == kept
     after = FillMask(folder).restore(text).gaps[0]
     assert after.none_of_these < 1e-3 < before.none_of_these
     assert not list(folder.glob(".*part"))
 
 
 def test_without_a_file_rough_values_stand_in(folder: Path) -> None:
-    found = stored.load(folder)
+    found = calibration_file.load(folder)
     assert found.lengths == rough()
     assert found.of("joint") == found.of("gibbs") == PLAIN
 
 
 def test_a_strategy_without_weights_takes_the_joint_ones(folder: Path) -> None:
     other = Weights(tuple(2 * w for w in PLAIN.candidate), PLAIN.none)
-    found = stored.Stored(rough(), {"joint": other, "independent": PLAIN})
+    found = calibration_file.Stored(rough(), {"joint": other, "independent": PLAIN})
     assert found.of("gibbs") == other
     assert found.of("independent") == PLAIN
 
@@ -176,7 +176,7 @@ def test_a_strategy_without_weights_takes_the_joint_ones(folder: Path) -> None:
     ],
 )
 def test_a_broken_file_says_what_is_wrong_and_what_to_do(folder: Path, change: object, message: str) -> None:
-    path = stored.save(stored.Stored(rough(), {"joint": PLAIN}), folder)
+    path = calibration_file.save(calibration_file.Stored(rough(), {"joint": PLAIN}), folder)
     values = json.loads(path.read_text("utf-8"))
     change(values)  # type: ignore[operator]
     path.write_text(json.dumps(values), "utf-8")
@@ -185,7 +185,7 @@ def test_a_broken_file_says_what_is_wrong_and_what_to_do(folder: Path, change: o
     assert "fillmask train calibrate" in str(raised.value)
     path.write_text("{", "utf-8")
     with pytest.raises(CorruptCheckpointError, match="fit it again"):
-        stored.load(folder)
+        calibration_file.load(folder)
 
 
 @given(

@@ -9,8 +9,8 @@ from test_automaton import random_hole
 from toys import HOLES, texts
 
 from fillmask.restore.damage import Element, Hole, Known, Lost, fitted
+from fillmask.restore.editions.align import portions
 from fillmask.restore.notation import Stretch, parse
-from fillmask.restore.reports.align import portions
 
 
 def pattern(element: Element, *, loosely: bool) -> str:

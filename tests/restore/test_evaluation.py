@@ -10,10 +10,9 @@ from rich.console import Console
 from tiny import SENTENCES
 
 from fillmask import CorpusError, InputError
-from fillmask.masked_lm import MaskedLM
-from fillmask.restore import STRATEGIES, calibration
-from fillmask.restore.damage import Known, Lost
-from fillmask.restore.evaluation import (
+from fillmask.restore import STRATEGIES
+from fillmask.restore.calibration import fitting
+from fillmask.restore.calibration.evaluation import (
     Answer,
     RestorationReport,
     answered,
@@ -24,8 +23,10 @@ from fillmask.restore.evaluation import (
     measure,
     reliability,
 )
+from fillmask.restore.calibration.samples import KINDS, Sample, draw
+from fillmask.restore.damage import Known, Lost
 from fillmask.restore.restoration import Reading
-from fillmask.restore.samples import KINDS, Sample, draw
+from fillmask.runtime.masked_lm import MaskedLM
 
 DOCUMENTS = {
     "tales": [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)],
@@ -154,7 +155,7 @@ def test_a_model_is_evaluated_and_calibrated(roberta_folder: Path) -> None:
     with pytest.raises(InputError, match="strategy is 'guess'"):
         evaluate(model, DOCUMENTS, strategies=("guess",))
     done: list[tuple[int, int]] = []
-    fitted = calibration.fit(
+    fitted = fitting.fit(
         model,
         DOCUMENTS,
         holes=52,
@@ -165,4 +166,4 @@ def test_a_model_is_evaluated_and_calibrated(roberta_folder: Path) -> None:
     assert set(fitted.weights) == {"independent"}
     assert done[-1][0] == done[-1][1] == fitted.fitted_on["holes"]
     with pytest.raises(CorpusError, match="expected 100 or more"):
-        calibration.fit(model, DOCUMENTS, holes=1, strategies=("independent",), kinds=["words-1"])
+        fitting.fit(model, DOCUMENTS, holes=1, strategies=("independent",), kinds=["words-1"])

@@ -10,8 +10,8 @@ import pytest
 from lxml import etree, html
 from sampled import PAYLOADS, restoration
 
-from fillmask.restore.reports import html as report
-from fillmask.restore.reports.html import LEVELS, level, percent, render, written
+from fillmask.restore.editions import html as report
+from fillmask.restore.editions.html import LEVELS, level, percent, render, written
 
 LETTER = "Dear [brother],\n\nI write by the [evening] lamp, for the days are [short]\nand b[ak]ery & <shop> is shut."
 

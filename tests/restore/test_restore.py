@@ -240,7 +240,7 @@ def test_evidence_is_what_hiding_a_word_costs(unmask: FillMask) -> None:
 
 
 def log_probability(unmask: FillMask, ids: Sequence[int], place: int, token: int) -> float:
-    from fillmask.batching import Masked
+    from fillmask.runtime.batching import Masked
 
     ((_, found),) = unmask.model.log_probabilities([Masked(list(ids), [0] * len(ids), [place])])
     return float(found[0, token])

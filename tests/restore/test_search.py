@@ -6,13 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fillmask.masked_lm import MaskedLM
-from fillmask.restore.asking import Asker, Cancelled
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
-from fillmask.restore.frame import Frame, Layout, Surroundings
-from fillmask.restore.machine import Machine
-from fillmask.restore.search import BEST_FIRST, LEFT_TO_RIGHT, Job, search, spread
-from fillmask.restore.vocabulary import vocabulary_of
+from fillmask.restore.decoding.cached_scorer import Asker, Cancelled
+from fillmask.restore.decoding.search import BEST_FIRST, LEFT_TO_RIGHT, Job, search, spread
+from fillmask.restore.decoding.token_automaton import Machine
+from fillmask.restore.decoding.tokenized_context import Frame, Layout, Surroundings
+from fillmask.restore.decoding.vocabulary import vocabulary_of
+from fillmask.runtime.masked_lm import MaskedLM
 
 HOLE = Hole((Known("b"), Lost(1, 2), Known("e")))
 WIDE = 100_000

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from toys import AROUND, HOLES, KINDS, texts, toy
 
-from fillmask.restore import vocabulary
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
-from fillmask.restore.frame import Frame, Layout
-from fillmask.restore.machine import Machine
-from fillmask.restore.spelling import readings
-from fillmask.restore.vocabulary import vocabulary_of
-from fillmask.tokenizer import Tokenizer
+from fillmask.restore.decoding import vocabulary
+from fillmask.restore.decoding.spelling import readings
+from fillmask.restore.decoding.token_automaton import Machine
+from fillmask.restore.decoding.tokenized_context import Frame, Layout
+from fillmask.restore.decoding.vocabulary import vocabulary_of
+from fillmask.tokenization.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -71,7 +71,7 @@ def written(frame: Frame, hole: Hole, text: str) -> str:
     kept = [e for e in hole.elements if isinstance(e, Known)]
     if not kept or plain == text:
         return plain
-    from fillmask.restore.spelling import restored
+    from fillmask.restore.decoding.spelling import restored
 
     found = restored(frame.vocabulary, hole, plain)
     assert found is not None

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from fillmask.restore.damage import Hole, Known, Lost
-from fillmask.tokenizer import Tokenizer
+from fillmask.tokenization.tokenizer import Tokenizer
 
 KINDS = ("byte-level", "wordpiece", "wordpiece-cased", "unigram")
 SPECIAL = {"mask_token": "[MASK]", "pad_token": "[PAD]"}

@@ -28,10 +28,10 @@ from safetensors.numpy import load_file, save_file
 from fillmask import FillMask
 from fillmask.cli import run
 from fillmask.cli.train.options import Screen
+from fillmask.data.documents import Source
 from fillmask.training.adapt import adapt, adapt_model
 from fillmask.training.distil import distil
 from fillmask.training.pretrain import Progress
-from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe, stages
 from fillmask.training.session import Machine, Running, Text
 

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="TensorBoard's files are written by torch")
 pytest.importorskip("matplotlib", reason="the picture needs the plots extra")
 events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="part of the train extra")
 
-from fillmask import plots
+from fillmask.tasks import plots
 from fillmask.training.reporting import Curves
 
 PRETRAINED = [

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillmask import CorpusError, TrainingError
-from fillmask.tokenizer import load_tokenizer
+from fillmask.tokenization.tokenizer import load_tokenizer
 from fillmask.training.corpus import Source, TokenizedCorpus, pieces, read_documents, split_sentences, tokenize
 from fillmask.training.packing import SpecialIds, pack, packed, segments
 from fillmask.training.tokenizer import save_tokenizer, special_ids, train_tokenizer

@@ -16,9 +16,9 @@ import transformers
 from safetensors.numpy import load_file, save_file
 from tiny import SENTENCES, write_modernbert, write_roberta
 
-from fillmask.checkpoint import open_checkpoint
-from fillmask.classify import Classifier
 from fillmask.errors import CorpusError, InputError, TrainingError
+from fillmask.models.checkpoint import open_checkpoint
+from fillmask.tasks.classify import Classifier
 from fillmask.training.corpus import Source
 from fillmask.training.finetune import (
     Epoch,
@@ -307,7 +307,7 @@ def test_where_it_may_write(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fillmask import plots
+    from fillmask.tasks import plots
 
     train, judged = split(animals(16), 0.25)
     found = finetune(open_checkpoint(folder), train, judged, labels_of(train), dataclasses.replace(RECIPE, epochs=1))

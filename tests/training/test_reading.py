@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fillmask import CorpusError
-from fillmask.training import reading
+from fillmask.data import documents as documents_module
+from fillmask.data.documents import BadRow, Source, documents, expand
 from fillmask.training.corpus import held_out_documents, split, tokenize
-from fillmask.training.reading import BadRow, Source, documents, expand
 from fillmask.training.tokenizer import train_tokenizer
 
 DOCUMENTS = ["First paragraph.\nSecond — naïve — one.", "Another document.", "A third."]
@@ -137,7 +137,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 def test_long_lines_are_cut_between_words() -> None:
     line = b"word " * 2_000_000
-    cut = list(reading._lines(io.BytesIO(line + b"\nnext\n")))
+    cut = list(documents_module._lines(io.BytesIO(line + b"\nnext\n")))
     assert b"".join(part for _, part in cut) == line + b"\nnext\n"
     assert all(part.endswith((b" ", b"\n")) for _, part in cut)
     assert cut[-1] == (2, b"next\n")

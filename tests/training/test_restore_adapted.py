@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fillmask import cli
-from fillmask.restore.stored import load
+from fillmask.restore.calibration.calibration_file import load
 from fillmask.training.adapt import adapt
 
 PLACES = ("the mill", "the harbour", "the chapel", "the north field", "the old bridge", "the market")
@@ -50,7 +50,7 @@ def test_the_author_s_words_are_found(letters: Path, tmp_path: Path, capfd: pyte
 
 
 def test_an_adapted_model_keeps_its_calibration(letters: Path, tmp_path: Path) -> None:
-    from fillmask.checkpoint import open_checkpoint
+    from fillmask.models.checkpoint import open_checkpoint
 
     folder = adapt(None, [letters], tmp_path / "adapted", tokens=8192)
     first, second = load(open_checkpoint().folder), load(folder)

@@ -11,7 +11,7 @@ import pytest
 transformers = pytest.importorskip("transformers", reason="the comparison needs the train extra")
 
 from fillmask.cli import run
-from fillmask.tokenizer import load_tokenizer
+from fillmask.tokenization.tokenizer import load_tokenizer
 from fillmask.training.tokenizer import KINDS
 
 TEXTS = (

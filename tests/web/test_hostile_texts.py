@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from sampled import PAYLOADS, restoration
 from test_page import drop, holes, settled, write
 
-from fillmask.restore.reports.html import render
+from fillmask.restore.editions.html import render
 
 
 def elements(page: Any) -> set[str]:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from sampled import restoration
 from test_page import TWO, holes, settled, write
 
-from fillmask.restore.reports.html import render
+from fillmask.restore.editions.html import render
 
 LONG_WORD = "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft"
 LETTER = f"""Dear [brother],

@@ -15,7 +15,7 @@ from fillmask.cli.options import Amount, model_options
 from fillmask.cli.restore import NOTATIONS, STRATEGIES
 
 if TYPE_CHECKING:
-    from fillmask.scale.job import Job, Summary
+    from fillmask.batch.job import Job, Summary
 
 _TASKS = ("fill", "restore", "score", "classify")
 
@@ -95,7 +95,7 @@ def command(
     and the output is the same to the byte. Rows that cannot be answered are
     listed in OUTPUT/_rejects-*.jsonl with the reason, and the exit code is then 3.
     """
-    from fillmask.scale.inputs import find
+    from fillmask.batch.inputs import find
 
     job = _job(find(inputs, input_format), output, **options)
     if dry_run:
@@ -114,7 +114,7 @@ def command(
     elif not quiet:
         _tell(summary, output)
     if summary.rejected:
-        from fillmask.tables import counted
+        from fillmask.data.tables import counted
 
         complain(
             f"{counted(summary.rejected, 'row')} {'was' if summary.rejected == 1 else 'were'} rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
@@ -126,9 +126,9 @@ def command(
 def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> Job:  # fmt: skip
     from importlib.util import find_spec
 
-    from fillmask.scale import tasks
-    from fillmask.scale.job import Job
-    from fillmask.scale.tasks import ModelOptions, TaskOptions
+    from fillmask.batch import tasks
+    from fillmask.batch.job import Job
+    from fillmask.batch.tasks import ModelOptions, TaskOptions
 
     model = ModelOptions(**{name: options.pop(name) for name in ("model", "engine", "precision", "threads", "device")})
     words = [word for group in options.pop("targets") for word in group.split(",") if word]
@@ -163,10 +163,10 @@ def _run(job: Job, *, restart: bool, ray: str | None, workers: str | None, quiet
         bar = Bar()
     try:
         if ray is None:
-            from fillmask.scale.local import run
+            from fillmask.batch.local import run
 
             return run(job, restart=restart, on_progress=bar)
-        from fillmask.scale.cluster import run_on_ray
+        from fillmask.batch.ray import run_on_ray
 
         return run_on_ray(job, ray, workers=_range(workers), restart=restart, on_progress=bar)
     finally:
@@ -188,8 +188,8 @@ def _range(workers: str | None) -> tuple[int, int | None]:
 
 
 def _tell(summary: Summary, output: Path) -> None:
-    from fillmask.scale.estimate import duration
-    from fillmask.tables import counted
+    from fillmask.batch.estimate import duration
+    from fillmask.data.tables import counted
 
     rate = summary.computed / summary.seconds if summary.seconds else 0
     click.echo(
@@ -202,7 +202,7 @@ def _tell(summary: Summary, output: Path) -> None:
 def _estimate(job: Job, price: float | None, *, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from fillmask.scale.estimate import estimate
+    from fillmask.batch.estimate import estimate
 
     found = estimate(job, price_per_hour=price)
     click.echo(json.dumps(asdict(found)) if as_json else found.in_words())

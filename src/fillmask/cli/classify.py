@@ -11,10 +11,10 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines, reason
+from fillmask.data.lines import chunks, lines, reason
 
 if TYPE_CHECKING:
-    from fillmask.classify import Classifier, Label
+    from fillmask.tasks.classify import Classifier, Label
 
 _Write = Callable[[str, "list[Label]"], None]
 
@@ -41,7 +41,7 @@ def command(texts: tuple[str, ...], top_k: int | None, truncate: bool, model: st
     with --top-k. Texts that cannot be read are named on stderr, and the exit
     code is then 3 (1 for a single text).
     """
-    from fillmask.classify import Classifier
+    from fillmask.tasks.classify import Classifier
 
     if model is None:
         raise click.UsageError("--model is needed: the bundled model does not classify; `fillmask train finetune` makes one that does")  # fmt: skip

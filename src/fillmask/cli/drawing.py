@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.text import Text
 
 from fillmask.bars import bar, percent
-from fillmask.masked_texts import MASK_SPELLINGS
+from fillmask.tasks.masked_texts import MASK_SPELLINGS
 
 if TYPE_CHECKING:
-    from fillmask.blimp import Blimp
-    from fillmask.classify import Label
-    from fillmask.fill import Candidate
-    from fillmask.score import Score
+    from fillmask.tasks.blimp import Blimp
+    from fillmask.tasks.classify import Label
+    from fillmask.tasks.fill import Candidate
+    from fillmask.tasks.score import Score
 
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"
 

@@ -18,7 +18,7 @@ from fillmask.cli.options import model_options
 from fillmask.cli.restore import STRATEGIES
 
 if TYPE_CHECKING:
-    from fillmask.masked_lm import MaskedLM
+    from fillmask.runtime.masked_lm import MaskedLM
 
 TASKS = ("masked", "pseudo-perplexity", "blimp", "restoration")
 _OPTIONS_OF = {
@@ -76,11 +76,11 @@ def command(
       fillmask evaluate held_out.txt --plot ranks.png
       fillmask evaluate blimp.jsonl.xz --task blimp -o blimp.json --plot blimp.png
     """
-    from fillmask.masked_lm import MaskedLM
+    from fillmask.runtime.masked_lm import MaskedLM
 
     _check_options(task)
     if plot is not None:  # before the work rather than after it
-        importlib.import_module("fillmask.plots").check_name(plot)
+        importlib.import_module("fillmask.tasks.plots").check_name(plot)
     for path in (output, plot):
         if path is not None:
             _check_writable(path)
@@ -91,21 +91,21 @@ def command(
         result: Any
         match task:
             case "masked":
-                from fillmask.evaluate import masked_accuracy
+                from fillmask.tasks.evaluate import masked_accuracy
 
                 result = masked_accuracy(opened, _documents(file), rate=rate, length=length, max_rows=rows, seed=seed)
             case "pseudo-perplexity":
-                from fillmask.evaluate import pseudo_perplexity
+                from fillmask.tasks.evaluate import pseudo_perplexity
 
                 result = pseudo_perplexity(opened, _sentences(file), max_sentences=rows, seed=seed)
             case "blimp":
-                from fillmask.blimp import METHODS, blimp, read_pairs
+                from fillmask.tasks.blimp import METHODS, blimp, read_pairs
 
                 assert file is not None
                 pairs = read_pairs(file)
                 result = blimp(opened, pairs, methods=methods or METHODS, limit=limit, on_progress=on_progress)
             case _:
-                restoration = importlib.import_module("fillmask.restore.evaluation")
+                restoration = importlib.import_module("fillmask.restore.calibration.evaluation")
                 result = restoration.evaluate(
                     opened, list(_documents(file)), strategies=strategies or ("joint",),
                     kinds=kinds or restoration.KINDS, holes=holes, seed=seed, on_progress=on_progress,
@@ -116,7 +116,7 @@ def command(
     else:
         _show(result, task)
     if output is not None:
-        from fillmask.engines.graphs import write_atomically
+        from fillmask.runtime.graph_cache import write_atomically
 
         write_atomically(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     if plot is not None:
@@ -149,13 +149,13 @@ def _check_writable(path: Path) -> None:
 
 
 def _documents(file: Path | None) -> Iterator[str]:
-    from fillmask.agreement import sample_documents
+    from fillmask.tasks.engine_benchmark import sample_documents
     from fillmask.training.corpus import read_documents
 
     if file is None:
         return iter(sample_documents())
     if str(file) == "-":
-        from fillmask.cli.reading import decoded
+        from fillmask.data.lines import decoded
 
         lines = sys.stdin.buffer.read().split(b"\n")
         text = "\n".join(decoded(line, number) for number, line in enumerate(lines, start=1))
@@ -244,7 +244,7 @@ def _show(result: Any, task: str) -> None:
 
 
 def _plot(result: Any, task: str, model: str, path: Path) -> None:
-    from fillmask import plots
+    from fillmask.tasks import plots
 
     title = f"{model} · "
     match task:

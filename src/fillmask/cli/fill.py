@@ -11,10 +11,10 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines, reason
+from fillmask.data.lines import chunks, lines, reason
 
 if TYPE_CHECKING:
-    from fillmask.fill import Candidate, FillMask
+    from fillmask.tasks.fill import Candidate, FillMask
 
 
 @click.command("fill")
@@ -68,7 +68,7 @@ def command(
     word and filled text, separated by tabs. Texts that cannot be filled are
     named on stderr, and the exit code is then 3 (1 for a single text).
     """
-    from fillmask.fill import FillMask
+    from fillmask.tasks.fill import FillMask
 
     words = [word for group in targets for word in group.split(",") if word]
     if targets and not words:
@@ -125,7 +125,7 @@ def spelled(fill: FillMask, text: str, words: list[str]) -> list[str]:
 
     Of a word of several tokens the first will stand for it, which is then the beginning of a word too.
     """
-    from fillmask.masked_texts import MASK_SPELLINGS
+    from fillmask.tasks.masked_texts import MASK_SPELLINGS
 
     starts = text.lstrip().startswith((fill.mask_token, *MASK_SPELLINGS))
     found: list[str] = []

@@ -14,8 +14,8 @@ import click
 from fillmask.cli.options import THREADS
 
 if TYPE_CHECKING:
-    from fillmask.checkpoint import Checkpoint
-    from fillmask.engines.choice import Measured
+    from fillmask.models.checkpoint import Checkpoint
+    from fillmask.runtime.precision_selection import Measured
 
 
 @click.group("models")
@@ -27,9 +27,9 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a model.")
 def list_models(as_json: bool) -> None:
     """List the models that need no download: the bundled one, and the hub's cache."""
-    from fillmask import encoders, hub
-    from fillmask.checkpoint import open_checkpoint
     from fillmask.errors import CheckpointError
+    from fillmask.models import encoders, hub
+    from fillmask.models.checkpoint import open_checkpoint
 
     rows = [describe(open_checkpoint())]
     for name, folder in hub.cached():
@@ -64,7 +64,7 @@ def info(model: str | None, as_json: bool) -> None:
     The last lines say which arithmetic --precision auto takes for it on each
     engine that is installed, and why.
     """
-    from fillmask.checkpoint import open_checkpoint
+    from fillmask.models.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(model)
     facts = describe(checkpoint) | _choices(checkpoint)
@@ -95,8 +95,8 @@ def _hanging(name: str, text: str) -> str:
 
 def _choices(checkpoint: Checkpoint) -> dict[str, str]:
     """Precision and reason for each engine that can run the checkpoint."""
-    from fillmask import engines
-    from fillmask.agreement import installed
+    from fillmask.runtime import engines
+    from fillmask.tasks.engine_benchmark import installed
 
     found = {}
     for engine in dict.fromkeys(name for name, _ in installed(checkpoint)):
@@ -125,9 +125,9 @@ def bench(model: str | None, text: Path | None, masks: int, threads: int | None,
     """
     from dataclasses import asdict
 
-    from fillmask.agreement import compare, sample_documents
-    from fillmask.checkpoint import open_checkpoint
-    from fillmask.engines.choice import record
+    from fillmask.models.checkpoint import open_checkpoint
+    from fillmask.runtime.precision_selection import record
+    from fillmask.tasks.engine_benchmark import compare, sample_documents
     from fillmask.training.corpus import read_documents
 
     checkpoint = open_checkpoint(model)
@@ -159,7 +159,7 @@ _HEADINGS = f"{'engine':<12} {'precision':<10} {'one phrase':>12} {'tokens/s':>1
 @click.argument("model", metavar="ID[@REVISION]")
 def pull(model: str) -> None:
     """Download a model of the hub, and say where it is."""
-    from fillmask.checkpoint import open_checkpoint
+    from fillmask.models.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(model)
     click.echo(f"{checkpoint.name}@{checkpoint.revision}" if checkpoint.revision else checkpoint.name)

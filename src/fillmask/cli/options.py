@@ -10,7 +10,7 @@ import click
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# Also in `fillmask.engines`, which is not imported for --help.
+# Also in `fillmask.runtime.engines`, which is not imported for --help.
 ENGINES = ("auto", "onnxruntime", "openvino", "torch")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 

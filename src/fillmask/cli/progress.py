@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from fillmask.scale.estimate import duration
+from fillmask.batch.estimate import duration
 
 if TYPE_CHECKING:
-    from fillmask.scale.job import Progress as Done
+    from fillmask.batch.job import Progress as Done
 
 
 class Bar:

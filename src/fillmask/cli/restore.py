@@ -156,7 +156,7 @@ def command(
 
 
 def _warn_of_rough(strategy: str) -> None:
-    from fillmask.restore.calibration import FITTED
+    from fillmask.restore.calibration.fitting import FITTED
 
     if strategy in FITTED:
         remedy = "fit them with fillmask train calibrate TEXT… --model FOLDER"
@@ -285,8 +285,8 @@ def _adapted(model: str | None, texts: tuple[Path, ...]) -> Iterator[str | None]
 
 
 def _restore(model: str | None, engine: dict[str, Any], document: Document, options: dict[str, Any]) -> Restoration:
-    from fillmask.fill import FillMask
     from fillmask.restore import restore_document
+    from fillmask.tasks.fill import FillMask
 
     fill = FillMask(model, **engine)
     with _stoppable() as stopped, _bar() as on_progress:
@@ -329,7 +329,7 @@ def _write(restoration: Restoration, form: str, output: Path | None) -> None:
     if form == "terminal" and output is None:
         from rich.console import Console
 
-        from fillmask.restore.reports.terminal import draw
+        from fillmask.restore.editions.terminal import draw
 
         draw(restoration, Console(highlight=False))
         return
@@ -342,7 +342,7 @@ def _write(restoration: Restoration, form: str, output: Path | None) -> None:
 
 
 def _rendered(restoration: Restoration, form: str) -> str:
-    from fillmask.restore.reports import render
+    from fillmask.restore.editions import render
 
     return render(restoration, form)
 
@@ -352,7 +352,7 @@ def _drawn(restoration: Restoration) -> str:
 
     from rich.console import Console
 
-    from fillmask.restore.reports.terminal import draw
+    from fillmask.restore.editions.terminal import draw
 
     drawn = StringIO()
     draw(restoration, Console(file=drawn, width=_PAGE, highlight=False))

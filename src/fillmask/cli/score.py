@@ -11,11 +11,11 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.reading import chunks, lines, reason
+from fillmask.data.lines import chunks, lines, reason
 
 if TYPE_CHECKING:
-    from fillmask.fill import FillMask
-    from fillmask.score import Score
+    from fillmask.tasks.fill import FillMask
+    from fillmask.tasks.score import Score
 
 
 @click.command("score")
@@ -65,7 +65,7 @@ def command(
     scored are named on stderr, and the exit code is then 3 (1 for a single
     text).
     """
-    from fillmask.fill import FillMask
+    from fillmask.tasks.fill import FillMask
 
     if bool(texts) == (file is not None):
         raise click.UsageError("expected a FILE (- for stdin) or --text, not both")

@@ -101,9 +101,9 @@ def command(
     """
     import os
 
-    from fillmask.serving.limits import Limits
-    from fillmask.serving.run import serve
-    from fillmask.serving.settings import Settings
+    from fillmask.server.limits import Limits
+    from fillmask.server.run import serve
+    from fillmask.server.settings import Settings
 
     if api_key is not None and not api_key.strip():
         raise click.UsageError("the key is empty; leave --api-key and FILLMASK_API_KEY out for a service without one")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fillmask.batching import Masked
-from fillmask.restore.asking import Asker
+from fillmask.restore.decoding.cached_scorer import Asker
 from fillmask.restore.restoration import Evidence
-from fillmask.tokenizer import Tokenizer, Word, WordEncoding
+from fillmask.runtime.batching import Masked
+from fillmask.tokenization.tokenizer import Tokenizer, Word, WordEncoding
 
 _NEAR = 20  # words on each side that are hidden in turn
 _FAR = 40  # words on each side that are read

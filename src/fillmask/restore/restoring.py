@@ -13,20 +13,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fillmask.errors import InputError
-from fillmask.masked_lm import MaskedLM
-from fillmask.restore import stored, strategies
-from fillmask.restore.asking import Asker, Cancelled
-from fillmask.restore.confidence import Weights
+from fillmask.restore.calibration import calibration_file
+from fillmask.restore.calibration.confidence import Weights
 from fillmask.restore.damage import Damaged, Hole
+from fillmask.restore.decoding import strategies
+from fillmask.restore.decoding.cached_scorer import Asker, Cancelled
+from fillmask.restore.decoding.gibbs import gibbs
+from fillmask.restore.decoding.reader import Options, Read, Reader
+from fillmask.restore.decoding.search import LEFT_TO_RIGHT
+from fillmask.restore.decoding.strategies import Outcome
+from fillmask.restore.decoding.tokenized_context import Filling, Frame
+from fillmask.restore.decoding.vocabulary import vocabulary_of
 from fillmask.restore.evidence import occlusion
-from fillmask.restore.frame import Filling, Frame
-from fillmask.restore.gibbs import gibbs
-from fillmask.restore.reader import Options, Read, Reader
 from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Progress, Reading, Restoration
-from fillmask.restore.search import LEFT_TO_RIGHT
-from fillmask.restore.strategies import Outcome
-from fillmask.restore.vocabulary import vocabulary_of
-from fillmask.tokenizer import Tokenizer, check_text
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
@@ -97,7 +98,7 @@ def decode(
     *,
     lexicon: Sequence[str] = (),
     locked: Mapping[int, str] | None = None,
-    known: stored.Stored | None = None,
+    known: calibration_file.Stored | None = None,
     weights: Weights | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -111,7 +112,7 @@ def decode(
     if model.tokenizer.mask_token_id is None:
         raise InputError("the tokenizer does not define a `mask_token`; restore needs a masked language model")
     locked = locked or {}
-    known = known or stored.of_checkpoint(model.checkpoint.folder)
+    known = known or calibration_file.of_checkpoint(model.checkpoint.folder)
     asker = Asker(model, cancelled)
     frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window, asker.check)
     reader = Reader(

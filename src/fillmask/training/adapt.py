@@ -1,7 +1,7 @@
 """Continue a model on text of a domain, and see what that gained: `fillmask train adapt` as a function.
 
 The model keeps its vocabulary, its shape and its calibration for restoring. It is measured before and after
-on documents of the domain that it was not trained on, by `fillmask.evaluate`.
+on documents of the domain that it was not trained on, by `fillmask.tasks.evaluate`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fillmask.engines.torch import find_device
-from fillmask.evaluate import MaskedAccuracy
-from fillmask.restore.stored import carry_over
+from fillmask.data.documents import Source
+from fillmask.restore.calibration.calibration_file import carry_over
+from fillmask.runtime.engines.torch import find_device
+from fillmask.tasks.evaluate import MaskedAccuracy
 from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
 from fillmask.training.pretrain import Progress
-from fillmask.training.reading import Source
 from fillmask.training.recipe import ADAPTATION, Recipe
 from fillmask.training.session import Machine, Running, Text
 

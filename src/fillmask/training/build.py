@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from fillmask.checkpoint import check_fills, open_checkpoint
 from fillmask.errors import CheckpointError, FillMaskError, InputError, TrainingError
-from fillmask.hub import parse
+from fillmask.models.checkpoint import check_fills, open_checkpoint
+from fillmask.models.hub import parse
 from fillmask.training import families
 from fillmask.training.export import quiet
 from fillmask.training.objectives import MaskedTokens, SentencePairs

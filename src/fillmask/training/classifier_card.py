@@ -22,7 +22,7 @@ A text classifier with the labels {labels}, fine-tuned from `{base}`.
     fillmask classify --model {name} "…"
 
 ```python
-from fillmask.classify import Classifier
+from fillmask.tasks.classify import Classifier
 
 Classifier("{name}")("…")
 ```

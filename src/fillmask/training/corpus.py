@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from fillmask.data.documents import BadRow, Document, OnBad, Source, documents, read_documents
+from fillmask.data.tables import counted
 from fillmask.errors import CorpusError, TrainingError
-from fillmask.tables import counted
-from fillmask.training.reading import BadRow, Document, OnBad, Source, documents, read_documents
 
 __all__ = ["Source", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fillmask.checkpoint import Checkpoint, check_fills, open_checkpoint
+from fillmask.data.documents import documents
 from fillmask.errors import InputError
-from fillmask.evaluate import MaskedAccuracy, masked_accuracy
-from fillmask.masked_lm import MaskedLM
+from fillmask.models.checkpoint import Checkpoint, check_fills, open_checkpoint
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tasks.evaluate import MaskedAccuracy, masked_accuracy
 from fillmask.training.corpus import held_out_documents
 from fillmask.training.pretrain import Data, Pretraining
-from fillmask.training.reading import documents
 from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
 from fillmask.training.session import Running, Session, Text, copy_tokenizer

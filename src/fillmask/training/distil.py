@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from fillmask.batching import Masked
-from fillmask.checkpoint import check_fills, open_checkpoint
 from fillmask.errors import TrainingError
-from fillmask.evaluate import MaskedAccuracy
-from fillmask.masked_lm import MaskedLM
+from fillmask.models.checkpoint import check_fills, open_checkpoint
+from fillmask.runtime.batching import Masked
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tasks.evaluate import MaskedAccuracy
 from fillmask.training import families
 from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words

@@ -3,7 +3,7 @@
 The encoder of any checkpoint gets transformers' head for its family; all of it is trained, with AdamW, a short
 warm-up and a linear decay. After each epoch the validation examples are judged; the best epoch is kept, and training
 stops when several epochs in a row are no better. What is written is a standard checkpoint folder, which
-`fillmask.classify` reads without torch: whole, or not at all.
+`fillmask.tasks.classify` reads without torch: whole, or not at all.
 
 What a step does depends on the seed and its number alone. A run that is killed goes on from its state, which is kept
 as pretraining keeps its own (`fillmask.training.state`), and comes to the same model.
@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.batching import Masked, collate
-from fillmask.checkpoint import Checkpoint
 from fillmask.errors import CorpusError, InputError, MissingExtraError
-from fillmask.tokenizer import Tokenizer
+from fillmask.models.checkpoint import Checkpoint
+from fillmask.runtime.batching import Masked, collate
+from fillmask.tokenization.tokenizer import Tokenizer
 from fillmask.training.confusion import Confusion
 from fillmask.training.labelled import Example, Labelled
 
@@ -42,7 +42,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
-from fillmask.engines.torch import find_device, takes_types
+from fillmask.runtime.engines.torch import find_device, takes_types
 from fillmask.training.reporting import PICTURE, Curves
 from fillmask.training.state import WORK, cut_curve, drop_state, log, read_state, write_state
 
@@ -325,7 +325,7 @@ def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
         InputError: the folder is there already, and `overwrite` is not set.
         OSError: it cannot be written; the folder is as it was.
     """
-    from fillmask import plots
+    from fillmask.tasks import plots
     from fillmask.training import classifier_card
 
     check_output(folder, overwrite=overwrite)

@@ -22,8 +22,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, cast
 
+from fillmask.data.tables import counted, repeated, type_with_article
 from fillmask.errors import CorpusError, InputError, MissingExtraError
-from fillmask.tables import counted, repeated, type_with_article
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}

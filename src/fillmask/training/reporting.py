@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fillmask.data.documents import BadRow
+from fillmask.data.tables import counted
 from fillmask.errors import MissingExtraError
-from fillmask.tables import counted
 from fillmask.training.corpus import FileCount
-from fillmask.training.reading import BadRow
 from fillmask.training.state import CURVE
 
 PICTURE = "curve.png"
@@ -106,7 +106,7 @@ class Curves:
     def plot(self) -> None:
         """`curve.png` from `curve.jsonl`."""
         try:
-            from fillmask import plots
+            from fillmask.tasks import plots
         except MissingExtraError:
             return
         lines = (self._folder / CURVE).read_text("utf-8").splitlines()

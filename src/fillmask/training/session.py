@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from fillmask.data.documents import Source
 from fillmask.errors import InputError, TrainingError
-from fillmask.hub import TOKENIZER_FILES
+from fillmask.models.hub import TOKENIZER_FILES
 from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
 from fillmask.training.export import export
 from fillmask.training.families import encode, head
@@ -30,7 +31,6 @@ from fillmask.training.packing import packed
 from fillmask.training.pairs import Pairs, make_pairs
 from fillmask.training.pretrain import Data, Pretraining, Progress
 from fillmask.training.processes import Processes
-from fillmask.training.reading import Source
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, Silent, card, hardware, write
 from fillmask.training.state import WORK

@@ -10,10 +10,10 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from fillmask.data.documents import OnBad
 from fillmask.errors import CorpusError
 from fillmask.training.corpus import Source, sampled
 from fillmask.training.packing import SpecialIds
-from fillmask.training.reading import OnBad
 
 KINDS = ("bpe", "wordpiece", "unigram")
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # RoBERTa's

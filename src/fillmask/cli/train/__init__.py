@@ -15,7 +15,7 @@ _MODULES = {
     "adapt": ("fillmask.cli.train.adapt", "Continue a model on text of your domain."),
     "distil": ("fillmask.cli.train.distil", "Make a small model from a large one."),
     "finetune": ("fillmask.cli.train.finetune", "Teach a model to classify texts."),
-    "calibrate": ("fillmask.cli.train_calibrate", "Fit the confidence of restorations."),
+    "calibrate": ("fillmask.cli.train.calibrate", "Fit the confidence of restorations."),
 }
 
 

@@ -61,9 +61,9 @@ def command(
       fillmask train finetune reviews.csv -o my-sentiment
       fillmask classify -m my-sentiment "What a lovely day!"
     """
-    from fillmask.checkpoint import open_checkpoint
     from fillmask.cli import complain
     from fillmask.errors import MissingExtraError
+    from fillmask.models.checkpoint import open_checkpoint
     from fillmask.training.labelled import Columns, labels_of, read_labelled, split
     from fillmask.training.state import WORK
 
@@ -75,7 +75,7 @@ def command(
     try:
         import torch
 
-        from fillmask import plots  # noqa: F401  # before the work rather than after it
+        from fillmask.tasks import plots  # noqa: F401  # before the work rather than after it
         from fillmask.training.finetune import Recipe, check_output, finetune, metrics_of, save
     except MissingExtraError:
         raise

@@ -30,7 +30,7 @@ def on_ray(address: str, workers: int | None, threads: int | None, device: str |
         MissingExtraError: Ray is not installed.
         FillMaskError: the cluster cannot be reached, or a worker failed.
     """
-    from fillmask.scale.train import Workers, run
+    from fillmask.cli.train.ray_workers import Workers, run
     from fillmask.training.state import WORK
 
     arguments: Sequence[str] = click.get_current_context().find_root().obj

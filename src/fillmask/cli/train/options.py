@@ -20,8 +20,8 @@ from fillmask.cli.options import THREADS, Amount
 from fillmask.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from fillmask.data.documents import Source
     from fillmask.training.processes import Processes
-    from fillmask.training.reading import Source
     from fillmask.training.recipe import Recipe
     from fillmask.training.session import Running, Text
 
@@ -104,7 +104,7 @@ def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path
 
 def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[Source]:
     """The sources of a command line; `-` is read to a file first, so that it can be read twice."""
-    from fillmask.training.reading import expand
+    from fillmask.data.documents import expand
     from fillmask.training.state import WORK
 
     named = []
@@ -209,7 +209,7 @@ class Asked:
     def _place(self) -> Iterator[tuple[str, Processes]]:
         import torch
 
-        from fillmask.engines.torch import find_device
+        from fillmask.runtime.engines.torch import find_device
         from fillmask.training.processes import join, leave
 
         if self.threads:

@@ -9,7 +9,7 @@ from fillmask.errors import InputError, NotationError
 from fillmask.restore.notation.document import Document, Place, Stretch
 from fillmask.restore.notation.leiden import looks_leiden, parse_leiden
 from fillmask.restore.notation.plain import parse_plain
-from fillmask.tokenizer import check_text
+from fillmask.tokenization.tokenizer import check_text
 
 __all__ = ["NOTATIONS", "Document", "Place", "Stretch", "detect", "parse"]
 

@@ -1,0 +1,158 @@
+"""A batch job: which files, which task, which folder; and what identifies it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fillmask import __version__
+from fillmask.batch import tasks
+from fillmask.batch.inputs import Inputs, Source
+from fillmask.batch.outputs import FORMATS
+from fillmask.batch.rows import ROW, Wanted
+from fillmask.batch.tasks import SHARD_ROWS, TaskOptions
+from fillmask.errors import InputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch job.
+
+    Attributes:
+        inputs: files, all of one format.
+        output: folder for the shards and the manifest.
+        options: task, parameters and model.
+        format: of the shards, one of `outputs.FORMATS`.
+        shard_rows: rows of input in a shard; None for the task's default.
+        text: column of the texts.
+        id: column of the ids, for the rejects.
+        columns: columns to carry through; None for all.
+    """
+
+    inputs: tuple[Source, ...]
+    output: Path
+    options: TaskOptions
+    format: str = "parquet"
+    shard_rows: int | None = None
+    text: str = "text"
+    id: str | None = None
+    columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise InputError(f"there is no format {self.format!r}; expected one of {', '.join(FORMATS)}")
+        if self.shard_rows is not None and self.shard_rows < 1:
+            raise InputError(f"shard_rows is {self.shard_rows}; expected 1 or more")
+        if self.output.exists() and not self.output.is_dir():
+            raise InputError(f"the output {self.output} is a file; expected the name of a folder")
+        if not self.inputs:
+            raise InputError("there are no inputs; expected a file at least")
+
+    @property
+    def rows_a_shard(self) -> int:
+        return self.shard_rows or SHARD_ROWS[self.options.task]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose inputs were looked at: what to read of them, and the types of the columns that are carried through."""
+
+    job: Job
+    inputs: Inputs
+    types: dict[str, str]
+
+    def describe(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """What must be the same for a job to go on; it is the first line of the manifest.
+
+        Args:
+            provenance: the task's.
+        """
+        job = self.job
+        return {
+            "fillmask": __version__,
+            "task": job.options.task,
+            "parameters": tasks.parameters(job.options),
+            **provenance,
+            "format": job.format,
+            "shard_rows": job.rows_a_shard,
+            "text_column": job.text,
+            "id_column": job.id,
+            "columns": self.types,
+            "inputs": [source.identity() for source in job.inputs],
+        }
+
+
+def prepare(job: Job) -> Prepared:
+    """Look at the inputs, and make the output's folder.
+
+    Raises:
+        InputError: an input cannot be read, or has not the columns asked for.
+        OSError: the output cannot be written.
+    """
+    reserved = frozenset({ROW, *tasks.columns(job.options)})
+    wanted = Wanted(job.text, job.id, job.columns, reserved)
+    if job.format == "parquet":
+        import fillmask.batch.parquet  # noqa: F401  # its absence is told before any work
+    job.output.mkdir(parents=True, exist_ok=True)
+    inputs = Inputs(job.inputs, wanted, job.rows_a_shard)
+    try:
+        types = inputs.types()
+    except BaseException:
+        inputs.close()
+        raise
+    if job.format == "parquet" and job.inputs[0].format != "parquet":
+        inputs.wanted = Wanted(job.text, job.id, job.columns, reserved, known=types)
+    return Prepared(job, inputs, types)
+
+
+def provenance_of(description: Mapping[str, Any]) -> str:
+    """The description of a job as the JSON that each Parquet file carries: without its inputs, which the manifest lists."""
+    return json.dumps({name: value for name, value in description.items() if name != "inputs"})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        rows: rows behind, those of earlier runs included.
+        expected: how many there will be, as far as one can tell; None for stdin.
+        earlier: rows of earlier runs.
+        masks: masks computed in this run.
+        rejected: rows rejected, those of earlier runs included.
+    """
+
+    rows: float
+    expected: int | None
+    earlier: int
+    masks: int
+    rejected: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a job came to.
+
+    Attributes:
+        rows: rows answered, in all runs.
+        rejected: rows rejected, in all runs.
+        shards: files.
+        computed: rows answered in this run.
+        masks: masks computed in this run.
+        seconds: time from the first row to the last, in this run.
+        rejects: the files that list rejected rows.
+    """
+
+    rows: int
+    rejected: int
+    shards: int
+    computed: int
+    masks: int
+    seconds: float
+    rejects: tuple[str, ...] = field(default=())

@@ -1,0 +1,188 @@
+"""A batch job on this machine.
+
+One thread reads and tokenises the next shard while the pieces of the present
+one run on all cores. A shard is committed before the next begins to be
+computed, so a kill costs one shard at most; and two shards are in memory,
+however large the input.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from fillmask.batch import tasks
+from fillmask.batch.inputs import Inputs
+from fillmask.batch.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
+from fillmask.batch.manifest import Done, Manifest, open_manifest, rejects_name
+from fillmask.batch.outputs import Encoder, commit
+from fillmask.batch.rows import Rows
+from fillmask.batch.tasks import Task, Work
+from fillmask.runtime import memory
+
+_PATIENCE = 0.5  # seconds for a reader that may be waiting for stdin
+
+
+def run(job: Job, *, restart: bool = False, on_progress: OnProgress | None = None) -> Summary:
+    """Run a job, or what is left of it.
+
+    Args:
+        restart: throw away what an earlier run left in the output's folder.
+        on_progress: called after each piece of work, on any thread, one call at a time.
+
+    Raises:
+        InputError: an input cannot be read, or the output holds another job.
+        OSError: the output cannot be written.
+        KeyboardInterrupt: Ctrl-C; what was committed stays.
+    """
+    prepared = prepare(job)
+    try:
+        task = tasks.load(job.options)
+        description = prepared.describe(task.provenance)
+        with open_manifest(job.output, description, restart=restart) as manifest:
+            return _run(prepared, task, manifest, on_progress)
+    finally:
+        prepared.inputs.close()
+
+
+def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProgress | None) -> Summary:
+    job, inputs = prepared.job, prepared.inputs
+    encoder = Encoder(job.format, prepared.types, provenance_of(manifest.job))
+    before = sum(done.rows for done in manifest.done.values())
+    state = _State(inputs, manifest, on_progress)
+    begun = time.perf_counter()
+    if not manifest.complete:
+        ahead = _Ahead(inputs, task, manifest.done)
+        try:
+            with ThreadPoolExecutor(task.callers, thread_name_prefix="fillmask") as pool:
+                for rows, work in ahead:
+                    masks = _compute(work, rows, pool, task.callers, state)
+                    answers, failures = work.answers()
+                    answered = rows.without(failures)
+                    done = commit(job.output, encoder.encode(answered, answers, masks), job.format)
+                    manifest.add(done)
+                    state.committed(done)
+                    memory.give_back()
+        finally:
+            ahead.close()
+        manifest.finish()
+    return summary(job, manifest, before, state.masks, time.perf_counter() - begun)
+
+
+def summary(job: Job, manifest: Manifest, before: int, masks: int, seconds: float) -> Summary:
+    """What the job has come to, `before` being the rows that were answered earlier."""
+    done = [manifest.done[shard] for shard in sorted(manifest.done)]
+    rows = sum(d.rows for d in done)
+    rejects = tuple(str(job.output / rejects_name(d.shard)) for d in done if d.rejected)
+    return Summary(rows, sum(d.rejected for d in done), len(done), rows - before, masks, seconds, rejects)
+
+
+def _compute(work: Work, rows: Rows, pool: ThreadPoolExecutor, callers: int, state: _State) -> int:
+    """Run all pieces on the pool, and return how many masks they had."""
+    pieces = iter(range(work.pieces))
+    taking = threading.Lock()
+    stop = threading.Event()
+    total = [0] * callers
+
+    def caller(number: int) -> None:
+        try:
+            while not stop.is_set():
+                with taking:
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                masks = work.run(piece)
+                total[number] += masks
+                state.advance(rows.count / work.pieces, masks)
+        except BaseException:
+            stop.set()  # the others need not go on
+            raise
+
+    futures = [pool.submit(caller, number) for number in range(callers)]
+    try:
+        wait(futures)
+    except BaseException:
+        stop.set()
+        raise
+    for future in futures:
+        future.result()
+    return sum(total)
+
+
+class _State:
+    """Counts rows and masks for whoever watches."""
+
+    def __init__(self, inputs: Inputs, manifest: Manifest, on_progress: OnProgress | None) -> None:
+        self._inputs, self._on_progress = inputs, on_progress
+        self._lock = threading.Lock()
+        self._earlier = self._rows = sum(done.count for done in manifest.done.values())
+        self._rejected = sum(done.rejected for done in manifest.done.values())
+        self._inside = 0.0  # rows of the shard in work
+        self.masks = 0
+
+    def advance(self, rows: float, masks: int) -> None:
+        with self._lock:
+            self._inside += rows
+            self.masks += masks
+            self._tell()
+
+    def committed(self, done: Done) -> None:
+        with self._lock:
+            self._rows, self._rejected, self._inside = self._rows + done.count, self._rejected + done.rejected, 0.0
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            rows, expected = self._rows + self._inside, self._inputs.rows_expected()
+            self._on_progress(Progress(rows, expected, self._earlier, self.masks, self._rejected))
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+class _Ahead:
+    """Shards with their work, prepared by a thread that is one shard ahead and no more."""
+
+    def __init__(self, inputs: Inputs, task: Task, done: Iterable[int]) -> None:
+        self._inputs, self._task, self._done = inputs, task, frozenset(done)
+        self._wanted, self._ready = threading.Semaphore(1), threading.Semaphore(0)
+        self._next: tuple[Rows, Work] | _Failed | None = None
+        self._stop = False
+        self._thread = threading.Thread(target=self._read, name="fillmask-read", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            self._wanted.acquire()
+            for rows in self._inputs.shards(self._done):
+                self._next = rows, self._task.prepare(rows.texts)
+                self._ready.release()
+                self._wanted.acquire()
+                if self._stop:
+                    return
+            self._next = None
+        except BaseException as error:  # told to whoever waits
+            self._next = _Failed(error)
+        self._ready.release()
+
+    def __iter__(self) -> Iterator[tuple[Rows, Work]]:
+        while True:
+            self._ready.acquire()
+            found, self._next = self._next, None
+            if isinstance(found, _Failed):
+                raise found.error
+            if found is None:
+                return
+            self._wanted.release()
+            yield found
+
+    def close(self) -> None:
+        self._stop = True
+        self._wanted.release()
+        # Who waits for the next line of stdin may do so for ever; the thread ends with the process.
+        self._thread.join(_PATIENCE if self._inputs.may_wait else None)

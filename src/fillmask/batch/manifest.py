@@ -1,0 +1,271 @@
+"""What job a folder holds and which of its shards are done: `_manifest.jsonl`.
+
+The first line describes the job. Each shard that was committed adds a line
+with its number, rows, rejects and bytes, flushed to the disk before the next
+shard begins; the last line says that the job is complete. A line that was cut
+off by a crash is dropped, and its shard is done again. While a job runs it
+holds a lock on the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from fillmask.data.atomic import explained, sync_folder
+from fillmask.errors import InputError
+
+NAME = "_manifest.jsonl"
+_OURS = ("part-*.parquet", "part-*.jsonl", "_rejects-*.jsonl", "*.part", NAME)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A committed shard.
+
+    Attributes:
+        shard: its number.
+        count: rows of the input that it covers.
+        rows: rows answered.
+        rejected: rows rejected; those of blank lines are neither.
+        masks: masks computed.
+        bytes: size of its file.
+    """
+
+    shard: int
+    count: int
+    rows: int
+    rejected: int
+    masks: int
+    bytes: int
+
+
+class Manifest:
+    """The manifest of a folder, open and locked; use as a context."""
+
+    def __init__(
+        self, folder: Path, job: Mapping[str, Any], done: dict[int, Done], file: IO[bytes], *, complete: bool
+    ) -> None:
+        self.folder, self.job, self.done, self.complete = folder, job, done, complete
+        self._file = file
+
+    def add(self, done: Done) -> None:
+        """Note a committed shard."""
+        self._append(asdict(done))
+        self.done[done.shard] = done
+
+    def finish(self) -> None:
+        """Note that all shards are done; what workers that were killed left half-written goes."""
+        if not self.complete:
+            _remove_unfinished(self.folder)
+            totals = {name: sum(getattr(d, name) for d in self.done.values()) for name in ("rows", "rejected", "masks")}
+            self._append({"complete": True, "shards": len(self.done), **totals})
+            self.complete = True
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(end)
+            raise explained(error, self.folder / NAME) from error
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False) -> Manifest:
+    """The folder's manifest, made if there is none; what is done of the same job is kept.
+
+    Args:
+        job: what must be the same for a job to go on.
+        restart: throw away what is there of another run.
+
+    Raises:
+        InputError: the folder holds another job, or a job that is running.
+        OSError: it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    file, created = _opened(path)
+    locked = False
+    try:
+        locked = _lock(file, folder)
+        _check_there(file, path)
+        if restart:
+            _clear(folder)
+            file.truncate(0)
+        _remove_unfinished(folder)
+        lines = _lines(file)
+        if not lines:
+            _check_empty(folder)
+            manifest = Manifest(folder, job, {}, file, complete=False)
+            manifest._append(job)
+            sync_folder(folder)
+            return manifest
+        found, *rest = lines
+        _check_same(folder, found, job)
+    except BaseException:
+        # An empty file may be another job's that has not written its first line yet. Ours goes while we hold its lock, so
+        # that whoever waits for that finds it gone.
+        if created and locked and file.seek(0, os.SEEK_END) == 0:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        file.close()
+        raise
+    shards = [Done(**line) for line in rest if "shard" in line]
+    suffix = job["format"]
+    # A shard whose file was taken away is done again.
+    done = {d.shard: d for d in shards if _size(folder / part_name(d.shard, suffix)) == d.bytes}
+    complete = any("complete" in line for line in rest) and len(done) == len({d.shard for d in shards})
+    return Manifest(folder, found, done, file, complete=complete)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove the files that a killed process was writing.
+
+    One that a cluster has given up for dead may be writing still: its shard is done by another, and it fails.
+    """
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
+
+
+def read_job(folder: Path) -> dict[str, Any] | None:
+    """The job that a folder holds; None where there is none."""
+    with contextlib.suppress(OSError), open(folder / NAME, "rb") as file:
+        lines = _parsed(file.read())
+        return lines[0] if lines else None
+    return None
+
+
+def part_name(shard: int, suffix: str) -> str:
+    """Name of a shard's file."""
+    return f"part-{shard:06d}.{suffix}"
+
+
+def rejects_name(shard: int) -> str:
+    """Name of the file of a shard's rejects."""
+    return f"_rejects-{shard:06d}.jsonl"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _opened(path: Path) -> tuple[IO[bytes], bool]:
+    """The file, and whether it was made by this."""
+    with contextlib.suppress(FileExistsError):
+        return open(path, "x+b", buffering=0), True
+    try:
+        return open(path, "r+b", buffering=0), False
+    except FileNotFoundError as error:
+        raise _begun(path.parent) from error
+
+
+def _check_there(file: IO[bytes], path: Path) -> None:
+    """Raise InputError where the file was taken away between its opening and its lock."""
+    try:
+        there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        there = False
+    if not there:
+        raise _begun(path.parent)
+
+
+def _begun(folder: Path) -> InputError:
+    return InputError(f"{folder} was begun by another job at this moment; expected one job a folder")
+
+
+def _lock(file: IO[bytes], folder: Path) -> bool:
+    """Hold the file for this process; False where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"another job is writing to {folder}; wait for it, or choose another folder") from error
+    except OSError:  # a file system without locks
+        return False
+    return True
+
+
+def _lines(file: IO[bytes]) -> list[dict[str, Any]]:
+    """The whole lines; what a crash left after them is cut off."""
+    file.seek(0)
+    data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        file.truncate(len(whole))
+    return _parsed(whole)
+
+
+def _parsed(data: bytes) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in data.splitlines()]
+    except ValueError as error:
+        raise InputError(f"{NAME} is damaged ({error}); start again with --restart or in another folder") from error
+
+
+def _check_same(folder: Path, found: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+    differences = list(_differences(found, json.loads(json.dumps(job))))
+    if differences:
+        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        raise InputError(
+            f"{folder} holds another job: {shown}. Go on with the same, or start again with --restart, or in another folder"
+        )
+
+
+def _differences(found: Mapping[str, Any], job: Mapping[str, Any], prefix: str = "") -> list[str]:
+    told = []
+    for name in dict.fromkeys([*found, *job]):
+        there, here = found.get(name), job.get(name)
+        if isinstance(there, Mapping) and isinstance(here, Mapping):
+            told += _differences(there, here, f"{prefix}{name}.")
+        elif _names(there) and _names(there) == _names(here):
+            for file, one, other in zip(_names(there), there or (), here or (), strict=True):
+                told += _differences(one, other, f"{prefix}{name}.{file}.")
+        elif there != here:
+            told.append(f"{prefix}{name} is {_shown(there)} there and {_shown(here)} here")
+    return told
+
+
+def _names(value: Any) -> list[str]:
+    """Names of the files of a list of them, so that it is told what of which file differs; nothing of other values."""
+    named = isinstance(value, list) and all(isinstance(file, Mapping) and "name" in file for file in value)
+    return [file["name"] for file in value] if named else []
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _check_empty(folder: Path) -> None:
+    strangers = sorted(path.name for pattern in _OURS[:3] for path in folder.glob(pattern))
+    if strangers:
+        raise InputError(
+            f"{folder} has {strangers[0]} and no {NAME} that it belongs to; choose another folder, or --restart to delete it"
+        )
+
+
+def _clear(folder: Path) -> None:
+    for pattern in _OURS:
+        for path in folder.glob(pattern):
+            if path.name != NAME:
+                path.unlink()

@@ -1,0 +1,90 @@
+"""A shard as files: encoded whole in memory, then committed so that it is there or not.
+
+A file is written under another name, flushed to the disk and renamed; the
+rejects of a shard come before its answers, and both before the manifest's
+line. So whatever happens a shard that the manifest names is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fillmask.batch.columns import Column, plain
+from fillmask.batch.manifest import Done, part_name, rejects_name
+from fillmask.batch.rows import ROW, Rows
+from fillmask.data.atomic import replace
+
+FORMATS = ("parquet", "jsonl")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A shard ready to be committed.
+
+    Attributes:
+        shard, count, rows, rejected, masks: as of `Done`.
+        data: its file.
+        rejects: the file of its rejects; empty where there are none.
+    """
+
+    shard: int
+    count: int
+    rows: int
+    rejected: int
+    masks: int
+    data: bytes
+    rejects: bytes
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes files of shards.
+
+    Attributes:
+        format: one of `FORMATS`.
+        types: of the carried columns.
+        provenance: JSON that says where the answers come from; Parquet files carry it.
+    """
+
+    format: str
+    types: Mapping[str, str]
+    provenance: str
+
+    def encode(self, rows: Rows, answers: Sequence[Column], masks: int) -> Encoded:
+        """A shard: for each row its number, what it carried, and its answers."""
+        if self.format == "parquet":
+            from fillmask.batch.parquet import write
+
+            data = write(rows, answers, self.types, self.provenance)
+        else:
+            data = _lines(rows, answers)
+        rejects = "".join(f"{reject.to_json()}\n" for reject in rows.rejects).encode()
+        return Encoded(rows.shard, rows.count, len(rows.numbers), len(rows.rejects), masks, data, rejects)
+
+
+def _lines(rows: Rows, answers: Sequence[Column]) -> bytes:
+    names = [column.name for column in answers]
+    values = zip(*(plain(column.values) for column in answers), strict=True)
+    lines = [
+        json.dumps({ROW: number, **record, **dict(zip(names, found, strict=True))}, ensure_ascii=False, default=str)
+        for number, record, found in zip(rows.numbers, rows.carried.records(), values, strict=True)
+    ]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def commit(folder: Path, encoded: Encoded, format: str) -> Done:
+    """Put a shard's files in their places, and say what they are.
+
+    Raises:
+        OSError: the disk is full, or cannot be written.
+    """
+    rejects = folder / rejects_name(encoded.shard)
+    if encoded.rejects:
+        replace(rejects, encoded.rejects)
+    else:
+        rejects.unlink(missing_ok=True)
+    replace(folder / part_name(encoded.shard, format), encoded.data)
+    return Done(encoded.shard, encoded.count, encoded.rows, encoded.rejected, encoded.masks, len(encoded.data))

@@ -1,0 +1,168 @@
+"""Ranked tokens for each mask.
+
+Columns, each a list with an entry for every mask of the text: `token`,
+`token_str` and `score` (probability), lists of the `top_k` best; and
+`sequence` where asked for. Targets are words as they stand inside a text. Texts that a shard has several times are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fillmask.batch.columns import Column, Lists, Lookup, even, offsets
+from fillmask.batch.tasks import ModelOptions
+from fillmask.batch.tasks.models import open_filler, provenance
+from fillmask.errors import InputError
+from fillmask.runtime.batching import Masked, plan
+from fillmask.tasks.fill import FillMask
+from fillmask.tasks.masked_texts import MaskedTexts, top_indices
+from fillmask.tokenization.windows import window
+
+DEFAULTS: dict[str, Any] = {"top_k": 5, "targets": None, "long_text": "error", "sequences": False}
+_ENCODED = 512  # texts at once
+
+
+def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("token", "token_str", "score", *(("sequence",) if parameters["sequences"] else ()))
+
+
+def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Fill:
+    filler, callers = open_filler(options, long_text=parameters["long_text"])
+    return Fill(filler, callers, parameters)
+
+
+class Fill:
+    """The task; see `fillmask.batch.tasks.Task`."""
+
+    def __init__(self, filler: FillMask, callers: int, parameters: Mapping[str, Any]) -> None:
+        self.filler, self.callers, self.texts = filler, callers, MaskedTexts(filler.tokenizer)
+        self.columns = columns(parameters)
+        self.windows = parameters["long_text"] == "window"
+        self.sequences = bool(parameters["sequences"])
+        targets = parameters["targets"]
+        self.targets = None if targets is None else filler.target_ids([_spelled(filler, word) for word in targets])
+        top_k, most = int(parameters["top_k"]), filler.model.vocab_size if self.targets is None else len(self.targets)
+        if top_k < 1:
+            raise InputError(f"top_k is {top_k}; expected 1 or more")
+        self.top_k = min(top_k, most)
+        model = filler.model
+        self.provenance = provenance(model.checkpoint, model.engine.name, model.engine.precision)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The text of every token."""
+        tokenizer = self.filler.tokenizer
+        return tokenizer.decode_each(range(self.filler.model.vocab_size))
+
+    def prepare(self, texts: Sequence[str]) -> FillWork:
+        """Tokenise, and plan batches."""
+        return FillWork(self, texts)
+
+
+def _spelled(filler: FillMask, word: str) -> str:
+    """A word as the vocabulary spells it inside a text, with the space before it, where that is one token."""
+    pieces = filler.tokenizer.tokenize(f" {word}")
+    return pieces[0] if len(pieces) == 1 else word
+
+
+class FillWork:
+    """The texts of a shard; see `fillmask.batch.tasks.Work`."""
+
+    def __init__(self, task: Fill, texts: Sequence[str]) -> None:
+        self._task, self._texts = task, texts
+        self._failures: dict[str, str] = {}
+        self._ids: dict[str, list[int]] = {}
+        self._first: dict[str, int] = {}  # the first mask of each text, in the arrays below
+        self._items: list[Masked] = []
+        self._at: list[int] = []  # the first mask of each item
+        self._counts: dict[str, int] = {}
+        masks = 0
+        different = list(dict.fromkeys(texts))
+        for start in range(0, len(different), _ENCODED):
+            masks = self._encode(different[start : start + _ENCODED], masks)
+        self._batches = list(plan(self._items, task.filler.model.engine.budget))
+        self.pieces = len(self._batches)
+        self._tokens = np.zeros((masks, task.top_k), np.int64)
+        self._scores = np.zeros((masks, task.top_k), np.float32)
+
+    def _encode(self, texts: Sequence[str], masks: int) -> int:
+        """Items for some texts, the first of whose masks is number `masks`; returns the number after the last."""
+        filler = self._task.filler
+        tokenizer, mask, longest = filler.tokenizer, filler.mask_token_id, filler.tokenizer.model_max_length
+        spelled = [self._task.texts.spelled(text) for text in texts]
+        for text, sent, (ids, types) in zip(texts, spelled, tokenizer.encode_texts(spelled), strict=True):
+            positions = [place for place, token in enumerate(ids) if token == mask]
+            if not positions:
+                self._failures[text] = f"there is no {filler.mask_token} in the text"
+                continue
+            self._first[text], self._counts[text] = masks, len(positions)
+            if self._task.sequences:
+                self._ids[text] = ids
+            if len(ids) <= longest:
+                self._items.append(Masked(ids, types, positions))
+                self._at.append(masks)
+            elif self._task.windows:
+                encoding = tokenizer.encode_text(sent, any_length=True)
+                self._items += [window(encoding, place, longest) for place in positions]
+                self._at += range(masks, masks + len(positions))
+            else:
+                del self._first[text], self._counts[text]
+                self._failures[text] = f"the text has {len(ids)} tokens and the model takes {longest}"
+                continue
+            masks += len(positions)
+        return masks
+
+    def run(self, piece: int) -> int:
+        task = self._task
+        indices = self._batches[piece]
+        items = [self._items[i] for i in indices]
+        found = task.filler.model.one_batch(items)
+        if task.targets is not None:
+            found = found[:, task.targets]
+        best = top_indices(found, task.top_k)
+        scores = np.exp(np.take_along_axis(found, best, axis=1))
+        if task.targets is not None:
+            best = task.targets[best]
+        places = np.concatenate(
+            [np.arange(self._at[i], self._at[i] + len(item.positions)) for i, item in zip(indices, items, strict=True)]
+        )
+        self._tokens[places], self._scores[places] = best, scores
+        return len(places)
+
+    def answers(self) -> tuple[list[Column], dict[int, str]]:
+        failures = {place: self._failures[t] for place, t in enumerate(self._texts) if t in self._failures}
+        texts = [text for text in self._texts if text in self._counts]
+        counts = [self._counts[text] for text in texts]
+        of_text = offsets(counts)
+        # The masks of each text in turn; of a text that comes again, the same ones.
+        starts = np.array([self._first[text] for text in texts], np.int64)
+        masks = np.repeat(starts - of_text[:-1], counts) + np.arange(of_text[-1])
+        best = even(len(masks), self._task.top_k)
+        tokens = self._tokens[masks].reshape(-1)
+
+        def column(name: str, kind: str, values: Any) -> Column:
+            return Column(name, f"list<list<{kind}>>", Lists(of_text, Lists(best, values)))
+
+        found = [
+            column("token", "int32", tokens),
+            column("token_str", "string", Lookup(self._task.words, tokens)),
+            column("score", "float", self._scores[masks].reshape(-1)),
+        ]
+        if self._task.sequences:
+            found.append(column("sequence", "string", self._sequences(texts)))
+        return found, failures
+
+    def _sequences(self, texts: Sequence[str]) -> list[str]:
+        """Every text with every candidate of every mask, as FillMask writes them."""
+        filler = self._task.filler
+        found: list[str] = []
+        for text in texts:
+            ids, first, count = self._ids[text], self._first[text], self._counts[text]
+            positions = [place for place, token in enumerate(ids) if token == filler.mask_token_id]
+            for position, tokens in zip(positions, self._tokens[first : first + count].tolist(), strict=True):
+                found += [self._task.texts.filled(ids, position, token, single=count == 1) for token in tokens]
+        return found

@@ -1,0 +1,76 @@
+"""Opening a model for many texts: which threads it uses, and what identifies it.
+
+onnxruntime is fastest here as one session of one thread that is called from
+as many threads as there are cores: batches do not wait for each other's
+slowest thread (7% on two cores, docs/log/scale.md). OpenVINO and torch keep
+threads of their own, and are called from one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from fillmask.batch.tasks import ModelOptions
+from fillmask.models.checkpoint import Checkpoint
+from fillmask.models.hub import TOKENIZER_FILES
+from fillmask.runtime.engines import default_engine
+from fillmask.tasks.fill import FillMask
+
+_IDENTITY = ("config.json", *TOKENIZER_FILES)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(engine: str, asked: int | None) -> tuple[int, int]:
+    """Threads for the engine's session, and from how many threads to call it."""
+    count = asked or cores()
+    return (1, count) if engine == "onnxruntime" else (count, 1)
+
+
+def open_filler(options: ModelOptions, **more: Any) -> tuple[FillMask, int]:
+    """A FillMask for many texts, and from how many threads to call its model.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+        InputError: an option cannot be used.
+    """
+    from fillmask.models.checkpoint import open_checkpoint
+
+    engine = options.engine
+    if engine == "auto":
+        engine = default_engine(open_checkpoint(options.model), options.device)
+    inside, callers = threads(engine, options.threads)
+    filler = FillMask(
+        options.model, engine=options.engine, precision=options.precision, threads=inside, device=options.device, **more
+    )
+    return filler, callers
+
+
+def provenance(checkpoint: Checkpoint, engine: str, precision: str) -> Mapping[str, Any]:
+    """What answered: the same for the same files on the same engine, wherever they lie."""
+    return {
+        "model": checkpoint.name,
+        "revision": checkpoint.revision,
+        "digest": digest(checkpoint),
+        "engine": engine,
+        "precision": precision,
+    }
+
+
+def digest(checkpoint: Checkpoint) -> str:
+    """BLAKE2 of the files that decide the answers."""
+    found = hashlib.blake2b(digest_size=16)
+    files = [checkpoint.folder / name for name in _IDENTITY] + sorted(checkpoint.folder.glob("*.safetensors"))
+    for path in files:
+        if path.exists():
+            found.update(path.name.encode() + b"\0")
+            with open(path, "rb") as data:
+                while block := data.read(1 << 22):
+                    found.update(block)
+    return found.hexdigest()

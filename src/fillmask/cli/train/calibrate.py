@@ -1,0 +1,67 @@
+"""`fillmask train calibrate`: what restoring needs to know of a model, fitted on held-out text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fillmask.cli.options import model_options
+from fillmask.cli.train.options import SEED
+
+
+@click.command("calibrate")
+@click.argument("texts", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@model_options
+@click.option(
+    "--holes", type=click.IntRange(min=5), default=36, show_default=True, help="Holes of each kind of damage."
+)
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Seed of the damage.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Write here.  [default: the model's folder]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Say what was fitted as one JSON object.")
+def command(
+    texts: tuple[Path, ...], model: str | None, holes: int, seed: int, out: Path | None, as_json: bool, **engine: Any
+) -> None:
+    """Fit the priors and probabilities of restored readings on TEXT files.
+
+    The texts (one paragraph a line, documents apart by an empty line; plain or
+    compressed) must be ones that the model has not been trained on. They are
+    damaged on purpose and restored, and restoration.json is written into the
+    model's folder; `fillmask restore` uses it from then on. Several files are
+    drawn from in turn, one passage each: a file for each kind of text weighs
+    them alike.
+
+    \b
+      fillmask train calibrate validation.txt.xz --model runs/letters
+      fillmask train calibrate letters.txt novels.txt records.txt
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from fillmask.restore.calibration import calibration_file, fitting
+    from fillmask.runtime.masked_lm import MaskedLM
+    from fillmask.training.corpus import read_documents
+
+    language = MaskedLM(model, **engine)
+    documents = {path.name: list(read_documents(path)) for path in texts}
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("reading damaged text", total=None)
+        fitted = fitting.fit(
+            language,
+            documents,
+            holes=holes,
+            seed=seed,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    folder = language.checkpoint.folder if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    path = calibration_file.save(fitted, folder)
+    if as_json:
+        click.echo(json.dumps({"file": str(path), **fitted.fitted_on}))
+    else:
+        click.echo(f"{path}: fitted on {fitted.fitted_on['holes']} holes of each strategy")

@@ -1,0 +1,48 @@
+"""BERT (Devlin et al. 2018): learned positions, two segments, post-norm layers, biases everywhere."""
+
+from __future__ import annotations
+
+from fillmask.models.config import Config
+from fillmask.models.encoders import ops, postnorm
+from fillmask.models.encoders.graph import GraphBuilder
+from fillmask.models.encoders.ops import Inputs
+from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, HeadNames, Sizes
+
+HEAD = HeadNames(
+    dense="cls.predictions.transform.dense",
+    norm="cls.predictions.transform.LayerNorm",
+    decoder="cls.predictions.decoder.weight",
+    bias=("cls.predictions.bias", "cls.predictions.decoder.bias"),
+)
+
+CLASSIFIER = ClassifierNames("bert.pooler.dense", "classifier", "tanh")
+
+
+def build(g: GraphBuilder, config: Config) -> None:
+    """The graph of BertForMaskedLM."""
+    inputs = ops.inputs(g)
+    postnorm.head(g, config, inputs, _encode(g, config, inputs), HEAD, activation=config.text("hidden_act", "gelu"))
+
+
+def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
+    """The graph of BertForSequenceClassification."""
+    inputs = ops.inputs(g)
+    postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
+
+
+def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+    return encode(g, config, inputs, "bert", postnorm.positions_from_zero(g, inputs))
+
+
+def encode(g: GraphBuilder, config: Config, inputs: Inputs, base: str, positions: str) -> Encoded:
+    """The encoder of a model of BERT's shape whose tensors begin with `base`."""
+    postnorm.refuse_decoders(config)
+    sizes = Sizes.of(config)
+    kinds = config.integer("type_vocab_size", 2)
+    places = (positions, config.integer("max_position_embeddings", 512))
+    words = g.weight(f"{base}.embeddings.word_embeddings.weight", config.integer("vocab_size"), sizes.hidden)
+    x = postnorm.embeddings(g, inputs, f"{base}.embeddings", words, sizes.hidden, position=places, kinds=kinds)
+    x = ops.layer_norm(g, x, f"{base}.embeddings.LayerNorm", sizes.hidden, sizes.eps)
+    layers = [f"{base}.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
+    x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
+    return Encoded(x, words, sizes.hidden, sizes)

@@ -1,0 +1,135 @@
+"""Write an ONNX graph node by node.
+
+Weights are not copied into the graph: an initializer is a reference into the
+checkpoint (`name` or `name[start:stop]`, see `Weights.floats`) which the
+engine supplies when it loads the graph. A graph is thus a few kilobytes, can
+be cached, and serves any weights of the same layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from fillmask.errors import CorruptCheckpointError
+from fillmask.models.weights import Weights
+
+OPSET = 20
+# Old checkpoints, converted from TensorFlow, call a layer norm's weight and bias so.
+_OLD_NORM_NAMES = ((".weight", ".gamma"), (".bias", ".beta"))
+
+
+class GraphBuilder:
+    """Collects nodes; every method returns the name of a value in the graph."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, *shape: str) -> str:
+        """An int64 input with named dimensions."""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, list(shape)))
+        return name
+
+    def output(self, value: str, name: str, *shape: str | int) -> None:
+        """Declare `value` as the float output `name`."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """One node with one output."""
+        return self.split(kind, *inputs, outputs=1, **attributes)[0]
+
+    def split(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """One node with several outputs."""
+        names = [f"{kind}_{len(self._nodes)}_{i}" for i in range(outputs)]
+        self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names
+
+    def wholes(self, *values: int) -> str:
+        """A constant int64 vector."""
+        return self._constant(f"ints_{'_'.join(map(str, values))}", np.array(values, np.int64))
+
+    def whole(self, value: int) -> str:
+        """A constant int64 scalar."""
+        return self._constant(f"int_{value}", np.array(value, np.int64))
+
+    def number(self, value: float) -> str:
+        """A constant float32 scalar."""
+        return self._constant(f"float_{value!r}", np.array(value, np.float32))
+
+    def numbers(self, name: str, values: npt.NDArray[np.float32]) -> str:
+        """A constant float32 array."""
+        return self._constant(name, values)
+
+    def integers(self, name: str, values: npt.NDArray[np.int64]) -> str:
+        """A constant int64 array."""
+        return self._constant(name, values)
+
+    def _constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        name = f"const/{name}"
+        if name not in self._initializers:
+            self._initializers[name] = numpy_helper.from_array(value, name)
+        return name
+
+    def has(self, *names: str) -> bool:
+        """Whether the checkpoint holds all these tensors."""
+        return all(name in self._weights for name in names)
+
+    def weight(self, name: str, *shape: int, rows: tuple[int, int] | None = None) -> str:
+        """A tensor of the checkpoint, or some of its rows, after checking its whole shape.
+
+        Raises:
+            CorruptCheckpointError: it is missing, or not of the shape that the config asks for.
+        """
+        if name not in self._weights:
+            for new, old in _OLD_NORM_NAMES:
+                if name.endswith(new) and name.removesuffix(new) + old in self._weights:
+                    name = name.removesuffix(new) + old
+        if name not in self._weights:
+            raise CorruptCheckpointError(
+                f"the weights do not fit the config: tensor {name} is missing; expected it with shape {list(shape)}"
+            )
+        found = self._weights.shape(name)
+        if found != shape:
+            raise CorruptCheckpointError(
+                f"the weights do not fit the config: tensor {name} has shape {list(found)}; expected {list(shape)}"
+            )
+        reference = name if rows is None else f"{name}[{rows[0]}:{rows[1]}]"
+        if reference not in self._initializers:
+            tensor = TensorProto(name=reference, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+            tensor.dims.extend((rows[1] - rows[0], *shape[1:]) if rows else shape)
+            tensor.external_data.add(key="location", value="checkpoint")
+            self._initializers[reference] = tensor
+        return reference
+
+    def references(self) -> tuple[str, ...]:
+        """References to weights that the graph must be given."""
+        return tuple(name for name, t in self._initializers.items() if t.data_location == TensorProto.EXTERNAL)
+
+    def tables(self) -> tuple[str, ...]:
+        """Those of the references in which rows are looked up."""
+        return looked_up(self._nodes, self.references())
+
+    def serialize(self, name: str) -> bytes:
+        """The serialised model."""
+        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, list(self._initializers.values()))
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10, producer_name="fillmask"
+        )
+        serialized: bytes = model.SerializeToString()
+        return serialized
+
+
+def looked_up(nodes: Iterable[onnx.NodeProto], references: Sequence[str]) -> tuple[str, ...]:
+    """The references that a Gather reads rows of."""
+    read = {node.input[0] for node in nodes if node.op_type == "Gather"}
+    return tuple(name for name in references if name in read)

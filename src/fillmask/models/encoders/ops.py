@@ -1,0 +1,178 @@
+"""The parts that encoder graphs are composed of.
+
+Shapes are written (batch, length, …) for padded batches; B, T, H, D, S, M
+stand for batch, length, heads, head size, mask slots a row and masks in all.
+Hidden states stay flat, (B·T, hidden), so that every linear layer is one Gemm
+on the checkpoint's own (out, in) matrix.
+
+Two savings, both exact, are shared by every family:
+- the head and its softmax run at the M masked positions alone;
+- in the last layer only the masked positions have a query, an attention
+  output and a feed-forward; keys and values are needed everywhere.
+A row has S mask slots, S being the most masks of any row; spare slots point
+at position 0 and are dropped before the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fillmask.errors import UnsupportedModelError
+from fillmask.models.encoders.graph import GraphBuilder
+
+# Far below any score, and finite: a padded row then has a mean, never a NaN.
+BLOCKED = -1e9
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of every encoder graph, and shapes derived from them.
+
+    Attributes:
+        ids: token ids, (B, T).
+        attention_mask: 1 for a token, 0 for padding, (B, T).
+        slots: position of each mask slot in its row, (B, S).
+        chosen: which of the B·S slots are masks, flat indices, (M,).
+    """
+
+    ids: str
+    attention_mask: str
+    slots: str
+    chosen: str
+
+
+def inputs(g: GraphBuilder) -> Inputs:
+    return Inputs(
+        g.input("input_ids", "batch", "length"),
+        g.input("attention_mask", "batch", "length"),
+        g.input("mask_slots", "batch", "slots"),
+        g.input("mask_chosen", "masks"),
+    )
+
+
+def linear(
+    g: GraphBuilder,
+    x: str,
+    prefix: str,
+    out_size: int,
+    in_size: int,
+    *,
+    bias: bool = True,
+    rows: tuple[int, int] | None = None,
+) -> str:
+    """x @ weight.T + bias, on flat x (N, in_size); `rows` takes a part of the outputs."""
+    parts = [x, g.weight(f"{prefix}.weight", out_size, in_size, rows=rows)]
+    if bias:
+        parts.append(g.weight(f"{prefix}.bias", out_size, rows=rows))
+    return g.op("Gemm", *parts, transB=1)
+
+
+def grouped_linear(g: GraphBuilder, x: str, prefix: str, out_size: int, in_size: int, groups: int) -> str:
+    """A linear layer whose matrix is block-diagonal, stored as (groups, in, out) of each block, on flat x (N, in_size).
+
+    Raises:
+        UnsupportedModelError: the sizes do not fall into so many groups.
+    """
+    if groups == 1:
+        return linear(g, x, prefix, out_size, in_size)
+    if groups == 0 or in_size % groups or out_size % groups:
+        raise UnsupportedModelError(
+            f"config.json has num_groups={groups}; expected a divisor of {in_size} and {out_size}"
+        )
+    blocks = g.weight(f"{prefix}.weight", groups, in_size // groups, out_size // groups)
+    x = g.op("Transpose", g.op("Reshape", x, g.wholes(-1, groups, in_size // groups)), perm=[1, 0, 2])
+    y = g.op("Transpose", g.op("MatMul", x, blocks), perm=[1, 0, 2])
+    return g.op("Add", g.op("Reshape", y, g.wholes(-1, out_size)), g.weight(f"{prefix}.bias", out_size))
+
+
+def layer_norm(g: GraphBuilder, x: str, prefix: str, size: int, eps: float, *, bias: bool = True) -> str:
+    parts = [x, g.weight(f"{prefix}.weight", size)]
+    if bias:
+        parts.append(g.weight(f"{prefix}.bias", size))
+    return g.op("LayerNormalization", *parts, axis=-1, epsilon=eps)
+
+
+def activation(g: GraphBuilder, x: str, name: str) -> str:
+    """The activation function that a config names as `name`.
+
+    Raises:
+        UnsupportedModelError: it is not implemented.
+    """
+    match name:
+        case "gelu" | "gelu_python":
+            return g.op("Gelu", x)
+        case "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" | "gelu_python_tanh":
+            return g.op("Gelu", x, approximate="tanh")
+        case "relu":
+            return g.op("Relu", x)
+        case "silu" | "swish":
+            return g.op("Mul", x, g.op("Sigmoid", x))
+        case "tanh":
+            return g.op("Tanh", x)
+        case "sigmoid":
+            return g.op("Sigmoid", x)
+        case "quick_gelu":
+            return g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, g.number(1.702))))
+        case _:
+            raise UnsupportedModelError(
+                f"config.json names the activation {name!r}; expected gelu, gelu_new, relu, silu, tanh, sigmoid or quick_gelu"
+            )
+
+
+def embed(g: GraphBuilder, table: str, ids: str, size: int) -> str:
+    """Rows of an embedding table for ids of any shape, flat: (N, size)."""
+    return g.op("Gather", table, g.op("Reshape", ids, g.wholes(-1)))
+
+
+def padding_bias(g: GraphBuilder, inputs: Inputs) -> str:
+    """0 for a token and `BLOCKED` for padding, to be added to scores: (B, 1, 1, T)."""
+    padded = g.op("Cast", g.op("Sub", g.whole(1), inputs.attention_mask), to=1)
+    return g.op("Unsqueeze", g.op("Mul", padded, g.number(BLOCKED)), g.wholes(1, 2))
+
+
+def split_heads(g: GraphBuilder, x: str, like: str, heads: int, head_size: int) -> str:
+    """(B·L, H·D) to (B, H, L, D), where `like` is any value of shape (B, L)."""
+    shape = g.op("Concat", g.op("Shape", like), g.wholes(heads, head_size), axis=0)
+    return g.op("Transpose", g.op("Reshape", x, shape), perm=[0, 2, 1, 3])
+
+
+def attend(g: GraphBuilder, q: str, k: str, v: str, bias: str, heads: int, head_size: int) -> str:
+    """Scaled dot-product attention.
+
+    Args:
+        q: (B, H, L, D), L being T or S. k, v: (B, H, T, D).
+        bias: added to the scores, broadcast to (B, H, L, T).
+
+    Returns:
+        (B·L, H·D).
+    """
+    scores = g.op("MatMul", g.op("Mul", q, g.number(head_size**-0.5)), g.op("Transpose", k, perm=[0, 1, 3, 2]))
+    shares = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
+    mixed = g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3])
+    return g.op("Reshape", mixed, g.wholes(-1, heads * head_size))
+
+
+def at_slots(g: GraphBuilder, x: str, inputs: Inputs) -> str:
+    """Rows of flat x (B·T, n) at the mask slots: (B·S, n)."""
+    length = g.op("Slice", g.op("Shape", inputs.ids), g.wholes(1), g.wholes(2))
+    batch = g.op("Squeeze", g.op("Shape", inputs.ids, start=0, end=1), g.wholes(0))
+    starts = g.op("Mul", g.op("Range", g.whole(0), batch, g.whole(1)), length)
+    flat = g.op("Add", inputs.slots, g.op("Unsqueeze", starts, g.wholes(1)))
+    return g.op("Gather", x, g.op("Reshape", flat, g.wholes(-1)))
+
+
+def mean_over_tokens(g: GraphBuilder, x: str, inputs: Inputs) -> str:
+    """The mean of x (B, T, n) over the tokens of each row, its padding left out: (B, n)."""
+    real = g.op("Cast", g.op("Unsqueeze", inputs.attention_mask, g.wholes(2)), to=1)
+    total = g.op("ReduceSum", g.op("Mul", x, real), g.wholes(1), keepdims=0)
+    return g.op("Div", total, g.op("ReduceSum", real, g.wholes(1), keepdims=0))
+
+
+def logits(g: GraphBuilder, x: str, labels: int) -> None:
+    """Declare a classifier's output: the logits of each row, (B, labels)."""
+    g.output(x, "logits", "batch", labels)
+
+
+def log_probabilities(g: GraphBuilder, logits: str, vocab_size: int) -> None:
+    """Declare the graph's output: log-probabilities at the masks, (M, vocabulary)."""
+    g.output(g.op("LogSoftmax", logits, axis=-1), "log_probabilities", "masks", vocab_size)

@@ -1,0 +1,241 @@
+"""What BERT and most of its children share: embeddings, post-norm layers, and the heads.
+
+A family is its tensors' names and the few places where its arithmetic
+differs. Shapes as in `bricks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fillmask.models.config import Config
+from fillmask.models.encoders import ops
+from fillmask.models.encoders.graph import GraphBuilder
+from fillmask.models.encoders.ops import Inputs
+
+
+@dataclass(frozen=True)
+class LayerNames:
+    """Where a layer keeps its tensors, below its own prefix."""
+
+    query: str
+    key: str
+    value: str
+    out: str
+    attention_norm: str
+    up: str
+    down: str
+    norm: str
+
+
+BERT_LAYER = LayerNames(
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    out="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    up="intermediate.dense",
+    down="output.dense",
+    norm="output.LayerNorm",
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a layer, its activation, and the epsilon of its norms."""
+
+    hidden: int
+    heads: int
+    inner: int
+    activation: str
+    eps: float
+
+    @property
+    def head(self) -> int:
+        return self.hidden // self.heads
+
+    @classmethod
+    def of(cls, config: Config, *, default_activation: str = "gelu", default_eps: float = 1e-12) -> Sizes:
+        """From a config in BERT's terms; the defaults are a family's own."""
+        config.divided("hidden_size", "num_attention_heads")
+        return cls(
+            config.integer("hidden_size", 768),
+            config.integer("num_attention_heads", 12),
+            config.integer("intermediate_size", 3072),
+            config.text("hidden_act", default_activation),
+            config.number("layer_norm_eps", default_eps),
+        )
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder hands to its head: states at the slots, (B·S, hidden), and the word embeddings, (vocabulary, width)."""
+
+    states: str
+    words: str
+    width: int
+    sizes: Sizes
+
+
+@dataclass(frozen=True)
+class Biases:
+    """What is added to attention scores: for queries everywhere, to (B, H, T, T), and at the slots, to (B, H, S, T)."""
+
+    everywhere: str
+    slots: str
+
+
+def padding(g: GraphBuilder, inputs: Inputs) -> Biases:
+    """Nothing but the padding is out of sight."""
+    bias = ops.padding_bias(g, inputs)
+    return Biases(bias, bias)
+
+
+def positions_from_zero(g: GraphBuilder, inputs: Inputs) -> str:
+    """0, 1, 2 …: (T,)."""
+    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
+    return g.op("Range", g.whole(0), length, g.whole(1))
+
+
+def positions_after_padding(g: GraphBuilder, inputs: Inputs, pad_id: int) -> str:
+    """Numbered from the padding id up over the tokens that are not padding: (B, T)."""
+    pad = g.whole(pad_id)
+    real = g.op("Cast", g.op("Not", g.op("Equal", inputs.ids, pad)), to=7)
+    return g.op("Add", g.op("Mul", g.op("CumSum", real, g.whole(1)), real), pad)
+
+
+def embeddings(
+    g: GraphBuilder, inputs: Inputs, prefix: str, words: str, size: int, *, position: tuple[str, int] | None, kinds: int
+) -> str:
+    """Sum of word, position and token-type embeddings, (B·T, size).
+
+    Args:
+        position: positions, (T,) or (B, T), and how many there are; None where a family has none.
+        kinds: token types; 0 where a family has none.
+    """
+    batched = g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0)
+    x = g.op("Reshape", ops.embed(g, words, inputs.ids, size), batched)
+    if position is not None:
+        places, count = position
+        table = g.weight(f"{prefix}.position_embeddings.weight", count, size)
+        x = g.op("Add", x, g.op("Gather", table, places))
+    if kinds:
+        types = g.weight(f"{prefix}.token_type_embeddings.weight", kinds, size)
+        if kinds > 1:
+            types = g.op("Gather", types, g.input("token_type_ids", "batch", "length"))
+        x = g.op("Add", x, types)
+    return g.op("Reshape", x, g.wholes(-1, size))
+
+
+def encode(
+    g: GraphBuilder, inputs: Inputs, x: str, layers: Sequence[str], names: LayerNames, sizes: Sizes, biases: Biases
+) -> str:
+    """States x (B·T, hidden) through the layers of these prefixes, to states at the mask slots, (B·S, hidden)."""
+    for number, prefix in enumerate(layers):
+        x = layer(g, inputs, x, prefix, names, sizes, biases, last=number == len(layers) - 1)
+    return x if layers else ops.at_slots(g, x, inputs)
+
+
+def layer(
+    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, names: LayerNames, sizes: Sizes, biases: Biases, *, last: bool
+) -> str:
+    """Attention and feed-forward, each added to its input and normed; the last layer's queries are the slots alone."""
+    size = sizes.hidden
+    k = ops.linear(g, x, f"{prefix}.{names.key}", size, size)
+    v = ops.linear(g, x, f"{prefix}.{names.value}", size, size)
+    like, bias = inputs.ids, biases.everywhere
+    if last:
+        x, like, bias = ops.at_slots(g, x, inputs), inputs.slots, biases.slots
+    q = ops.linear(g, x, f"{prefix}.{names.query}", size, size)
+    q, k, v = (
+        ops.split_heads(g, y, of, sizes.heads, sizes.head) for y, of in ((q, like), (k, inputs.ids), (v, inputs.ids))
+    )
+    mixed = ops.attend(g, q, k, v, bias, sizes.heads, sizes.head)
+    return after_attention(g, x, mixed, prefix, names, sizes)
+
+
+def after_attention(
+    g: GraphBuilder, x: str, mixed: str, prefix: str, names: LayerNames, sizes: Sizes, *, groups: int = 1
+) -> str:
+    """The rest of a layer, from what attention mixed for each state, (N, hidden) both.
+
+    Args:
+        groups: into how many blocks the feed-forward's matrices fall.
+    """
+    size, inner = sizes.hidden, sizes.inner
+    mixed = ops.linear(g, mixed, f"{prefix}.{names.out}", size, size)
+    x = ops.layer_norm(g, g.op("Add", mixed, x), f"{prefix}.{names.attention_norm}", size, sizes.eps)
+    y = ops.grouped_linear(g, x, f"{prefix}.{names.up}", inner, size, groups)
+    y = ops.activation(g, y, sizes.activation)
+    y = ops.grouped_linear(g, y, f"{prefix}.{names.down}", size, inner, groups)
+    return ops.layer_norm(g, g.op("Add", y, x), f"{prefix}.{names.norm}", size, sizes.eps)
+
+
+@dataclass(frozen=True)
+class HeadNames:
+    """Where the head keeps its tensors.
+
+    `bias` may have two names, the head's own and the decoder's, which are one tensor in most models; the decoder's is
+    the one that is used where a file has both. Without a `decoder` the embeddings are tied whatever the config says.
+    """
+
+    dense: str
+    norm: str
+    decoder: str | None
+    bias: tuple[str, ...]
+
+
+def head(
+    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: HeadNames, *, activation: str
+) -> None:
+    """From states at the slots to the graph's output. The word embeddings are the decoder's matrix where they are tied.
+
+    As in transformers a matrix that the file holds is used even if the config says that the embeddings are tied: it is
+    a copy of them, or they are not tied.
+    """
+    words, size, sizes = encoded.words, encoded.width, encoded.sizes
+    vocab_size = config.integer("vocab_size")
+    tied = names.decoder is None or (config.flag("tie_word_embeddings", True) and not g.has(names.decoder))
+    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = ops.activation(g, ops.linear(g, x, names.dense, size, sizes.hidden), activation)
+    x = ops.layer_norm(g, x, names.norm, size, sizes.eps)
+    decoder = words if tied or names.decoder is None else g.weight(names.decoder, vocab_size, size)
+    bias = next((name for name in names.bias[::-1] if g.has(name)), names.bias[0])
+    logits = g.op("Gemm", x, decoder, g.weight(bias, vocab_size), transB=1)
+    ops.log_probabilities(g, logits, vocab_size)
+
+
+@dataclass(frozen=True)
+class ClassifierNames:
+    """A head that classifies by the first token: a dense layer as wide as the states, an activation, and the labels' layer.
+
+    `activation` is the function's name, or, with `configured`, the key under which the config names it.
+    """
+
+    dense: str
+    out: str
+    activation: str
+    configured: bool = False
+
+
+# BERT's own pooler, below the model's prefix; and the one that RoBERTa put beside the encoder.
+FIRST_TOKEN = ClassifierNames("classifier.dense", "classifier.out_proj", "tanh")
+
+
+def classifier(
+    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: ClassifierNames, labels: int
+) -> None:
+    """From states at the slots, each row's being its first token, to the logits of the labels."""
+    size = encoded.sizes.hidden
+    act = config.text(names.activation, "gelu") if names.configured else names.activation
+    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = ops.activation(g, ops.linear(g, x, names.dense, size, size), act)
+    ops.logits(g, ops.linear(g, x, names.out, labels, size), labels)
+
+
+def refuse_decoders(config: Config) -> None:
+    """Raise UnsupportedModelError for a config of a decoder, or of a form of positions that left transformers."""
+    config.require("position_embedding_type", "absolute")
+    config.require("is_decoder", False)
+    config.require("add_cross_attention", False)

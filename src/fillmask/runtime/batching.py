@@ -1,0 +1,74 @@
+"""Which texts go through the engine together.
+
+Padding is work thrown away, so texts of like length share a batch; a batch is
+bounded by its padded tokens, and by its masks, whose rows of log-probabilities
+are what fills memory. Knows lengths and positions, not texts or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Token ids of one text and the positions asked for.
+
+    Attributes:
+        ids: token ids with special tokens, (length,).
+        type_ids: segment of each token, (length,).
+        positions: places in `ids` whose log-probabilities are wanted, in the order of the answer.
+    """
+
+    ids: Sequence[int]
+    type_ids: Sequence[int]
+    positions: Sequence[int]
+
+
+def plan(items: Sequence[Masked], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+    """Indices of `items` in batches, longest texts first.
+
+    A batch holds one text at least, whatever the budget.
+    """
+    return plan_sizes([len(item.ids) for item in items], [len(item.positions) for item in items], budget)
+
+
+def plan_sizes(lengths: Sequence[int], masks_of: Sequence[int], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+    """The batches of `plan`, for texts of which only the lengths and the numbers of masks are known."""
+    order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
+    batch: list[int] = []
+    masks = 0
+    for index in map(int, order):
+        more = masks_of[index]
+        longest = lengths[batch[0]] if batch else 0
+        if batch and ((len(batch) + 1) * longest > budget.tokens or masks + more > budget.masks):
+            yield batch
+            batch, masks = [], 0
+        batch.append(index)
+        masks += more
+    if batch:
+        yield batch
+
+
+def collate(items: Sequence[Masked], pad: int) -> Batch:
+    """Items as one padded batch."""
+    rows, length = len(items), max(len(item.ids) for item in items)
+    slots = max(len(item.positions) for item in items)
+    input_ids = np.full((rows, length), pad, np.int64)
+    attention_mask = np.zeros((rows, length), np.int64)
+    token_type_ids = np.zeros((rows, length), np.int64)
+    mask_slots = np.zeros((rows, slots), np.int64)
+    chosen = np.zeros((rows, slots), bool)
+    for row, item in enumerate(items):
+        count, asked = len(item.ids), len(item.positions)
+        input_ids[row, :count] = item.ids
+        attention_mask[row, :count] = 1
+        token_type_ids[row, :count] = item.type_ids
+        mask_slots[row, :asked] = item.positions
+        chosen[row, :asked] = True
+    return Batch(input_ids, attention_mask, token_type_ids, mask_slots, np.flatnonzero(chosen.reshape(-1)))

@@ -1,0 +1,186 @@
+"""Engines run an encoder graph; they know nothing of text.
+
+One protocol, `Engine`; `load` picks an implementation by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError
+from fillmask.models import encoders
+from fillmask.models.checkpoint import Checkpoint, check_fills
+
+if TYPE_CHECKING:
+    from fillmask.runtime.precision_selection import Choice
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+# Precisions of each engine; what "auto" means is for `engines.choice` to say.
+ENGINES = {
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
+    "torch": ("float32", "bfloat16"),
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much goes into one batch: tokens, padding included, and masks, whose rows of log-probabilities fill memory."""
+
+    tokens: int
+    masks: int
+
+
+# A processor's products are as fast on some hundred tokens as on more, and a thousand sentences in
+# batches of so many have 4% padding where batches of 4,096 have 19%.
+ON_A_CPU = Budget(768, 256)
+ON_A_GPU = Budget(1 << 16, 4096)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A padded batch with the places that are asked for.
+
+    Attributes:
+        input_ids: token ids, (rows, length).
+        attention_mask: 1 for a token, 0 for padding, (rows, length).
+        token_type_ids: segment of each token, (rows, length).
+        mask_slots: positions asked for in each row, (rows, slots); rows with fewer are filled up with 0.
+        mask_chosen: the slots that are not filling, as indices into the flattened slots, (masks,).
+    """
+
+    input_ids: Ints
+    attention_mask: Ints
+    token_type_ids: Ints
+    mask_slots: Ints
+    mask_chosen: Ints
+
+
+class Engine(Protocol):
+    """Runs one checkpoint's graph."""
+
+    name: str
+    precision: str
+    budget: Budget
+
+    def run(self, batch: Batch) -> Floats:
+        """Log-probabilities at the places asked for, (masks, vocabulary), row by row; or the logits of a classifier, (rows, labels)."""
+        ...
+
+
+def load(
+    checkpoint: Checkpoint,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    device: str | int | None = None,
+    labels: int | None = None,
+) -> Engine:
+    """The named engine, ready to run the checkpoint.
+
+    Args:
+        engine: one of `ENGINES`, or "auto": see `default_engine`.
+        precision: one of the engine's, or "auto".
+        threads: threads for one batch; all cores by default.
+        device: for torch, "cpu", "cuda" or "cuda:1"; or transformers' numbers, -1 for the cpu and 1 for "cuda:1". A GPU
+            where there is one by default.
+        labels: run the checkpoint's classifier, which has so many labels, in place of the masked language model.
+
+    Raises:
+        InputError: no such engine, precision or device.
+        MissingExtraError: the engine is not installed.
+        UnsupportedModelError: the engine cannot run the model's family.
+    """
+    if device is not None:
+        device = str(device) if not isinstance(device, int) else "cpu" if device < 0 else f"cuda:{device}"
+    asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine
+    if engine not in ENGINES:
+        raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINES)}")
+    if precision not in ("auto", *ENGINES[engine]):
+        raise InputError(
+            f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINES[engine])}"
+        )
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise InputError(f"threads is {threads!r}; expected a whole number, 1 or more")
+    if device not in (None, "cpu") and engine != "torch":
+        raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
+    try:
+        return _load(checkpoint, engine, precision, threads, device, labels)
+    except MissingExtraError as missing:
+        if asked != "auto" or encoders.has_graph(checkpoint.config):
+            raise
+        what = f"model_type {checkpoint.config.family!r} has no graph here; the torch engine runs it, and"
+        raise MissingExtraError(what, "torch") from missing
+
+
+def _load(
+    checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None, labels: int | None
+) -> Engine:
+    if labels is None:
+        check_fills(checkpoint)
+    elif precision == "auto":
+        precision = "float32"  # what is measured for "auto" is measured on masks
+    precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
+    match engine:
+        case "openvino":
+            from fillmask.runtime.engines.openvino import OpenVino
+
+            return OpenVino(checkpoint, precision=precision, threads=threads, labels=labels)
+        case "torch":
+            from fillmask.runtime.engines.torch import Torch, TorchClassifier
+
+            kind = Torch if labels is None else TorchClassifier
+            return kind(checkpoint, precision=precision, threads=threads, device=device)
+        case _:
+            from fillmask.runtime.engines.onnxruntime import OnnxRuntime
+
+            return OnnxRuntime(checkpoint, precision=precision, threads=threads, labels=labels)
+
+
+def check_numbers(found: Floats) -> Floats:
+    """What a model gave, if it is numbers.
+
+    Raises:
+        CorruptCheckpointError: it is not (NaN).
+    """
+    if np.isnan(found).any():
+        raise CorruptCheckpointError(
+            "the model's answer is not a number (NaN): its weights hold NaN or infinity, or the precision is too small"
+            " for them; try precision='float32', or download the model again"
+        )
+    return found
+
+
+def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:
+    """onnxruntime; or torch for a family that has no graph here, or for a device that is not the cpu."""
+    return "onnxruntime" if encoders.has_graph(checkpoint.config) and device in (None, "cpu") else "torch"
+
+
+def select(checkpoint: Checkpoint, *, engine: str, precision: str, device: str | None = None) -> Choice:
+    """The precision that an engine will run in, and why.
+
+    Raises:
+        MissingExtraError: the engine is not installed.
+    """
+    from fillmask.runtime.precision_selection import Choice, choose
+
+    if precision != "auto":
+        return Choice(precision, "asked for")
+    match engine:
+        case "openvino":
+            from fillmask.runtime.engines.openvino import has_bfloat16
+
+            return choose(checkpoint, engine, bfloat16=has_bfloat16())
+        case "torch":
+            from fillmask.runtime.engines.torch import find_device
+
+            return choose(checkpoint, engine, bfloat16=find_device(device).type == "cuda")
+        case _:
+            return choose(checkpoint, engine, bfloat16=False)

@@ -1,0 +1,82 @@
+"""The core object: what are the log-probabilities at these masked positions?
+
+Everything a user sees is built on that one question. `MaskedLM` knows ids and
+positions; texts belong to the tasks above it, graphs to the engine below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fillmask.errors import InputError
+from fillmask.models.checkpoint import Checkpoint, open_checkpoint
+from fillmask.runtime import engines
+from fillmask.runtime.batching import Masked, collate, plan
+from fillmask.runtime.engines import Floats
+from fillmask.tokenization.tokenizer import Tokenizer
+
+
+class MaskedLM:
+    """A checkpoint with its tokenizer and an engine.
+
+    Args:
+        model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
+        revision: branch, tag or commit of a hub id.
+        engine: name of the engine, see `fillmask.runtime.engines.ENGINES`; "auto" is onnxruntime, or torch for the families
+            that have no graph here and for other devices than the cpu.
+        precision: "auto", or one that the engine has.
+        threads: threads for one batch; all cores by default.
+        device: for the torch engine, "cpu", "cuda", or transformers' numbers; a GPU where there is one by default.
+
+    Raises:
+        CheckpointError: the model cannot be opened.
+        InputError: no such engine or precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        device: str | int | None = None,
+        revision: str | None = None,
+    ) -> None:
+        self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
+        self.tokenizer: Tokenizer = self.checkpoint.tokenizer
+        self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads, device=device)
+        self.vocab_size = self.checkpoint.config.integer("vocab_size")
+
+    def log_probabilities(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:
+        """Log-probabilities at the positions of each item.
+
+        Yields:
+            The item's index and an array (positions, vocabulary), in the order
+            in which batches are computed, so that a caller can reduce each
+            before the next is made. Every index comes exactly once.
+
+        Raises:
+            InputError: a token id is outside the model's vocabulary.
+        """
+        for indices in plan(items, self.engine.budget):
+            found = self.one_batch([items[i] for i in indices])
+            start = 0
+            for index in indices:
+                stop = start + len(items[index].positions)
+                yield index, found[start:stop]
+                start = stop
+
+    def one_batch(self, items: Sequence[Masked]) -> Floats:
+        """Log-probabilities at the positions of all items, one after the other: (masks, vocabulary), from one batch.
+
+        Raises:
+            InputError: a token id is outside the model's vocabulary.
+        """
+        batch = collate(items, self.checkpoint.padding_id)
+        if batch.input_ids.max() >= self.vocab_size:
+            raise InputError(
+                f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"
+            )
+        return self.engine.run(batch)

@@ -1,0 +1,194 @@
+"""The routes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from fillmask.errors import FillMaskError
+from fillmask.server.errors import ApiError, body_of, type_of
+from fillmask.server.http import schemas, strict_json, warning_header
+from fillmask.server.http.call import Call
+from fillmask.server.http.events import events
+from fillmask.server.http.limits_middleware import Gate
+from fillmask.server.http.openapi import describe, errors
+from fillmask.server.metrics import CONTENT_TYPE
+from fillmask.server.page.static_files import read_pages
+from fillmask.server.service import Service
+
+_Body = TypeVar("_Body", bound=BaseModel)
+_HTTP_TYPES = {404: "not_found", 405: "method_not_allowed"}
+_JSON = "application/json"
+_TYPES = ("str", "constrained-str")
+
+
+def create_app(service: Service) -> Any:
+    """The application over a service; its lifespan is the service's."""
+    max_depth = service.limits.max_json_depth
+
+    class StrictRoute(APIRoute):
+        """Bodies are parsed by `strict_json` before FastAPI checks them."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def strict(request: Request) -> Response:
+                if request.method == "POST":
+                    request._json = strict_json.parse(await request.body(), max_depth)
+                return await handler(request)
+
+            return strict
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.close()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.route_class = StrictRoute
+
+    @app.post("/v1/fill-mask", responses=errors(schemas.FillMaskRequest), tags=["model"])
+    @app.post("/", include_in_schema=False)
+    async def fill_mask(request: Request, body: schemas.FillMaskRequest) -> Response:
+        """Rank the words that fit each mask, in the schema of Hugging Face's inference API."""
+        call = _call(request)
+        answer = _json(await service.fill(call, body))
+        if call.warnings:
+            answer.headers[warning_header.HEADER] = warning_header.header(call.warnings)
+        return answer
+
+    @app.post("/v1/score", responses=errors(schemas.ScoreRequest), tags=["model"])
+    async def score(request: Request, body: schemas.ScoreRequest) -> Response:
+        """Say how likely texts are, whole and word by word."""
+        return _json(await service.score(_call(request), body))
+
+    @app.post("/v1/classify", responses=errors(schemas.ClassifyRequest), tags=["model"])
+    async def classify(request: Request, body: schemas.ClassifyRequest) -> Response:
+        """Label texts, where the model is a fine-tuned classifier."""
+        return _json(await service.classify(_call(request), body))
+
+    @app.post("/v1/restore", responses=errors(schemas.RestoreRequest), tags=["model"])
+    async def restore(request: Request, body: schemas.RestoreRequest) -> Response:
+        """Restore a damaged document; with `stream`, send progress while it lasts."""
+        call = _call(request)
+        job = service.restore(call, body)
+        if not body.stream:
+            return _json(await call.wait(job.future))
+        call.watch(job.future)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(events(call, job), media_type="text/event-stream", headers=headers)
+
+    @app.get("/info", responses=errors(), tags=["service"], response_model=schemas.Info)
+    async def info() -> dict[str, Any]:
+        """The model, what runs it, and every limit."""
+        return service.info()
+
+    @app.get("/health/live", responses=errors(), tags=["service"], response_model=schemas.Health)
+    async def live() -> dict[str, str]:
+        """The server answers."""
+        return {"status": "live"}
+
+    @app.get("/health/ready", responses=errors(503), tags=["service"], response_model=schemas.Health)
+    async def ready() -> dict[str, str]:
+        """The model answers, and the service is not shutting down."""
+        if service.draining:
+            raise ApiError("shutting_down", "the service is shutting down")
+        if not service.ready:
+            raise ApiError("model_unavailable", "no model process answers at the moment", {"Retry-After": "1"})
+        return {"status": "ready"}
+
+    @app.get("/metrics", responses=errors(), tags=["service"])
+    async def metrics() -> Response:
+        """Counters and histograms for Prometheus."""
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    schema = describe(app, service.limits, with_key=service.settings.api_key is not None)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return Response(schema, media_type=_JSON)
+
+    pages = read_pages()
+
+    def page(request: Request) -> Response:
+        found = pages[request.scope["path"]]
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        etag = f'{found.etag[:-1]}-gzip"' if packed else found.etag
+        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        content = found.packed if packed else found.content
+        return Response(content, media_type=found.content_type, headers=headers)
+
+    async def serve_page(request: Request) -> Response:
+        return page(request)
+
+    for path in pages:
+        app.add_route(path, serve_page, methods=["GET"], include_in_schema=False)
+
+    _handle_errors(app)
+    routes = {route.path for route in app.routes if isinstance(route, APIRoute)} | set(pages)
+    return Gate(app, service, frozenset(routes))
+
+
+def _call(request: Request) -> Call:
+    call: Call = request.scope["fillmask.call"]
+    return call
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})
+
+
+def _handle_errors(app: FastAPI) -> None:
+    def refuse(request: Request, error_type: str, status: int, message: str, headers: Any = None) -> Response:
+        call = _call(request)
+        call.error_type = error_type
+        body = body_of(message, error_type, call.request_id)
+        return Response(body, status, {**(headers or {}), "Cache-Control": "no-store"}, _JSON)
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, FillMaskError)
+        if not isinstance(error, ApiError):
+            error = ApiError(type_of(error), str(error))
+        return refuse(request, error.error_type, error.status, str(error), error.headers)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return refuse(request, "invalid_request", 422, _what_is_wrong(error))
+
+    async def of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = _HTTP_TYPES.get(error.status_code, "bad_request")
+        message = {"not_found": "there is nothing at this path; see /docs",
+                   "method_not_allowed": f"{request.method} is not possible here; see /docs"}.get(kind, str(error.detail))  # fmt: skip
+        return refuse(request, kind, error.status_code, message, error.headers)
+
+    app.add_exception_handler(FillMaskError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, of_http)
+
+
+def _what_is_wrong(error: RequestValidationError) -> str:
+    """The first few things that do not fit the schema, each with its place; nothing of the request's values."""
+    found = []
+    for problem in error.errors()[:3]:
+        # Without the names that pydantic gives to the types of a union.
+        parts = [str(part) for part in problem["loc"][1:8]]
+        place = ".".join(part for part in parts if part not in _TYPES and "[" not in part) or "the body"
+        found.append(f"{ascii(place[:100])[1:-1]}: {problem['msg'][:200]}")
+    more = len(error.errors()) - len(found)
+    return "; ".join(found) + (f"; and {more} more" if more else "")

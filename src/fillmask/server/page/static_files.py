@@ -1,0 +1,63 @@
+"""Static files, read once: a request names one of them or nothing, and never reaches the disk."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent.parent
+# What the page shares with the report of a restoration.
+_SHARED = [_FOLDER.parent / "restore" / "reports" / name for name in ("edition.css", "edition.js")]
+_KINDS = {
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+}
+_FALLBACK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>fillmask</title><link rel="icon" href="data:,">
+<h1>fillmask</h1><p>The service is running. Its interface is described at <a href="/docs">/docs</a>.</p></html>
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A file as it is sent.
+
+    Attributes:
+        packed: the content in gzip.
+        etag: of the content; that of `packed` is another.
+    """
+
+    content: bytes
+    packed: bytes
+    content_type: str
+    etag: str
+
+
+def read_pages() -> dict[str, Page]:
+    """Path of a request to page: the files of `page` under `/`, those of `docs_page` under `/docs`."""
+    found = {"/": _page(_FALLBACK, "text/html; charset=utf-8")}
+    for path in _SHARED:
+        found[f"/{path.name}"] = _of_file(path)
+    for folder, prefix in ((_FOLDER / "page", "/"), (_FOLDER / "docs_page", "/docs/")):
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if not path.is_file() or path.suffix in (".py", ".pyc", ".md"):
+                continue
+            page = _of_file(path)
+            found[prefix + path.relative_to(folder).as_posix()] = page
+            if path.name == "index.html" and path.parent == folder:
+                found[prefix] = page
+                found[prefix.rstrip("/") or "/"] = page
+    return found
+
+
+def _of_file(path: Path) -> Page:
+    kind = _KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return _page(path.read_bytes(), f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+
+
+def _page(content: bytes, kind: str) -> Page:
+    return Page(content, gzip.compress(content, mtime=0), kind, f'"{hashlib.sha256(content).hexdigest()[:24]}"')

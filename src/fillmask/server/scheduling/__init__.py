@@ -1,0 +1,1 @@
+"""Which requests run next: admission, batches across requests, and jobs."""

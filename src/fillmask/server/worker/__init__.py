@@ -1,0 +1,1 @@
+"""The model process: its loop, its messages, and its supervision."""

@@ -1,0 +1,231 @@
+"""Messages between the server and a model process, over the pipes by which the one started the other.
+
+A frame is its length and a pickled message. Both ends are this program, and
+nobody else holds the pipes; what clients send travels inside as plain texts
+and numbers.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import threading
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fillmask.runtime.batching import Masked
+from fillmask.runtime.engines import Budget
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the model is to read for one text, or for one mask of a text longer than the model.
+
+    Attributes:
+        read: ids and positions for the model.
+        ids: of the whole text.
+        positions: the same masks in `ids`.
+        single: whether the text has no other mask.
+        top_k: answers a mask.
+        targets: ids of the tokens to choose from; None for all.
+    """
+
+    read: Masked
+    ids: list[int]
+    positions: list[int]
+    single: bool
+    top_k: int
+    targets: npt.NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model process serves.
+
+    Attributes:
+        tasks: names of the routes that the checkpoint can answer.
+        budget: how much goes into a batch.
+    """
+
+    engine: str
+    precision: str
+    tasks: tuple[str, ...]
+    budget: Budget
+
+
+# To the model process.
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Fill a batch of rows."""
+
+    number: int
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Score, classify or restore."""
+
+    number: int
+    task: str
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Nobody waits for this job any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?"""
+
+    number: int
+
+
+# From the model process.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded."""
+
+    description: Description
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The model cannot be loaded: starting again would not help."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The model has run a batch and is free; the answers are being written."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row or a job cannot be answered."""
+
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """For each row a JSON list of candidates for each of its masks, or why there is none."""
+
+    number: int
+    rows: list[list[bytes] | Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far a restoration is."""
+
+    number: int
+    done: int
+    holes: int
+    forward_passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The JSON answer of a job."""
+
+    number: int
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A job cannot be answered."""
+
+    number: int
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A job was given up, as asked."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """I am."""
+
+    number: int
+
+
+def frame(message: object) -> bytes:
+    """A message as it is written."""
+    body = pickle.dumps(message, protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Frames:
+    """Messages from bytes as they arrive."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The messages that `data` completes."""
+        self._buffer += data
+        found = []
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            stop = start + _LENGTH.size + length
+            if len(self._buffer) < stop:
+                break
+            found.append(pickle.loads(self._buffer[start + _LENGTH.size : stop]))
+            start = stop
+        del self._buffer[:start]
+        return found
+
+
+class Channel:
+    """The model process's end: blocking reads, and writes from any thread."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        self._source = source
+        self._sink = sink
+        self._one_at_a_time = threading.Lock()
+
+    def receive(self) -> Any:
+        """The next message; None when the other end is gone."""
+        head = self._source.read(_LENGTH.size)
+        if len(head) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack(head)
+        body = self._source.read(length)
+        return pickle.loads(body) if len(body) == length else None
+
+    def send(self, message: object) -> None:
+        """Write a message.
+
+        Raises:
+            BrokenPipeError: the other end is gone.
+        """
+        data = frame(message)
+        with self._one_at_a_time:
+            self._sink.write(data)
+            self._sink.flush()

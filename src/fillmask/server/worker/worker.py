@@ -1,0 +1,244 @@
+"""A model process: `python -m fillmask.server.worker.worker SETTINGS`, started by the server.
+
+It loads the model, says that it is ready, and answers what arrives on stdin
+until that closes. One thread runs batches of masks, another turns their
+numbers into JSON while the next batch runs, and a few run jobs; `turns` says
+who has the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fillmask.errors import FillMaskError, MissingExtraError
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.server.errors import type_of
+from fillmask.server.limits import Limits
+from fillmask.server.worker import tasks, wire
+from fillmask.server.worker.lanes import LANES
+from fillmask.server.worker.scheduler import InTurn, Turns
+from fillmask.tasks.masked_texts import MaskedTexts, Ranked, ranked
+
+_PROGRESS_SECONDS = 0.1
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the job any more."""
+
+
+class _Worker:
+    def __init__(self, channel: wire.Channel, model: MaskedLM | None, classifier: Any, limits: Limits) -> None:
+        self._channel = channel
+        self._limits = limits
+        self._turns = Turns()
+        self._model = model
+        self._classifier = classifier
+        self._stops: dict[int, threading.Event] = {}
+        self._batches: queue.SimpleQueue[wire.Fill] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked | wire.Refusal]]] = queue.SimpleQueue()
+        self._jobs: dict[str, queue.SimpleQueue[wire.Do]] = {name: queue.SimpleQueue() for name in LANES}
+
+    def run(self) -> None:
+        """Answer until the server is gone."""
+        self._start(self._run_batches)
+        self._start(self._write_answers)
+        for name, count in LANES.items():
+            for _ in range(count):
+                self._start(self._run_jobs, name)
+        while (message := self._channel.receive()) is not None:
+            match message:
+                case wire.Fill():
+                    self._batches.put(message)
+                case wire.Do(number=number, task=task):
+                    self._stops[number] = threading.Event()
+                    self._jobs[task].put(message)
+                case wire.Stop(number=number):
+                    if number in self._stops:
+                        self._stops[number].set()
+                case wire.Ping(number=number):
+                    self._channel.send(wire.Pong(number))
+
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=_or_exit, args=(target, *arguments), daemon=True).start()
+
+    def _run_batches(self) -> None:
+        assert self._model is not None or self._classifier is not None
+        if self._model is None:
+            return
+        model = _with_engine(self._model, self._turns, first=True)
+        while True:
+            batch = self._batches.get()
+            start = time.perf_counter()
+            found: list[Ranked | wire.Refusal]
+            try:
+                found = [*_filled(model, batch.rows)]
+            except Exception:
+                # The rows are of several requests: what is wrong with one is not the others' fault.
+                found = [self._filled_alone(model, row) for row in batch.rows]
+            self._channel.send(wire.Ran(batch.number, time.perf_counter() - start))
+            self._found.put((batch, found))
+
+    def _filled_alone(self, model: MaskedLM, row: wire.Row) -> Ranked | wire.Refusal:
+        try:
+            return _filled(model, [row])[0]
+        except Exception as error:
+            return self._refusal(error)
+
+    def _write_answers(self) -> None:
+        if self._model is None:
+            return
+        texts = MaskedTexts(self._model.tokenizer)
+        while True:
+            batch, found = self._found.get()
+            rows = [self._answer(texts, row, of_row) for row, of_row in zip(batch.rows, found, strict=True)]
+            self._channel.send(wire.Filled(batch.number, rows))
+
+    def _answer(self, texts: MaskedTexts, row: wire.Row, found: Ranked | wire.Refusal) -> list[bytes] | wire.Refusal:
+        """A row's JSON for each of its masks."""
+        if isinstance(found, wire.Refusal):
+            return found
+        try:
+            return [
+                json.dumps(texts.candidates(row.ids, place, best, single=row.single), ensure_ascii=False).encode()
+                for place, best in zip(row.positions, found, strict=True)
+            ]
+        except Exception as error:
+            return self._refusal(error)
+
+    def _run_jobs(self, name: str) -> None:
+        while True:
+            job = self._jobs[name].get()
+            start = time.perf_counter()
+            try:
+                body = self._job(job, self._stops[job.number])
+            except _StoppedError:
+                self._channel.send(wire.Stopped(job.number))
+            except Exception as error:
+                self._channel.send(wire.Refused(job.number, self._refusal(error)))
+            else:
+                self._channel.send(wire.Done(job.number, body, time.perf_counter() - start))
+            finally:
+                del self._stops[job.number]
+
+    def _job(self, job: wire.Do, stop: threading.Event) -> bytes:
+        def check() -> None:
+            if stop.is_set():
+                raise _StoppedError
+
+        check()
+        if job.task == "classify":
+            assert self._classifier is not None
+            classifier = copy.copy(self._classifier)
+            classifier.engine = InTurn(classifier.engine, self._turns, first=False, check=check)
+            return tasks.classify(classifier, job.request)
+        assert self._model is not None
+        model = _with_engine(self._model, self._turns, first=False, check=check)
+        if job.task == "score":
+            return tasks.score(model, job.request)
+        said = 0.0
+
+        def report(done: int, holes: int, forward_passes: int) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if now - said >= _PROGRESS_SECONDS:
+                said = now
+                self._channel.send(wire.Progressed(job.number, done, holes, forward_passes))
+
+        body = tasks.restore(model, job.request, self._limits, report, stop.is_set)
+        check()
+        return body
+
+    def _refusal(self, error: Exception) -> wire.Refusal:
+        if isinstance(error, MissingExtraError):
+            kind = "not_available"
+        else:
+            kind = type_of(error) if isinstance(error, FillMaskError) else "internal"
+        if kind == "internal":
+            # For the log of the server; the client is told no more than that it failed.
+            traceback.print_exception(error)
+        message = str(error) if kind != "internal" else "the model failed on this request; see the log of the server"
+        return wire.Refusal(kind, message)
+
+
+def _with_engine(model: MaskedLM, turns: Turns, *, first: bool, check: Callable[[], None] | None = None) -> MaskedLM:
+    own = copy.copy(model)
+    own.engine = InTurn(model.engine, turns, first=first, check=check)
+    return own
+
+
+def _filled(model: MaskedLM, rows: Sequence[wire.Row]) -> list[Ranked]:
+    found: list[Ranked] = [[] for _ in rows]
+    for index, log_probabilities in model.log_probabilities([row.read for row in rows]):
+        found[index] = ranked(log_probabilities, rows[index].top_k, rows[index].targets)
+    return found
+
+
+def _or_exit(target: Callable[..., None], *arguments: Any) -> None:
+    """Run the thread; where it fails, the process goes, and the server starts another."""
+    try:
+        target(*arguments)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+        os._exit(1)
+
+
+def _load(settings: dict[str, Any]) -> tuple[MaskedLM | None, Any, wire.Description]:
+    from fillmask.models.checkpoint import open_checkpoint
+
+    architectures = open_checkpoint(settings["model"]).config.raw("architectures") or ()
+    if any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        from fillmask.tasks.classify import Classifier
+
+        classifier = Classifier(**settings)
+        engine = classifier.engine
+        return None, classifier, wire.Description(engine.name, engine.precision, ("classify",), engine.budget)
+    model = MaskedLM(**settings)
+    MaskedTexts(model.tokenizer)  # a model without a mask token cannot be served
+    engine = model.engine
+    return (
+        model,
+        None,
+        wire.Description(engine.name, engine.precision, ("fill-mask", "score", "restore"), engine.budget),
+    )
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    # The server decides when to end: a Ctrl-C in the terminal reaches both, and work in hand is to be finished.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # What a library prints must not get between the frames.
+    sink = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    channel = wire.Channel(sys.stdin.buffer, sink)
+    settings = json.loads(sys.argv[1])
+    limits = Limits(**settings.pop("limits"))
+    try:
+        model, classifier, description = _load(settings)
+    except (FillMaskError, OSError) as error:
+        channel.send(wire.Failed(str(error)))
+        return
+    try:
+        channel.send(wire.Ready(description))
+    except BrokenPipeError:  # the server ended while the model was loaded
+        return
+    # A restoration's Python must not keep the thread that runs batches from its next one.
+    sys.setswitchinterval(0.001)
+    _Worker(channel, model, classifier, limits).run()
+    os._exit(0)  # threads may be in the middle of a pass that nobody waits for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""Which label does a text have? Fine-tuned classifiers, through the engines that fill masks, without torch.
+
+Results have the shape and the values of transformers' `pipeline("text-classification")`. `fillmask train finetune`
+makes such checkpoints, and those of the hub are read as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError, UnsupportedModelError
+from fillmask.models import encoders
+from fillmask.models.checkpoint import Checkpoint, open_checkpoint
+from fillmask.runtime import engines
+from fillmask.runtime.batching import Masked, collate, plan
+from fillmask.runtime.engines import Budget, Floats
+from fillmask.tasks.masked_texts import numbered
+from fillmask.tokenization.tokenizer import Tokenizer, check_text
+
+FUNCTIONS = ("softmax", "sigmoid", "none")
+_HEADS = ("classifier.weight", "classifier.out_proj.weight")
+_STREAM_CHUNK = 64
+_UNSAID: Any = object()  # of top_k, whose None means all labels
+
+Text = str | Mapping[str, str]  # a text, or {"text", "text_pair"}
+
+
+class Label(TypedDict):
+    """One label of a text with its score."""
+
+    label: str
+    score: float
+
+
+class Classifier:
+    """Labels for texts.
+
+    Args:
+        model: a checkpoint folder or a hub id (`id` or `id@revision`) of a model that was fine-tuned to classify.
+        engine, precision, threads, device, revision: as for `FillMask`; "auto" is float32 here.
+        top_k: how many labels, unless the call says otherwise; None for all.
+        function_to_apply: what makes scores of logits, unless the call says otherwise.
+
+    Raises:
+        UnsupportedModelError: the model has no classification head, or one that is not implemented.
+        CheckpointError: the model cannot be opened.
+        InputError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        device: str | None = None,
+        revision: str | None = None,
+        top_k: int | None = _UNSAID,
+        function_to_apply: str | None = None,
+    ) -> None:
+        self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
+        _check_head(self.checkpoint)
+        self.tokenizer: Tokenizer = self.checkpoint.tokenizer
+        config = self.checkpoint.config
+        self.labels: tuple[str, ...] = labels_of(self.checkpoint)
+        self.engine = engines.load(
+            self.checkpoint,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
+            labels=len(self.labels),
+        )
+        self._everywhere = encoders.pools_all(config)
+        self._vocab_size = config.integer("vocab_size")
+        self._top_k = _checked_top_k(top_k)
+        self._function = _checked_function(function_to_apply) or self._own_function()
+
+    def __call__(
+        self,
+        inputs: Text | Iterable[Text],
+        *,
+        top_k: int | None = _UNSAID,
+        function_to_apply: str | None = None,
+        batch_size: int | None = None,
+        **tokenizer_kwargs: Any,
+    ) -> Any:
+        """The labels of texts, best first.
+
+        Args:
+            inputs: a text, or `{"text": …, "text_pair": …}` for a pair of texts; a list of them; or any other
+                iterable, which is read as results are taken.
+            top_k: how many labels; None for all of them. Without it, the best one.
+            function_to_apply: "softmax", "sigmoid" or "none". Without it, as the config says: nothing for a
+                regression, sigmoid for a single label or for several that do not exclude each other, else softmax.
+            batch_size: accepted for transformers' sake; batches are made by length.
+            tokenizer_kwargs: `truncation`, `max_length`, `add_special_tokens`.
+
+        Returns:
+            As transformers: `[{"label", "score"}]` for a text; for a list, one such object each; for another
+            iterable, an iterator over them. Where `top_k` is given, a list of objects stands for each text.
+
+        Raises:
+            TextTooLongError: a text has more tokens than the model has positions, and truncation was not asked for.
+            InputError: an input is not a text, or an option is wrong.
+        """
+        asked = self._top_k if top_k is _UNSAID else _checked_top_k(top_k)
+        function = _checked_function(function_to_apply) or self._function
+        if isinstance(inputs, (str, Mapping)):
+            (found,) = self._answers([self._encode(inputs, tokenizer_kwargs)], asked, function)
+            # transformers puts a text's answer in a list, but not a pair's, nor one to a call with top_k.
+            return [found] if isinstance(inputs, str) and top_k is _UNSAID else found
+        if isinstance(inputs, (list, tuple)):
+            return self._answers(
+                list(numbered(inputs, lambda text: self._encode(text, tokenizer_kwargs))), asked, function
+            )
+        if isinstance(inputs, Iterable) and not isinstance(inputs, bytes):
+            return self._stream((self._encode(text, tokenizer_kwargs) for text in inputs), asked, function)
+        check_text(inputs)
+        raise AssertionError("unreachable: not a text, and check_text passed it")
+
+    def logits(self, inputs: Sequence[Text], **tokenizer_kwargs: Any) -> Floats:
+        """What the head gives before any function, (texts, labels)."""
+        return self._logits([self._encode(text, tokenizer_kwargs) for text in inputs])
+
+    def _encode(self, text: Text, options: Mapping[str, Any]) -> Masked:
+        first, second = text, None
+        if isinstance(text, Mapping):
+            unknown = set(text) - {"text", "text_pair"}
+            if unknown or "text" not in text:
+                raise InputError(f"the input has the keys {', '.join(map(repr, text))}; expected text and text_pair")
+            first, second = text["text"], text.get("text_pair")
+        elif isinstance(text, (list, tuple)):
+            raise InputError('the input is a list in a list; expected {"text": …, "text_pair": …} for a pair of texts')
+        found = self.tokenizer.encode_text(first, options, any_length=True, pair=second)  # type: ignore[arg-type]
+        longest = self.tokenizer.model_max_length
+        if len(found.ids) > longest:
+            raise TextTooLongError(
+                f"the text has {len(found.ids)} tokens and the model takes {longest}; shorten it,"
+                " or have its end cut off (truncation=True, --truncate)"
+            )
+        if not found.ids:
+            raise InputError(f"the text {first!r:.40} has no tokens; there is nothing to classify")
+        if max(found.ids) >= self._vocab_size:
+            raise InputError(
+                f"the tokenizer gave id {max(found.ids)}, and the model has {self._vocab_size} tokens; the tokenizer is of another model"
+            )
+        return Masked(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
+
+    def _logits(self, items: Sequence[Masked]) -> Floats:
+        pad = self.checkpoint.padding_id
+        result = np.zeros((len(items), len(self.labels)), np.float32)
+        # A classifier's rows are short, whatever it looks at: only tokens count.
+        tokens = self.engine.budget.tokens
+        for indices in plan(items, Budget(tokens, tokens)):
+            result[indices] = self.engine.run(collate([items[i] for i in indices], pad))
+        return result
+
+    def _answers(self, items: Sequence[Masked], top_k: int | None, function: str) -> list[Any]:
+        return [self._answer(scores, top_k) for scores in _applied(self._logits(items), function).tolist()]
+
+    def _answer(self, scores: list[float], top_k: int | None) -> Label | list[Label]:
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        best: list[Label] = [{"label": self.labels[i], "score": scores[i]} for i in order]
+        return best[0] if top_k is _UNSAID else best[:top_k]
+
+    def _stream(self, items: Iterator[Masked], top_k: int | None, function: str) -> Iterator[Any]:
+        failure: InputError | None = None
+        while failure is None:
+            ready: list[Masked] = []
+            try:
+                ready.extend(islice(items, _STREAM_CHUNK))
+            except InputError as error:
+                failure = error
+            if not ready:
+                break
+            # Those before a bad text are answered before it is reported.
+            yield from self._answers(ready, top_k, function)
+        if failure is not None:
+            raise failure
+
+    def _own_function(self) -> str:
+        kind = self.checkpoint.config.raw("problem_type")
+        if kind == "regression":
+            return "none"
+        if kind == "multi_label_classification" or len(self.labels) == 1:
+            return "sigmoid"
+        return "softmax"
+
+
+def labels_of(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """The names of a classifier's labels, in the order of its logits.
+
+    Raises:
+        CorruptCheckpointError: the config's id2label is not a numbering from 0.
+    """
+    config = checkpoint.config
+    named = config.raw("id2label")
+    if named is None:  # transformers leaves the default out of the file
+        return tuple(f"LABEL_{number}" for number in range(config.integer("num_labels", 2)))
+    try:
+        numbers = {int(number): str(label) for number, label in named.items()}
+    except (AttributeError, ValueError):
+        numbers = {}
+    if not numbers or sorted(numbers) != list(range(len(numbers))):
+        raise CorruptCheckpointError(f"config.json has id2label={named!r:.80}; expected labels numbered from 0")
+    return tuple(numbers[number] for number in range(len(numbers)))
+
+
+def _check_head(checkpoint: Checkpoint) -> None:
+    classes = [str(name) for name in checkpoint.config.raw("architectures", []) or []]
+    if classes and not any("ForSequenceClassification" in name for name in classes):
+        what = f"it is a {classes[0]}"
+    elif not classes and not any(name in checkpoint.weights for name in _HEADS):
+        what = f"it has no tensor {_HEADS[0]}"
+    else:
+        return
+    raise UnsupportedModelError(
+        f"{checkpoint.name} has no head that classifies ({what}); make one with `fillmask train finetune`,"
+        " or name a model that was fine-tuned to classify"
+    )
+
+
+def _applied(logits: Floats, function: str) -> Floats:
+    """Scores of logits (texts, labels)."""
+    scores = logits
+    if function == "softmax":
+        scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
+    elif function == "sigmoid":
+        # exp of a negative number only: it cannot overflow.
+        small = np.exp(-np.abs(logits))
+        scores = np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+    return scores
+
+
+def _checked_top_k(top_k: int | None) -> int | None:
+    if top_k is _UNSAID or top_k is None:
+        return top_k
+    if isinstance(top_k, bool) or not isinstance(top_k, (int, np.integer)) or top_k < 0:
+        raise InputError(f"top_k is {top_k!r}; expected a whole number, 0 or more, or None for all labels")
+    return int(top_k)
+
+
+def _checked_function(function: str | None) -> str | None:
+    if function is None:
+        return None
+    if str(function).lower() not in FUNCTIONS:
+        raise InputError(f"function_to_apply is {function!r}; expected {', '.join(map(repr, FUNCTIONS))}")
+    return str(function).lower()

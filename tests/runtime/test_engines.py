@@ -1,0 +1,228 @@
+"""The default engine: int8 beside float32, what "auto" means, and the errors for wrong wishes."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from fillmask.errors import InputError, MissingExtraError
+from fillmask.models.checkpoint import open_checkpoint
+from fillmask.runtime import engines, precision_selection
+from fillmask.runtime.batching import Masked, collate
+from fillmask.runtime.engines import Batch, int8
+from fillmask.runtime.engines.rescoring import Head, with_hidden
+from fillmask.runtime.graph_cache import cached_graph
+from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.precision_selection import Measured
+from fillmask.tasks.engine_benchmark import compare, sample_documents
+
+
+def batch(vocabulary: int = 370) -> Batch:
+    rng = np.random.default_rng(0)
+    rows = [Masked(rng.integers(5, vocabulary, n).tolist(), [0] * n, [1, n // 2]) for n in (30, 12, 5)]
+    return collate(rows, pad=1)
+
+
+@pytest.fixture(scope="module", params=["roberta_folder", "modernbert_folder"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+def test_rounding_is_within_half_a_step() -> None:
+    matrix = np.random.default_rng(0).normal(0, 1, (70, 33)).astype(np.float32)
+    matrix[3] = 0
+    values, steps = int8.rounded_matrix(matrix)
+    assert values.dtype == np.int8
+    assert np.abs(values).max(axis=1)[4:].tolist() == [127] * 66  # all of the range is used
+    assert (np.abs(values * steps[:, None] - matrix) <= steps[:, None] / 2 * 1.001).all()
+    turned, again = int8.rounded_matrix(matrix, turned=True)
+    assert turned.flags.c_contiguous
+    np.testing.assert_array_equal(turned, values.T)
+    np.testing.assert_array_equal(again, steps)
+
+
+def test_large_matrices_are_rounded_in_parts() -> None:
+    matrix = np.random.default_rng(0).normal(0, 1, (3000, 700)).astype(np.float32)
+    whole = np.rint(matrix / (np.abs(matrix).max(axis=1) / np.float32(127))[:, None])
+    np.testing.assert_array_equal(int8.rounded_matrix(matrix)[0], whole)
+
+
+def test_int8_rewrites_every_linear_layer(folder: Path) -> None:
+    graph = cached_graph(open_checkpoint(folder))
+    before = [n.op_type for n in onnx.load_from_string(graph.model).graph.node]
+    after = [n.op_type for n in onnx.load_from_string(int8.integer_products(graph).model).graph.node]
+    assert before.count("Gemm") > 10
+    assert "Gemm" not in after
+    assert after.count("MatMulIntegerToFloat") == before.count("Gemm")
+    assert after.count("QuantizeLinear") < before.count("Gemm")  # query, key and value share one rounding
+
+
+def test_int8_stays_near_float32(folder: Path) -> None:
+    exact = MaskedLM(folder).engine.run(batch())
+    found = MaskedLM(folder, precision="int8").engine.run(batch())
+    assert np.abs(np.exp(found).sum(axis=1) - 1).max() < 1e-4
+    divergence = (np.exp(exact) * (exact - found)).sum(axis=1)
+    assert 0 < divergence.mean() < 0.1
+    assert (exact.argmax(axis=1) == found.argmax(axis=1)).mean() > 0.6
+
+
+def test_int8_of_a_row_does_not_depend_on_its_batch(folder: Path) -> None:
+    """Each token is rounded by itself: company and padding do not move an answer."""
+    model = MaskedLM(folder, precision="int8")
+    items = [Masked([0, *range(10, 10 + n), 2], [0] * (n + 2), [2]) for n in (20, 3, 9)]
+    together = dict(model.log_probabilities(items))
+    for index, item in enumerate(items):
+        ((_, alone),) = model.log_probabilities([item])
+        np.testing.assert_allclose(together[index], alone, atol=1e-4)
+
+
+def test_int8_starts_from_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = MaskedLM(folder, precision="int8").engine.run(batch())
+    monkeypatch.setattr("fillmask.models.encoders.build", None)  # would raise if it were called
+    monkeypatch.setattr(onnx, "load_from_string", None)
+    np.testing.assert_array_equal(MaskedLM(folder, precision="int8").engine.run(batch()), first)
+
+
+def test_rescoring_repairs_rounded_logits() -> None:
+    rng = np.random.default_rng(0)
+    matrix, bias = rng.normal(0, 0.3, (400, 24)).astype(np.float32), rng.normal(0, 1, 400).astype(np.float32)
+    hidden = rng.normal(0, 3, (50, 24)).astype(np.float32)
+
+    def log_softmax(logits: np.ndarray) -> np.ndarray:
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    logits = hidden @ matrix.T + bias
+    exact = log_softmax(logits)
+    # bfloat16 keeps the upper half of a float32's bits.
+    coarse = ((logits.view(np.uint32) + 0x8000) & 0xFFFF0000).view(np.float32)
+    found = log_softmax(coarse)
+    before = np.abs(found - exact)[exact > -5].max()
+    Head(matrix, bias).rescore(found, hidden)
+    after = np.abs(found - exact)[exact > -5].max()
+    assert before > 0.02
+    assert after < before / 4
+    assert (found.argmax(axis=1) == exact.argmax(axis=1)).all()
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_heads_input_is_an_output(folder: Path) -> None:
+    checkpoint = open_checkpoint(folder)
+    graph, matrix, bias = with_hidden(cached_graph(checkpoint))
+    assert [o.name for o in onnx.load_from_string(graph.model).graph.output] == ["log_probabilities", "hidden"]
+    assert checkpoint.weights.floats(matrix).shape == (377, 32)
+    assert bias is not None
+    assert checkpoint.weights.floats(bias).shape == (377,)
+
+
+def rows(*found: tuple[str, float, float]) -> list[Measured]:
+    return [Measured("onnxruntime", p, agreement, 0.0, 2000, 1.0, speed) for p, agreement, speed in found]
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ([], "float32"),
+        (rows(("float32", 1, 100), ("int8", 0.985, 200)), "int8"),
+        (rows(("float32", 1, 100), ("int8", 0.975, 200)), "float32"),  # strays too far
+        (rows(("float32", 1, 300), ("int8", 0.999, 200)), "float32"),  # slower here
+    ],
+)
+def test_auto_follows_the_measurement(
+    measured: list[Measured], expected: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILLMASK_CACHE", str(tmp_path))
+    checkpoint = open_checkpoint(folder)
+    precision_selection.record(checkpoint, measured)
+    assert precision_selection.recorded(checkpoint) == measured
+    picked = engines.select(checkpoint, engine="onnxruntime", precision="auto")
+    assert picked.precision == expected
+    assert ("measured here" in picked.reason) == bool(measured)
+    assert MaskedLM(folder).engine.precision == expected
+
+
+def test_a_damaged_measurement_is_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILLMASK_CACHE", str(tmp_path))
+    checkpoint = open_checkpoint(folder)
+    precision_selection.record(checkpoint, rows(("int8", 1, 1)))
+    (path,) = (tmp_path / "measured").iterdir()
+    for text in ("", "{", '[{"engine": 1}]', "3"):
+        path.write_text(text)
+        assert precision_selection.recorded(checkpoint) == []
+
+
+def test_measuring(folder: Path) -> None:
+    pairs = [("onnxruntime", "float32"), ("onnxruntime", "int8")]
+    exact, rounded = compare(open_checkpoint(folder), sample_documents(), masks=300, contenders=pairs)
+    assert (exact.agreement, exact.divergence) == (1.0, 0.0)
+    assert 0.5 < rounded.agreement < 1
+    assert rounded.divergence > 0
+    assert 300 <= exact.masks == rounded.masks < 350
+    assert min(exact.phrase_ms, exact.tokens_per_second, rounded.phrase_ms, rounded.tokens_per_second) > 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"engine": "abacus"}, "there is no engine 'abacus'; expected auto or one of onnxruntime, openvino, torch"),
+        ({"precision": "int4"}, "onnxruntime has no precision 'int4'; expected auto or one of float32, int8"),
+        ({"precision": "bfloat16"}, "onnxruntime has no precision 'bfloat16'"),
+        ({"threads": 0}, "threads is 0; expected a whole number, 1 or more"),
+        ({"threads": 1.5}, r"threads is 1\.5; expected a whole number"),
+        ({"threads": "2"}, "threads is '2'; expected a whole number"),
+        ({"engine": "onnxruntime", "device": 0}, "onnxruntime runs on the cpu, not on 'cuda:0'"),
+        ({"engine": "onnxruntime", "device": "cuda"}, "onnxruntime runs on the cpu, not on 'cuda'; use engine='torch'"),
+    ],
+)
+def test_wrong_wishes_are_refused(wish: dict[str, object], message: str, roberta_folder: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        MaskedLM(roberta_folder, **wish)  # type: ignore[arg-type]
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str, module: str) -> None:
+    """As where the extra that brings `package` is not installed."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+@pytest.mark.parametrize(("engine", "package"), [("torch", "torch"), ("openvino", "openvino")])
+def test_an_engine_whose_extra_is_missing(
+    engine: str, package: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, package, f"fillmask.runtime.engines.{engine}")
+    with pytest.raises(MissingExtraError, match=rf"the \w+ engine needs an extra .* 'fillmask\[{engine}\]'"):
+        MaskedLM(folder, engine=engine)
+
+
+def test_auto_is_torch_for_a_family_without_a_graph(
+    roberta_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(roberta_folder, tmp_path / "model"))
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"model_type": "roberta"', '"model_type": "roformer"'))
+    assert engines.default_engine(open_checkpoint(folder)) == "torch"
+    assert engines.default_engine(open_checkpoint(roberta_folder)) == "onnxruntime"
+    assert engines.default_engine(open_checkpoint(roberta_folder), "cuda:0") == "torch"
+    without(monkeypatch, "torch", "fillmask.runtime.engines.torch")
+    with pytest.raises(MissingExtraError, match="'roformer' has no graph here; the torch engine runs it"):
+        MaskedLM(folder)
+
+
+def test_auto_trusts_no_measurement_of_a_few_masks(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILLMASK_CACHE", str(tmp_path))
+    checkpoint = open_checkpoint(folder)
+    for masks, expected in (
+        (10, "float32"),
+        (precision_selection.LEAST_MASKS - 1, "float32"),
+        (precision_selection.LEAST_MASKS, "int8"),
+    ):
+        found = [Measured("onnxruntime", p, 1.0, 0.0, masks, 1.0, speed) for p, speed in (("float32", 1), ("int8", 2))]
+        precision_selection.record(checkpoint, found)
+        picked = engines.select(checkpoint, engine="onnxruntime", precision="auto")
+        assert picked.precision == expected
+        assert ("too few to trust" in picked.reason) == (expected == "float32")

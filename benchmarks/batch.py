@@ -34,9 +34,9 @@ from fillmask.batch import local
 from fillmask.batch.inputs import find
 from fillmask.batch.job import Job, Progress, Summary
 from fillmask.batch.tasks import ModelOptions, TaskOptions
-from fillmask.runtime.batching import Masked
 from fillmask.tasks.engine_benchmark import sample_documents
 from fillmask.tasks.masked_texts import MaskedTexts, top_indices
+from fillmask.tokenization.masked_input import MaskedInput
 
 ROWS, SUBSET, ENGINE, RAY = 120_000, 800, 20_000, 200_000
 RAY_SHARD = 5_000  # rows: a job of forty shards
@@ -77,7 +77,8 @@ def speed(folder: Path) -> None:
     rates = {"fillmask batch, float32": rate(local.run(job(path, folder / "float32")))}
     unmask = FillMask(precision="float32")
     items = [
-        Masked(t.ids, [0] * len(t.ids), t.positions) for t in map(MaskedTexts(unmask.tokenizer).read, rows[:ENGINE])
+        MaskedInput(t.ids, [0] * len(t.ids), t.positions)
+        for t in map(MaskedTexts(unmask.tokenizer).read, rows[:ENGINE])
     ]
     begun = time.perf_counter()
     for _, found in unmask.model.log_probabilities(items):

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForMaskedLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training.tokenizer import SPECIAL_TOKENS, save_tokenizer
 
 disable_progress_bar()
@@ -45,7 +45,7 @@ def save(model: PreTrainedModel, folder: Path, **options: Any) -> Path:
 
 def random_items(
     config: PreTrainedConfig, *, rows: int = 7, longest: int = 24, masks: int = 5, pairs: bool = False, seed: int = 0
-) -> list[Masked]:
+) -> list[MaskedInput]:
     """Rows of mixed lengths with one to `masks` places asked for; `pairs` gives the second half another segment."""
     rng = np.random.default_rng(seed)
     items = []
@@ -56,12 +56,12 @@ def random_items(
         places = np.sort(rng.choice(length, min(length, 1 + row % masks), replace=False))
         ids[places] = 4
         types = (np.arange(length) >= length // 2) * int(pairs)
-        items.append(Masked(ids.tolist(), types.tolist(), places.tolist()))
+        items.append(MaskedInput(ids.tolist(), types.tolist(), places.tolist()))
     return items
 
 
 @torch.no_grad()
-def reference(model: PreTrainedModel, items: list[Masked], pad: int) -> list[np.ndarray]:
+def reference(model: PreTrainedModel, items: list[MaskedInput], pad: int) -> list[np.ndarray]:
     """transformers' log-probabilities at the places asked for, all items in one padded batch."""
     length = max(len(item.ids) for item in items)
     ids = torch.full((len(items), length), pad)
@@ -80,7 +80,7 @@ def reference(model: PreTrainedModel, items: list[Masked], pad: int) -> list[np.
 def assert_same(
     folder: Path,
     model: PreTrainedModel,
-    items: list[Masked],
+    items: list[MaskedInput],
     tolerance: float = 1e-4,
     *,
     alone: bool = False,

@@ -17,9 +17,9 @@ from tiny import LONGEST, SENTENCES, tokenizer
 from transformers import AutoConfig, AutoModelForSequenceClassification, ModernBertConfig
 
 from fillmask.errors import UnsupportedModelError
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines.openvino import has_bfloat16
 from fillmask.tasks.classify import Classifier
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training.tokenizer import save_tokenizer
 
 LABELS = {0: "bad", 1: "good", 2: "neither"}
@@ -92,7 +92,8 @@ def check(folder: Path, model: Any, *, pairs: bool = False, tolerance: float = 1
     types = [(np.arange(len(row)) >= len(row) // 2).astype(int).tolist() if pairs else [0] * len(row) for row in ids]
     ours = Classifier(folder, **how)
     items = [
-        Masked(row, kinds, range(len(row)) if ours._everywhere else (0,)) for row, kinds in zip(ids, types, strict=True)
+        MaskedInput(row, kinds, range(len(row)) if ours._everywhere else (0,))
+        for row, kinds in zip(ids, types, strict=True)
     ]
     reference = expected(model, ids, types)
     assert np.ptp(reference, axis=0).min() > 0.1, "the reference does not depend on the text: it would hide errors"

@@ -12,18 +12,19 @@ from fillmask import FillMask
 from fillmask.errors import InputError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.runtime import engines
-from fillmask.runtime.batching import Masked, collate
+from fillmask.runtime.batching import collate
 from fillmask.runtime.engines import Batch
 from fillmask.runtime.engines.openvino import has_bfloat16
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.engine_benchmark import compare, installed, sample_documents
+from fillmask.tokenization.masked_input import MaskedInput
 
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(), reason="this processor has no bfloat16 arithmetic")
 
 
 def batch() -> Batch:
     rng = np.random.default_rng(0)
-    rows = [Masked(rng.integers(5, 370, n).tolist(), [0] * n, [1, n // 2][: 1 + n % 2]) for n in (30, 12, 5, 21)]
+    rows = [MaskedInput(rng.integers(5, 370, n).tolist(), [0] * n, [1, n // 2][: 1 + n % 2]) for n in (30, 12, 5, 21)]
     return collate(rows, pad=1)
 
 

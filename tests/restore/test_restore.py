@@ -240,9 +240,9 @@ def test_evidence_is_what_hiding_a_word_costs(unmask: FillMask) -> None:
 
 
 def log_probability(unmask: FillMask, ids: Sequence[int], place: int, token: int) -> float:
-    from fillmask.runtime.batching import Masked
+    from fillmask.tokenization.masked_input import MaskedInput
 
-    ((_, found),) = unmask.model.log_probabilities([Masked(list(ids), [0] * len(ids), [place])])
+    ((_, found),) = unmask.model.log_probabilities([MaskedInput(list(ids), [0] * len(ids), [place])])
     return float(found[0, token])
 
 

@@ -6,13 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask.runtime.batching import Masked, collate, plan, plan_sizes
+from fillmask.runtime.batching import collate, plan, plan_sizes
 from fillmask.runtime.engines import Budget
+from fillmask.tokenization.masked_input import MaskedInput
 
 texts = st.lists(
     st.integers(1, 60).flatmap(
         lambda n: st.builds(
-            Masked,
+            MaskedInput,
             ids=st.lists(st.integers(5, 99), min_size=n, max_size=n),
             type_ids=st.just([0] * n),
             positions=st.lists(st.integers(0, n - 1), min_size=1, max_size=4, unique=True),
@@ -23,7 +24,7 @@ texts = st.lists(
 
 
 @given(texts, st.integers(1, 200), st.integers(1, 20))
-def test_plan_takes_each_text_once_within_the_budgets(items: list[Masked], tokens: int, masks: int) -> None:
+def test_plan_takes_each_text_once_within_the_budgets(items: list[MaskedInput], tokens: int, masks: int) -> None:
     batches = list(plan(items, Budget(tokens, masks)))
     assert sorted(i for batch in batches for i in batch) == list(range(len(items)))
     for batch in batches:
@@ -33,7 +34,7 @@ def test_plan_takes_each_text_once_within_the_budgets(items: list[Masked], token
 
 
 @given(texts.filter(bool))
-def test_collate_pads_on_the_right_and_finds_every_position(items: list[Masked]) -> None:
+def test_collate_pads_on_the_right_and_finds_every_position(items: list[MaskedInput]) -> None:
     batch = collate(items, pad=1)
     for row, item in enumerate(items):
         n = len(item.ids)
@@ -48,7 +49,7 @@ def test_collate_pads_on_the_right_and_finds_every_position(items: list[Masked])
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 5)), max_size=30), st.integers(1, 200), st.integers(1, 20))
 def test_sizes_are_enough_for_a_plan(sizes: list[tuple[int, int]], tokens: int, masks: int) -> None:
-    items = [Masked([7] * length, [0] * length, list(range(count))) for length, count in sizes]
+    items = [MaskedInput([7] * length, [0] * length, list(range(count))) for length, count in sizes]
     budget = Budget(tokens, masks)
     found = list(plan_sizes([length for length, _ in sizes], [count for _, count in sizes], budget))
     assert found == list(plan(items, budget))

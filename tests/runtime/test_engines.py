@@ -11,18 +11,19 @@ import pytest
 from fillmask.errors import InputError, MissingExtraError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.runtime import engines, precision_selection
-from fillmask.runtime.batching import Masked, collate
+from fillmask.runtime.batching import collate
 from fillmask.runtime.engines import Batch, int8
 from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.precision_selection import Measured
 from fillmask.tasks.engine_benchmark import compare, sample_documents
+from fillmask.tokenization.masked_input import MaskedInput
 
 
 def batch(vocabulary: int = 370) -> Batch:
     rng = np.random.default_rng(0)
-    rows = [Masked(rng.integers(5, vocabulary, n).tolist(), [0] * n, [1, n // 2]) for n in (30, 12, 5)]
+    rows = [MaskedInput(rng.integers(5, vocabulary, n).tolist(), [0] * n, [1, n // 2]) for n in (30, 12, 5)]
     return collate(rows, pad=1)
 
 
@@ -73,7 +74,7 @@ def test_int8_stays_near_float32(folder: Path) -> None:
 def test_int8_of_a_row_does_not_depend_on_its_batch(folder: Path) -> None:
     """Each token is rounded by itself: company and padding do not move an answer."""
     model = MaskedLM(folder, precision="int8")
-    items = [Masked([0, *range(10, 10 + n), 2], [0] * (n + 2), [2]) for n in (20, 3, 9)]
+    items = [MaskedInput([0, *range(10, 10 + n), 2], [0] * (n + 2), [2]) for n in (20, 3, 9)]
     together = dict(model.log_probabilities(items))
     for index, item in enumerate(items):
         ((_, alone),) = model.log_probabilities([item])

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
 from fillmask.server.errors import ApiError, LimitError
 from fillmask.server.metrics import Metrics
@@ -20,10 +19,11 @@ from fillmask.server.scheduling.admission import Room
 from fillmask.server.scheduling.batcher import Answer, Batcher, with_first
 from fillmask.server.worker.scheduler import InTurn, Turns
 from fillmask.server.worker.wire import Frames, Row, frame
+from fillmask.tokenization.masked_input import MaskedInput
 
 
-def masked(length: int, masks: int = 1) -> Masked:
-    return Masked([7] * length, [0] * length, list(range(masks)))
+def masked(length: int, masks: int = 1) -> MaskedInput:
+    return MaskedInput([7] * length, [0] * length, list(range(masks)))
 
 
 def row(length: int) -> Row:

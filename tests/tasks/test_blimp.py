@@ -12,10 +12,10 @@ import pytest
 from tiny import SENTENCES
 
 from fillmask import CorpusError, FillMask, InputError
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.blimp import Blimp, Pair, Paradigm, blimp, read_pairs
 from fillmask.tasks.score import METHODS, pseudo_log_likelihoods
+from fillmask.tokenization.masked_input import MaskedInput
 
 TEXTS = [*SENTENCES[:6], "The unbelievable house, beyond the sea.", "A sea.", SENTENCES[2]]
 
@@ -36,10 +36,10 @@ def test_scores_are_those_of_each_method_alone(scorer: FillMask) -> None:
 
 
 def test_no_row_is_computed_twice(scorer: FillMask, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Masked] = []
+    asked: list[MaskedInput] = []
     ask = scorer.model.log_probabilities
 
-    def log_probabilities(items: Sequence[Masked]) -> Iterator[tuple[int, np.ndarray]]:
+    def log_probabilities(items: Sequence[MaskedInput]) -> Iterator[tuple[int, np.ndarray]]:
         asked.extend(items)
         return ask(items)
 

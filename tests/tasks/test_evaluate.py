@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tiny import LONGEST, SENTENCES, tokenizer, write_modernbert
 
 from fillmask import CorpusError, InputError
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks import evaluate
 from fillmask.tasks.evaluate import (
@@ -25,6 +24,7 @@ from fillmask.tasks.evaluate import (
     masked_windows,
     pseudo_perplexity,
 )
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
 
 DOCUMENTS = [" ".join(SENTENCES[:20]), "", SENTENCES[3], "\n".join(SENTENCES[20:31])]
@@ -44,7 +44,7 @@ def vocabulary(modernbert_folder: Path) -> Tokenizer:
 def alone(model: MaskedLM, ids: list[int], positions: list[int]) -> np.ndarray:
     """Log-probabilities with no other text in the batch, (positions, vocabulary)."""
     masked = [model.tokenizer.mask_token_id if i in positions else n for i, n in enumerate(ids)]
-    ((_, found),) = model.log_probabilities([Masked(masked, [0] * len(ids), positions)])
+    ((_, found),) = model.log_probabilities([MaskedInput(masked, [0] * len(ids), positions)])
     return found
 
 
@@ -109,7 +109,7 @@ def test_sentences_are_read_as_they_are_scored(model: MaskedLM, monkeypatch: pyt
             read += 1
             yield "The old dog."
 
-    def log_probabilities(items: list[Masked]) -> Iterator[tuple[int, np.ndarray]]:
+    def log_probabilities(items: list[MaskedInput]) -> Iterator[tuple[int, np.ndarray]]:
         waiting.append((read, len(items)))
         return ask(items)
 

@@ -11,8 +11,8 @@ import pytest
 from tiny import LONGEST, SENTENCES
 
 from fillmask import FillMask, InputError, Score, TextTooLongError
-from fillmask.runtime.batching import Masked
 from fillmask.tasks.score import Rows
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Encoding
 from fillmask.tokenization.windows import window
 
@@ -34,7 +34,7 @@ def by_hand(scorer: FillMask, text: str, method: str) -> float:
         same = [p for p, other in enumerate(found.word_ids) if other == word]
         gone = {"original": [place], "whole-word": same, "word-l2r": [p for p in same if p >= place]}[method]
         ids = [scorer.mask_token_id if p in gone else number for p, number in enumerate(found.ids)]
-        ((_, answer),) = scorer.model.log_probabilities([Masked(ids, found.type_ids, [place])])
+        ((_, answer),) = scorer.model.log_probabilities([MaskedInput(ids, found.type_ids, [place])])
         total += float(answer[0, found.ids[place]])
     return total
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from fillmask.restore.decoding.cached_scorer import Asker
 from fillmask.restore.restoration import Evidence
-from fillmask.runtime.batching import Masked
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, Word, WordEncoding
 
 _NEAR = 20  # words on each side that are hidden in turn
@@ -44,7 +44,7 @@ def occlusion(asker: Asker, tokenizer: Tokenizer, text: str, start: int, end: in
         for word in own:
             for place in word.places:
                 ids = [asker.mask if p in gone or p in _rest(word, place) else t for p, t in enumerate(encoded.ids)]
-                rows.append(Masked(ids, encoded.type_ids, [place]))
+                rows.append(MaskedInput(ids, encoded.type_ids, [place]))
                 wanted.append(encoded.ids[place])
     values = [0.0] * len(rows)
     for index, answers in asker.ask(rows):

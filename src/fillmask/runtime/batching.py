@@ -8,29 +8,14 @@ are what fills memory. Knows lengths and positions, not texts or models.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
+from fillmask.tokenization.masked_input import MaskedInput
 
 
-@dataclass(frozen=True)
-class Masked:
-    """Token ids of one text and the positions asked for.
-
-    Attributes:
-        ids: token ids with special tokens, (length,).
-        type_ids: segment of each token, (length,).
-        positions: places in `ids` whose log-probabilities are wanted, in the order of the answer.
-    """
-
-    ids: Sequence[int]
-    type_ids: Sequence[int]
-    positions: Sequence[int]
-
-
-def plan(items: Sequence[Masked], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+def plan(items: Sequence[MaskedInput], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
     """Indices of `items` in batches, longest texts first.
 
     A batch holds one text at least, whatever the budget.
@@ -55,7 +40,7 @@ def plan_sizes(lengths: Sequence[int], masks_of: Sequence[int], budget: Budget =
         yield batch
 
 
-def collate(items: Sequence[Masked], pad: int) -> Batch:
+def collate(items: Sequence[MaskedInput], pad: int) -> Batch:
     """Items as one padded batch."""
     rows, length = len(items), max(len(item.ids) for item in items)
     slots = max(len(item.positions) for item in items)

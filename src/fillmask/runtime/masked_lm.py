@@ -12,8 +12,9 @@ from pathlib import Path
 from fillmask.errors import InputError
 from fillmask.models.checkpoint import Checkpoint, open_checkpoint
 from fillmask.runtime import engines
-from fillmask.runtime.batching import Masked, collate, plan
+from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.engines import Floats
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
 
 
@@ -49,7 +50,7 @@ class MaskedLM:
         self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads, device=device)
         self.vocab_size = self.checkpoint.config.integer("vocab_size")
 
-    def log_probabilities(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:
+    def log_probabilities(self, items: Sequence[MaskedInput]) -> Iterator[tuple[int, Floats]]:
         """Log-probabilities at the positions of each item.
 
         Yields:
@@ -68,7 +69,7 @@ class MaskedLM:
                 yield index, found[start:stop]
                 start = stop
 
-    def one_batch(self, items: Sequence[Masked]) -> Floats:
+    def one_batch(self, items: Sequence[MaskedInput]) -> Floats:
         """Log-probabilities at the positions of all items, one after the other: (masks, vocabulary), from one batch.
 
         Raises:

@@ -17,9 +17,10 @@ from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, open_checkpoint
 from fillmask.runtime import engines
-from fillmask.runtime.batching import Masked, collate, plan
+from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.engines import Budget, Floats
 from fillmask.tasks.masked_texts import numbered
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
 FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -129,7 +130,7 @@ class Classifier:
         """What the head gives before any function, (texts, labels)."""
         return self._logits([self._encode(text, tokenizer_kwargs) for text in inputs])
 
-    def _encode(self, text: Text, options: Mapping[str, Any]) -> Masked:
+    def _encode(self, text: Text, options: Mapping[str, Any]) -> MaskedInput:
         first, second = text, None
         if isinstance(text, Mapping):
             unknown = set(text) - {"text", "text_pair"}
@@ -151,9 +152,9 @@ class Classifier:
             raise InputError(
                 f"the tokenizer gave id {max(found.ids)}, and the model has {self._vocab_size} tokens; the tokenizer is of another model"
             )
-        return Masked(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
+        return MaskedInput(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
 
-    def _logits(self, items: Sequence[Masked]) -> Floats:
+    def _logits(self, items: Sequence[MaskedInput]) -> Floats:
         pad = self.checkpoint.padding_id
         result = np.zeros((len(items), len(self.labels)), np.float32)
         # A classifier's rows are short, whatever it looks at: only tokens count.
@@ -162,7 +163,7 @@ class Classifier:
             result[indices] = self.engine.run(collate([items[i] for i in indices], pad))
         return result
 
-    def _answers(self, items: Sequence[Masked], top_k: int | None, function: str) -> list[Any]:
+    def _answers(self, items: Sequence[MaskedInput], top_k: int | None, function: str) -> list[Any]:
         return [self._answer(scores, top_k) for scores in _applied(self._logits(items), function).tolist()]
 
     def _answer(self, scores: list[float], top_k: int | None) -> Label | list[Label]:
@@ -170,10 +171,10 @@ class Classifier:
         best: list[Label] = [{"label": self.labels[i], "score": scores[i]} for i in order]
         return best[0] if top_k is _UNSAID else best[:top_k]
 
-    def _stream(self, items: Iterator[Masked], top_k: int | None, function: str) -> Iterator[Any]:
+    def _stream(self, items: Iterator[MaskedInput], top_k: int | None, function: str) -> Iterator[Any]:
         failure: InputError | None = None
         while failure is None:
-            ready: list[Masked] = []
+            ready: list[MaskedInput] = []
             try:
                 ready.extend(islice(items, _STREAM_CHUNK))
             except InputError as error:

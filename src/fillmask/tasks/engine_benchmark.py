@@ -20,10 +20,11 @@ from fillmask.errors import InputError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.runtime import engines
-from fillmask.runtime.batching import Masked, collate, plan
+from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.engines import Batch, Engine, check_numbers
 from fillmask.runtime.precision_selection import Measured
 from fillmask.tasks.evaluate import masked_windows
+from fillmask.tokenization.masked_input import MaskedInput
 
 MASKS = 2000
 _SAMPLE = Path(__file__).parent.parent / "samples" / "english.txt"
@@ -91,7 +92,7 @@ def _load(checkpoint: Checkpoint, pair: tuple[str, str], threads: int | None) ->
     return engines.load(checkpoint, engine=pair[0], precision=pair[1], threads=threads)
 
 
-def _items(checkpoint: Checkpoint, documents: Sequence[str], masks: int) -> Iterator[Masked]:
+def _items(checkpoint: Checkpoint, documents: Sequence[str], masks: int) -> Iterator[MaskedInput]:
     tokenizer = checkpoint.tokenizer
     if tokenizer.mask_token_id is None:
         raise InputError("The tokenizer does not define a `mask_token`.")
@@ -109,15 +110,15 @@ def _items(checkpoint: Checkpoint, documents: Sequence[str], masks: int) -> Iter
         seed += 1
 
 
-def _phrase(items: Iterable[Masked], pad: int) -> Batch:
+def _phrase(items: Iterable[MaskedInput], pad: int) -> Batch:
     """The beginning of one text, 12 tokens, with one mask."""
     item = next(iter(items))
-    return collate([Masked(item.ids[:12], item.type_ids[:12], [min(6, len(item.ids) - 1)])], pad)
+    return collate([MaskedInput(item.ids[:12], item.type_ids[:12], [min(6, len(item.ids) - 1)])], pad)
 
 
-def _full(items: Iterable[Masked], pad: int) -> Batch:
+def _full(items: Iterable[MaskedInput], pad: int) -> Batch:
     """Thirty-two texts with one mask each."""
-    return collate([Masked(i.ids, i.type_ids, i.positions[:1]) for i in islice(items, 32)], pad)
+    return collate([MaskedInput(i.ids, i.type_ids, i.positions[:1]) for i in islice(items, 32)], pad)
 
 
 def _seconds(engine: Engine, batch: Batch, runs: int) -> float:

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import CorpusError, InputError
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines import Floats, Ints
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
 _Item = TypeVar("_Item")
@@ -99,11 +99,11 @@ class MaskedWindow:
         """The tokens that are hidden, (masks,)."""
         return self.ids[self.positions]
 
-    def hidden(self, mask_token_id: int) -> Masked:
+    def hidden(self, mask_token_id: int) -> MaskedInput:
         """The window as a model sees it, with the mask token at the hidden places."""
         ids = self.ids.copy()
         ids[self.positions] = mask_token_id
-        return Masked(ids.tolist(), self.type_ids.tolist(), self.positions.tolist())
+        return MaskedInput(ids.tolist(), self.type_ids.tolist(), self.positions.tolist())
 
 
 class Tally:
@@ -284,7 +284,7 @@ def _windows(tokenizer: Tokenizer, text: str, length: int) -> Iterator[MaskedWin
             yield MaskedWindow(ids, np.asarray(encoding.type_ids, np.int64), special, np.flatnonzero(~special))
 
 
-def _scored(model: MaskedLM, items: Iterable[tuple[Masked, Ints]]) -> Iterator[tuple[Floats, Ints]]:
+def _scored(model: MaskedLM, items: Iterable[tuple[MaskedInput, Ints]]) -> Iterator[tuple[Floats, Ints]]:
     """Log-probabilities (masks, vocabulary) and labels (masks,) of each item, batch by batch."""
     stream = iter(items)
     while chunk := list(islice(stream, _CHUNK)):

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError, NoMaskError
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines import Floats, check_numbers
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 from fillmask.tokenization.windows import window
 
@@ -57,7 +57,7 @@ class MaskedText:
 
     ids: list[int]
     positions: list[int]
-    read: list[Masked]
+    read: list[MaskedInput]
 
 
 class MaskedTexts:
@@ -99,7 +99,7 @@ class MaskedTexts:
             )
         longest = self.tokenizer.model_max_length
         if len(encoding.ids) <= longest:
-            return MaskedText(encoding.ids, positions, [Masked(encoding.ids, encoding.type_ids, positions)])
+            return MaskedText(encoding.ids, positions, [MaskedInput(encoding.ids, encoding.type_ids, positions)])
         return MaskedText(encoding.ids, positions, [window(encoding, place, longest) for place in positions])
 
     def read_all(

@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError, TextTooLongError
-from fillmask.runtime.batching import Masked, plan_sizes
+from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.masked_texts import MASK_SPELLINGS, numbered
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Word, WordEncoding
 from fillmask.tokenization.windows import window
 
@@ -78,12 +79,12 @@ class Hidden:
     gone: tuple[int, ...]
     asked: tuple[int, ...]
 
-    def read(self, model: MaskedLM, text: WordEncoding) -> Masked:
+    def read(self, model: MaskedLM, text: WordEncoding) -> MaskedInput:
         """What the model reads: the text, or of one that is longer than the model the window round the place asked for."""
         mask, longest = model.tokenizer.mask_token_id, model.tokenizer.model_max_length
         assert mask is not None
         if len(text.ids) <= longest:
-            row, shift, start, stop = Masked(list(text.ids), text.type_ids, self.asked), 0, 0, len(text.ids)
+            row, shift, start, stop = MaskedInput(list(text.ids), text.type_ids, self.asked), 0, 0, len(text.ids)
         else:
             row = window(text.encoding, self.asked[0], longest)
             shift = row.positions[0] - self.asked[0]
@@ -92,7 +93,7 @@ class Hidden:
         for place in self.gone:
             if start <= place + shift < stop:
                 ids[place + shift] = mask
-        return Masked(ids, row.type_ids, row.positions)
+        return MaskedInput(ids, row.type_ids, row.positions)
 
 
 def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r", windows: bool = False) -> Iterator[Score]:  # fmt: skip
@@ -144,7 +145,7 @@ def pseudo_log_likelihoods(
     for method in methods:
         _check_method(method)
     distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    items: list[Masked] = []
+    items: list[MaskedInput] = []
     # For each row what is to be read there: text, column, and the true token of each place.
     wanted: list[list[tuple[int, slice, tuple[int, ...]]]] = []
     known: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}

@@ -7,11 +7,11 @@ other (and more on one side where the text ends on the other).
 
 from __future__ import annotations
 
-from fillmask.runtime.batching import Masked
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Encoding
 
 
-def window(text: Encoding, position: int, longest: int) -> Masked:
+def window(text: Encoding, position: int, longest: int) -> MaskedInput:
     """The window of at most `longest` tokens centred on `position`, with the text's own special tokens at its ends."""
     head, tail = text.leading, text.trailing
     room = longest - head - tail
@@ -24,4 +24,4 @@ def window(text: Encoding, position: int, longest: int) -> Masked:
     def cut(values: list[int]) -> list[int]:
         return [*values[:head], *values[start:end], *values[stop:]]
 
-    return Masked(cut(text.ids), cut(text.type_ids), [head + position - start])
+    return MaskedInput(cut(text.ids), cut(text.type_ids), [head + position - start])

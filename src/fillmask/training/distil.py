@@ -20,9 +20,9 @@ import torch
 
 from fillmask.errors import TrainingError
 from fillmask.models.checkpoint import check_fills, open_checkpoint
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training import families
 from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
@@ -172,7 +172,7 @@ def _student(student: str | Path | None, family: str | None, size: str | None, t
 
 def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[float]:
     """Texts of one row a second, one mask each: the models in turns, so that what else the machine does hits all."""
-    texts = [Masked([int(t) for t in row], [0] * len(row), [len(row) // 2]) for row in rows[:32]]
+    texts = [MaskedInput([int(t) for t in row], [0] * len(row), [len(row) // 2]) for row in rows[:32]]
     for model in models:
         _run(model, texts)
     spent, done = [0.0] * len(models), 0
@@ -185,7 +185,7 @@ def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[fl
     return [done / s for s in spent]
 
 
-def _run(model: MaskedLM, texts: list[Masked]) -> None:
+def _run(model: MaskedLM, texts: list[MaskedInput]) -> None:
     answers: Iterator[Any] = model.log_probabilities(texts)
     for _ in answers:
         pass

@@ -29,7 +29,8 @@ import numpy.typing as npt
 
 from fillmask.errors import CorpusError, InputError, MissingExtraError
 from fillmask.models.checkpoint import Checkpoint
-from fillmask.runtime.batching import Masked, collate
+from fillmask.runtime.batching import collate
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
 from fillmask.training.confusion import Confusion
 from fillmask.training.labelled import Example, Labelled
@@ -428,7 +429,7 @@ class _Run:
     def __post_init__(self) -> None:
         self._takes_types = takes_types(self.model)
 
-    def logits(self, rows: Sequence[Masked]) -> torch.Tensor:
+    def logits(self, rows: Sequence[MaskedInput]) -> torch.Tensor:
         """(rows, labels), float32."""
         batch = collate(rows, self.pad)
         more = -batch.input_ids.shape[1] % _STEP_OF_LENGTHS
@@ -443,7 +444,7 @@ class _Run:
             found: torch.Tensor = self.model(**tensors).logits
         return found.float()
 
-    def judge(self, rows: Sequence[Masked], batch_size: int) -> torch.Tensor:
+    def judge(self, rows: Sequence[MaskedInput], batch_size: int) -> torch.Tensor:
         """(rows, labels), on the CPU, in the order given."""
         self.model.train(False)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
@@ -490,7 +491,7 @@ def _model(checkpoint: Checkpoint, labels: Sequence[str], pooling: Mapping[str, 
         logging.set_verbosity(verbosity)
 
 
-def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[Masked]:
+def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[MaskedInput]:
     tokenizer, options = checkpoint.tokenizer, {"truncation": True, "max_length": max_length}
     highest = checkpoint.config.integer("vocab_size")
     rows = []
@@ -500,11 +501,11 @@ def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int
             raise InputError(
                 f"the tokenizer gave id {max(found.ids)}, and the model has {highest} tokens; the tokenizer is of another model"
             )
-        rows.append(Masked(found.ids, found.type_ids, (0,)))
+        rows.append(MaskedInput(found.ids, found.type_ids, (0,)))
     return rows
 
 
-def _batches(rows: Sequence[Masked], size: int, seed: list[int]) -> Iterator[npt.NDArray[np.int64]]:
+def _batches(rows: Sequence[MaskedInput], size: int, seed: list[int]) -> Iterator[npt.NDArray[np.int64]]:
     """Indices of the rows in batches, drawn anew each epoch; texts of like length share a batch."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))

@@ -17,9 +17,10 @@ from fillmask.batch.columns import Column, Lists, Lookup, even, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
 from fillmask.errors import InputError
-from fillmask.runtime.batching import Masked, plan
+from fillmask.runtime.batching import plan
 from fillmask.tasks.fill import FillMask
 from fillmask.tasks.masked_texts import MaskedTexts, top_indices
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.windows import window
 
 DEFAULTS: dict[str, Any] = {"top_k": 5, "targets": None, "long_text": "error", "sequences": False}
@@ -77,7 +78,7 @@ class FillWork:
         self._failures: dict[str, str] = {}
         self._ids: dict[str, list[int]] = {}
         self._first: dict[str, int] = {}  # the first mask of each text, in the arrays below
-        self._items: list[Masked] = []
+        self._items: list[MaskedInput] = []
         self._at: list[int] = []  # the first mask of each item
         self._counts: dict[str, int] = {}
         masks = 0
@@ -103,7 +104,7 @@ class FillWork:
             if self._task.sequences:
                 self._ids[text] = ids
             if len(ids) <= longest:
-                self._items.append(Masked(ids, types, positions))
+                self._items.append(MaskedInput(ids, types, positions))
                 self._at.append(masks)
             elif self._task.windows:
                 encoding = tokenizer.encode_text(sent, any_length=True)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from fillmask.restore.restoration import Cost
-from fillmask.runtime.batching import Masked, plan
+from fillmask.runtime.batching import plan
 from fillmask.runtime.engines import Floats
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tokenization.masked_input import MaskedInput
 
 
 class Cancelled(Exception):  # noqa: N818 - it is no error: what was found so far is kept
@@ -41,7 +42,7 @@ class Asker:
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
 
-    def ask(self, items: Sequence[Masked]) -> Iterator[tuple[int, Floats]]:
+    def ask(self, items: Sequence[MaskedInput]) -> Iterator[tuple[int, Floats]]:
         """As `MaskedLM.log_probabilities`; equal rows are computed once.
 
         Raises:

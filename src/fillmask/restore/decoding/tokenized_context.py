@@ -20,7 +20,7 @@ from fillmask.restore.damage import Damaged, Hole
 from fillmask.restore.decoding.automaton import Region
 from fillmask.restore.decoding.token_automaton import Machine
 from fillmask.restore.decoding.vocabulary import METASPACE, WORDPIECE, Vocabulary
-from fillmask.runtime.batching import Masked
+from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
 
 _FILLER = "a"
@@ -62,10 +62,10 @@ class Surroundings:
     left: tuple[int, ...]
     right: tuple[int, ...]
 
-    def row(self, tokens: Sequence[int], asked: Sequence[int]) -> Masked:
+    def row(self, tokens: Sequence[int], asked: Sequence[int]) -> MaskedInput:
         """What the model reads, with these tokens in the hole; `asked` are places among them."""
         ids = [*self.left, *tokens, *self.right]
-        return Masked(ids, [0] * len(ids), [len(self.left) + place for place in asked])
+        return MaskedInput(ids, [0] * len(ids), [len(self.left) + place for place in asked])
 
 
 class _Layouts(Sequence[tuple[Layout, ...]]):

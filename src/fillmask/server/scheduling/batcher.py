@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines import Budget
 from fillmask.server.metrics import Metrics
 from fillmask.server.worker.wire import Row
+from fillmask.tokenization.masked_input import MaskedInput
 
 _WINDOW = 64  # rows that are looked at, the oldest
 _BATCH_COST = 48  # tokens that the model could run in the time that a batch takes by itself
@@ -129,7 +129,7 @@ class Batcher:
         self._wake()
 
 
-def with_first(rows: Sequence[Masked], budget: Budget) -> list[int]:
+def with_first(rows: Sequence[MaskedInput], budget: Budget) -> list[int]:
     """Indices of the batch that holds row 0, in order, when all rows are divided so that the least work is done.
 
     The work of a batch is its padded tokens and what it costs to run one at all. Rows of one batch stand together in the

@@ -16,8 +16,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.runtime.batching import Masked
 from fillmask.runtime.engines import Budget
+from fillmask.tokenization.masked_input import MaskedInput
 
 _LENGTH = struct.Struct("<I")
 
@@ -35,7 +35,7 @@ class Row:
         targets: ids of the tokens to choose from; None for all.
     """
 
-    read: Masked
+    read: MaskedInput
     ids: list[int]
     positions: list[int]
     single: bool

@@ -70,7 +70,7 @@ _COUNTED_FROM_PAD = frozenset({
 })  # fmt: skip
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 7
+VERSION = 8
 
 
 def has_graph(config: Config) -> bool:

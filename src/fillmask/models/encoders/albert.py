@@ -5,8 +5,8 @@ from __future__ import annotations
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, postnorm
 from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import ClassifierNames, EncoderOutput, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.query",
@@ -39,7 +39,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config, default_activation="gelu_new")
     width = config.integer("embedding_size", 128)
@@ -51,7 +51,7 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     x = ops.layer_norm(g, x, f"{base}.LayerNorm", width, sizes.eps)
     x = ops.linear(g, x, "albert.encoder.embedding_hidden_mapping_in", sizes.hidden, width)
     x = postnorm.encode(g, inputs, x, _layers(config), LAYER, sizes, postnorm.padding(g, inputs))
-    return Encoded(x, words, width, sizes)
+    return EncoderOutput(x, words, width, sizes)
 
 
 def _layers(config: Config) -> list[str]:

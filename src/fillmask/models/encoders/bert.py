@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, postnorm
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, HeadNames, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, EncoderOutput, HeadNames, Sizes
 
 HEAD = HeadNames(
     dense="cls.predictions.transform.dense",
@@ -30,11 +30,11 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     return encode(g, config, inputs, "bert", postnorm.positions_from_zero(g, inputs))
 
 
-def encode(g: GraphBuilder, config: Config, inputs: Inputs, base: str, positions: str) -> Encoded:
+def encode(g: GraphBuilder, config: Config, inputs: GraphInputs, base: str, positions: Value) -> EncoderOutput:
     """The encoder of a model of BERT's shape whose tensors begin with `base`."""
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
@@ -45,4 +45,4 @@ def encode(g: GraphBuilder, config: Config, inputs: Inputs, base: str, positions
     x = ops.layer_norm(g, x, f"{base}.embeddings.LayerNorm", sizes.hidden, sizes.eps)
     layers = [f"{base}.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
-    return Encoded(x, words, sizes.hidden, sizes)
+    return EncoderOutput(x, words, sizes.hidden, sizes)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.config import Config
 from fillmask.models.encoders import electra, ops, postnorm
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, EncoderOutput, Sizes
 
 CLASSIFIER = ClassifierNames("classifier.dense", "classifier.out_proj", "hidden_act", configured=True)
 
@@ -49,14 +49,14 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     shape = _shape(config, sizes)
     width = config.integer("embedding_size", 768)
     x, words = electra.embed(g, config, inputs, "convbert", sizes, width)
     bias = ops.padding_bias(g, inputs)
-    real = g.op("Cast", g.op("Reshape", inputs.attention_mask, g.wholes(-1, 1)), to=1)  # (B·T, 1)
+    real = g.op("Cast", g.op("Reshape", inputs.attention_mask, g.int64_vector(-1, 1)), to=1)  # (B·T, 1)
     layers = config.integer("num_hidden_layers", 12)
     for number in range(layers):
         x = _layer(
@@ -64,7 +64,7 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
         )
     if not layers:
         x = ops.at_slots(g, x, inputs)
-    return Encoded(x, words, width, sizes)
+    return EncoderOutput(x, words, width, sizes)
 
 
 def _shape(config: Config, sizes: Sizes) -> _Shape:
@@ -76,8 +76,8 @@ def _shape(config: Config, sizes: Sizes) -> _Shape:
 
 
 def _layer(
-    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, sizes: Sizes, shape: _Shape, bias: str, real: str, *, last: bool
-) -> str:  # fmt: skip
+    g: GraphBuilder, inputs: GraphInputs, x: Value, prefix: str, sizes: Sizes, shape: _Shape, bias: Value, real: Value, *, last: bool
+) -> Value:  # fmt: skip
     """States (B·T, hidden) to states, or to those at the mask slots, (B·S, hidden), in the last layer."""
     own = f"{prefix}.attention.self"
     clean = g.op("Mul", x, real)
@@ -99,7 +99,9 @@ def _layer(
     return postnorm.after_attention(g, x, mixed, prefix, BERT_LAYER, sizes, groups=shape.groups)
 
 
-def _convolve(g: GraphBuilder, q: str, span: str, neighbours: list[str], own: str, sizes: Sizes, shape: _Shape) -> str:
+def _convolve(
+    g: GraphBuilder, q: Value, span: Value, neighbours: list[Value], own: str, sizes: Sizes, shape: _Shape
+) -> Value:
     """The weighted mean of each query's neighbours, (N, H·D).
 
     Args:
@@ -109,55 +111,52 @@ def _convolve(g: GraphBuilder, q: str, span: str, neighbours: list[str], own: st
     width = shape.width
     pointwise = g.weight(f"{own}.key_conv_attn_layer.pointwise.weight", width, sizes.hidden, 1)
     offset = g.weight(f"{own}.key_conv_attn_layer.bias", width, 1)
-    flat = [g.op("Squeeze", part, g.wholes(-1)) for part in (pointwise, offset)]
+    flat = [g.op("Squeeze", part, g.int64_vector(-1)) for part in (pointwise, offset)]
     key = g.op("Gemm", span, *flat, transB=1)
     kernels = ops.linear(g, g.op("Mul", key, q), f"{own}.conv_kernel_layer", shape.heads * shape.window, width)
-    weights = g.op("Softmax", g.op("Reshape", kernels, g.wholes(-1, shape.heads, shape.window)), axis=-1)
+    weights = g.op("Softmax", g.op("Reshape", kernels, g.int64_vector(-1, shape.heads, shape.window)), axis=-1)
     shares = g.split("Split", weights, outputs=shape.window, axis=-1, num_outputs=shape.window)  # (N, H, 1) each
-    heads = g.wholes(-1, shape.heads, shape.head)
-    total = ""
-    for share, values in zip(shares, neighbours, strict=True):
-        part = g.op("Mul", g.op("Reshape", values, heads), share)
-        total = g.op("Add", total, part) if total else part
-    return g.op("Reshape", total, g.wholes(-1, width))
+    heads = g.int64_vector(-1, shape.heads, shape.head)
+    products = [
+        g.op("Mul", g.op("Reshape", values, heads), share) for share, values in zip(shares, neighbours, strict=True)
+    ]
+    return g.op("Reshape", ops.add(g, products), g.int64_vector(-1, width))
 
 
-def _neighbours(g: GraphBuilder, inputs: Inputs, x: str, shape: _Shape, *, at_slots: bool) -> list[str]:
+def _neighbours(g: GraphBuilder, inputs: GraphInputs, x: Value, shape: _Shape, *, at_slots: bool) -> list[Value]:
     """Flat x (B·T, n) as seen at each place of the window round each token, or round each slot: (B·T or B·S, n) each."""
     reach = shape.window // 2
     padded = _padded(g, inputs, x, shape.width, reach)  # (B, T + 2·reach, n)
-    flat = g.wholes(-1, shape.width)
+    flat = g.int64_vector(-1, shape.width)
     if not at_slots:
         return [g.op("Reshape", part, flat) for part in _shifted(g, inputs, padded, shape.window)]
     rows = g.op("Reshape", padded, flat)
-    length = g.op("Add", g.op("Shape", inputs.ids, start=1, end=2), g.whole(2 * reach))
-    batch = g.op("Squeeze", g.op("Shape", inputs.ids, start=0, end=1), g.wholes(0))
-    starts = g.op("Unsqueeze", g.op("Mul", g.op("Range", g.whole(0), batch, g.whole(1)), length), g.wholes(1))
-    at = g.op("Reshape", g.op("Add", inputs.slots, starts), g.wholes(-1))
-    return [g.op("Gather", rows, g.op("Add", at, g.whole(place))) for place in range(shape.window)]
+    length = g.op("Add", g.op("Shape", inputs.ids, start=1, end=2), g.int64(2 * reach))
+    batch = g.op("Squeeze", g.op("Shape", inputs.ids, start=0, end=1), g.int64_vector(0))
+    starts = g.op("Unsqueeze", g.op("Mul", g.op("Range", g.int64(0), batch, g.int64(1)), length), g.int64_vector(1))
+    at = g.op("Reshape", g.op("Add", inputs.slots, starts), g.int64_vector(-1))
+    return [g.op("Gather", rows, g.op("Add", at, g.int64(place))) for place in range(shape.window)]
 
 
-def _depthwise(g: GraphBuilder, inputs: Inputs, x: str, name: str, size: int, window: int) -> str:
+def _depthwise(g: GraphBuilder, inputs: GraphInputs, x: Value, name: str, size: int, window: int) -> Value:
     """A convolution of each channel by itself over flat x (B·T, n): a sum of shifted products."""
-    kernels = g.op("Transpose", g.op("Squeeze", g.weight(name, size, 1, window), g.wholes(1)), perm=[1, 0])
+    kernels = g.op("Transpose", g.op("Squeeze", g.weight(name, size, 1, window), g.int64_vector(1)), perm=[1, 0])
     rows = g.split("Split", kernels, outputs=window, axis=0, num_outputs=window)  # (1, n) each
-    total = ""
-    for row, part in zip(rows, _shifted(g, inputs, _padded(g, inputs, x, size, window // 2), window), strict=True):
-        product = g.op("Mul", part, row)
-        total = g.op("Add", total, product) if total else product
-    return g.op("Reshape", total, g.wholes(-1, size))
+    parts = zip(rows, _shifted(g, inputs, _padded(g, inputs, x, size, window // 2), window), strict=True)
+    products = [g.op("Mul", part, row) for row, part in parts]
+    return g.op("Reshape", ops.add(g, products), g.int64_vector(-1, size))
 
 
-def _padded(g: GraphBuilder, inputs: Inputs, x: str, size: int, reach: int) -> str:
+def _padded(g: GraphBuilder, inputs: GraphInputs, x: Value, size: int, reach: int) -> Value:
     """Flat x (B·T, n) as (B, T + 2·reach, n), with zeros before and after each row."""
-    batched = g.op("Reshape", x, g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0))
-    return g.op("Pad", batched, g.wholes(0, reach, 0, 0, reach, 0))
+    batched = g.op("Reshape", x, g.op("Concat", g.op("Shape", inputs.ids), g.int64_vector(size), axis=0))
+    return g.op("Pad", batched, g.int64_vector(0, reach, 0, 0, reach, 0))
 
 
-def _shifted(g: GraphBuilder, inputs: Inputs, padded: str, window: int) -> list[str]:
+def _shifted(g: GraphBuilder, inputs: GraphInputs, padded: Value, window: int) -> list[Value]:
     """(B, T + window − 1, n) seen from each place of the window: (B, T, n) each."""
     length = g.op("Shape", inputs.ids, start=1, end=2)
     return [
-        g.op("Slice", padded, g.wholes(place), g.op("Add", length, g.wholes(place)), g.wholes(1))
+        g.op("Slice", padded, g.int64_vector(place), g.op("Add", length, g.int64_vector(place)), g.int64_vector(1))
         for place in range(window)
     ]

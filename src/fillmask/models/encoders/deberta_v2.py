@@ -22,9 +22,9 @@ import numpy.typing as npt
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.config import Config
 from fillmask.models.encoders import bert, ops, postnorm
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import ClassifierNames, EncoderOutput, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.self.query_proj",
@@ -53,11 +53,11 @@ class _Distances:
         columns: where a slot finds each key among falling distances, (B, H, S, T).
     """
 
-    falling: str
-    rising: str
+    falling: Value
+    rising: Value | None
     kinds: frozenset[str]
     shared: bool
-    columns: str
+    columns: Value
 
 
 def build(g: GraphBuilder, config: Config) -> None:
@@ -76,7 +76,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, encoded, CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     sizes = Sizes.of(config, default_eps=1e-7)
     config.require("attention_head_size", sizes.head)
     width = config.integer("embedding_size", sizes.hidden)
@@ -107,7 +107,7 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
             at_slots = layers == 1
     if at_slots:
         x = ops.at_slots(g, x, inputs)
-    return Encoded(x, words, width, sizes)
+    return EncoderOutput(x, words, width, sizes)
 
 
 def _kinds(config: Config) -> frozenset[str]:
@@ -132,7 +132,7 @@ def buckets(differences: npt.NDArray[np.int64], count: int, furthest: int) -> np
 
 
 def _distances(
-    g: GraphBuilder, config: Config, inputs: Inputs, sizes: Sizes, positions: int, kinds: frozenset[str]
+    g: GraphBuilder, config: Config, inputs: GraphInputs, sizes: Sizes, positions: int, kinds: frozenset[str]
 ) -> _Distances | None:
     if not config.flag("relative_attention", False) or not kinds:
         return None
@@ -144,68 +144,71 @@ def _distances(
     norms = {name.strip() for name in config.text("norm_rel_ebd", "none").lower().split("|")}
 
     length = g.op("Shape", inputs.ids, start=1, end=2)
-    start, end = g.op("Sub", g.wholes(positions), length), g.op("Add", g.wholes(positions), length)
+    start, end = g.op("Sub", g.int64_vector(positions), length), g.op("Add", g.int64_vector(positions), length)
 
-    def rows(name: str, differences: npt.NDArray[np.int64]) -> str:
+    def rows(name: str, differences: npt.NDArray[np.int64]) -> Value:
         """Embeddings of the middle 2T of these distances."""
         found = buckets(differences, count, furthest) if count > 0 else differences
         found = np.clip(found + span, 0, 2 * span - 1)
-        x = g.op("Gather", table, g.op("Slice", g.integers(name, found), start, end, g.wholes(0)))
+        x = g.op("Gather", table, g.op("Slice", g.int64_array(name, found), start, end, g.int64_vector(0)))
         return ops.layer_norm(g, x, f"{_BASE}.encoder.LayerNorm", sizes.hidden, sizes.eps) if "layer_norm" in norms else x  # fmt: skip
 
     falling = rows("distances/falling", np.arange(positions - 1, -positions - 1, -1))
-    rising = rows("distances/rising", np.arange(1 - positions, positions + 1)) if "p2c" in kinds else ""
+    rising = rows("distances/rising", np.arange(1 - positions, positions + 1)) if "p2c" in kinds else None
     # Distance q − k is at column T − 1 − (q − k) of the falling ones.
     keys = postnorm.positions_from_zero(g, inputs)
-    highest = g.op("Sub", length, g.wholes(1))
-    columns = g.op("Add", g.op("Sub", keys, g.op("Unsqueeze", inputs.slots, g.wholes(2))), highest)  # (B, S, T)
+    highest = g.op("Sub", length, g.int64_vector(1))
+    columns = g.op("Add", g.op("Sub", keys, g.op("Unsqueeze", inputs.slots, g.int64_vector(2))), highest)  # (B, S, T)
     shape = g.op("Shape", inputs.slots)
-    batch, slots = g.op("Slice", shape, g.wholes(0), g.wholes(1)), g.op("Slice", shape, g.wholes(1), g.wholes(2))
-    each = g.op("Concat", batch, g.wholes(sizes.heads), slots, length, axis=0)
-    columns = g.op("Expand", g.op("Unsqueeze", columns, g.wholes(1)), each)
+    batch, slots = (
+        g.op("Slice", shape, g.int64_vector(0), g.int64_vector(1)),
+        g.op("Slice", shape, g.int64_vector(1), g.int64_vector(2)),
+    )
+    each = g.op("Concat", batch, g.int64_vector(sizes.heads), slots, length, axis=0)
+    columns = g.op("Expand", g.op("Unsqueeze", columns, g.int64_vector(1)), each)
     return _Distances(falling, rising, kinds, config.flag("share_att_key", False), columns)
 
 
 def _layer(
-    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, sizes: Sizes, distances: _Distances | None, scale: float,
-    bias: str, *, last: bool,
-) -> str:  # fmt: skip
+    g: GraphBuilder, inputs: GraphInputs, x: Value, prefix: str, sizes: Sizes, distances: _Distances | None, scale: float,
+    bias: Value, *, last: bool,
+) -> Value:  # fmt: skip
     size, heads, head = sizes.hidden, sizes.heads, sizes.head
     k = ops.linear(g, x, f"{prefix}.{LAYER.key}", size, size)
     v = ops.linear(g, x, f"{prefix}.{LAYER.value}", size, size)
     like = inputs.ids
     if last:
         x, like = ops.at_slots(g, x, inputs), inputs.slots
-    q = g.op("Mul", ops.linear(g, x, f"{prefix}.{LAYER.query}", size, size), g.number(1 / scale))
+    q = g.op("Mul", ops.linear(g, x, f"{prefix}.{LAYER.query}", size, size), g.float32(1 / scale))
     q, k, v = (ops.split_heads(g, y, of, heads, head) for y, of in ((q, like), (k, inputs.ids), (v, inputs.ids)))
     scores = g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2]))
     if distances is not None:
         scores = _add_distances(g, inputs, scores, q, k, f"{prefix}.attention.self", sizes, distances, scale, last=last)
     shares = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
-    mixed = g.op("Reshape", g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3]), g.wholes(-1, size))
+    mixed = g.op("Reshape", g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3]), g.int64_vector(-1, size))
     return postnorm.after_attention(g, x, mixed, prefix, LAYER, sizes)
 
 
 def _add_distances(
-    g: GraphBuilder, inputs: Inputs, scores: str, q: str, k: str, own: str, sizes: Sizes, distances: _Distances,
+    g: GraphBuilder, inputs: GraphInputs, scores: Value, q: Value, k: Value, own: str, sizes: Sizes, distances: _Distances,
     scale: float, *, last: bool,
-) -> str:  # fmt: skip
+) -> Value:  # fmt: skip
     """Scores (B, H, T or S, T) with those of distances, from queries q, already scaled, and keys k."""
     size, heads, head = sizes.hidden, sizes.heads, sizes.head
 
-    def project(rows: str, name: str) -> str:
+    def project(rows: Value, name: str) -> Value:
         """Rows of distances to (H, D, 2T)."""
         y = ops.linear(g, rows, f"{own}.{name}", size, size)
-        return g.op("Transpose", g.op("Reshape", y, g.wholes(-1, heads, head)), perm=[1, 2, 0])
+        return g.op("Transpose", g.op("Reshape", y, g.int64_vector(-1, heads, head)), perm=[1, 2, 0])
 
-    pick: Callable[[str], str] = lambda x: _shifted(g, inputs, x, heads)  # noqa: E731
+    pick: Callable[[Value], Value] = lambda x: _shifted(g, inputs, x, heads)  # noqa: E731
     if "c2p" in distances.kinds:
         found = g.op("MatMul", q, project(distances.falling, "key_proj" if distances.shared else "pos_key_proj"))
         found = g.op("GatherElements", found, distances.columns, axis=-1) if last else pick(found)
         scores = g.op("Add", scores, found)
-    if "p2c" in distances.kinds:
+    if distances.rising is not None:
         rows = project(distances.rising, "query_proj" if distances.shared else "pos_query_proj")
-        found = pick(g.op("MatMul", k, g.op("Mul", rows, g.number(1 / scale))))  # (B, H, T of keys, T of queries)
+        found = pick(g.op("MatMul", k, g.op("Mul", rows, g.float32(1 / scale))))  # (B, H, T of keys, T of queries)
         found = g.op("Transpose", found, perm=[0, 1, 3, 2])
         if last:
             found = _rows_at_slots(g, inputs, found, distances)
@@ -213,40 +216,50 @@ def _add_distances(
     return scores
 
 
-def _shifted(g: GraphBuilder, inputs: Inputs, x: str, heads: int) -> str:
+def _shifted(g: GraphBuilder, inputs: GraphInputs, x: Value, heads: int) -> Value:
     """(B, H, T, 2T) to (B, H, T, T), row r beginning at column T − 1 − r: the diagonals become columns."""
     length = g.op("Shape", inputs.ids, start=1, end=2)
     shape = g.op("Shape", x)
-    rows = g.op("Slice", shape, g.wholes(0), g.wholes(3))
-    flat = g.op("Reshape", x, g.op("Concat", g.op("Slice", shape, g.wholes(0), g.wholes(2)), g.wholes(-1), axis=0))
-    flat = g.op("Slice", flat, g.op("Sub", length, g.wholes(1)), g.wholes(-1), g.wholes(2))
-    narrower = g.op("Sub", g.op("Mul", length, g.wholes(2)), g.wholes(1))
+    rows = g.op("Slice", shape, g.int64_vector(0), g.int64_vector(3))
+    flat = g.op(
+        "Reshape",
+        x,
+        g.op("Concat", g.op("Slice", shape, g.int64_vector(0), g.int64_vector(2)), g.int64_vector(-1), axis=0),
+    )
+    flat = g.op("Slice", flat, g.op("Sub", length, g.int64_vector(1)), g.int64_vector(-1), g.int64_vector(2))
+    narrower = g.op("Sub", g.op("Mul", length, g.int64_vector(2)), g.int64_vector(1))
     return g.op(
-        "Slice", g.op("Reshape", flat, g.op("Concat", rows, narrower, axis=0)), g.wholes(0), length, g.wholes(3)
+        "Slice",
+        g.op("Reshape", flat, g.op("Concat", rows, narrower, axis=0)),
+        g.int64_vector(0),
+        length,
+        g.int64_vector(3),
     )
 
 
-def _rows_at_slots(g: GraphBuilder, inputs: Inputs, x: str, distances: _Distances) -> str:
+def _rows_at_slots(g: GraphBuilder, inputs: GraphInputs, x: Value, distances: _Distances) -> Value:
     """(B, H, T, T) to the slots' rows, (B, H, S, T)."""
-    own = g.op("Expand", g.op("Unsqueeze", inputs.slots, g.wholes(1, 3)), g.op("Shape", distances.columns))
+    own = g.op("Expand", g.op("Unsqueeze", inputs.slots, g.int64_vector(1, 3)), g.op("Shape", distances.columns))
     return g.op("GatherElements", x, own, axis=2)
 
 
-def _convolution(g: GraphBuilder, config: Config, inputs: Inputs, first: str, x: str, sizes: Sizes, window: int) -> str:
+def _convolution(
+    g: GraphBuilder, config: Config, inputs: GraphInputs, first: Value, x: Value, sizes: Sizes, window: int
+) -> Value:
     """What a convolution over the embeddings adds to the first layer's states; flat (B·T, hidden) all."""
     if window % 2 == 0:
         raise UnsupportedModelError(f"config.json has conv_kernel_size={window}; expected an odd number")
     size, groups = sizes.hidden, config.integer("conv_groups", 1)
     prefix = f"{_BASE}.encoder.conv"
-    real = g.op("Cast", g.op("Reshape", inputs.attention_mask, g.wholes(-1, 1)), to=1)
-    batched = g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0)
+    real = g.op("Cast", g.op("Reshape", inputs.attention_mask, g.int64_vector(-1, 1)), to=1)
+    batched = g.op("Concat", g.op("Shape", inputs.ids), g.int64_vector(size), axis=0)
     y = g.op("Transpose", g.op("Reshape", g.op("Mul", first, real), batched), perm=[0, 2, 1])
     parts = [
         g.weight(f"{prefix}.conv.weight", size, size // max(1, groups), window),
         g.weight(f"{prefix}.conv.bias", size),
     ]
     y = g.op("Conv", y, *parts, group=groups, pads=[window // 2, window // 2])
-    y = g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1]), g.wholes(-1, size))
+    y = g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1]), g.int64_vector(-1, size))
     y = ops.activation(g, g.op("Mul", y, real), config.text("conv_act", "tanh"))
     y = ops.layer_norm(g, g.op("Add", x, y), f"{prefix}.LayerNorm", size, sizes.eps)
     return g.op("Mul", y, real)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, postnorm
 from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import ClassifierNames, Encoded, HeadNames, LayerNames, Sizes
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import ClassifierNames, EncoderOutput, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.q_lin",
@@ -40,7 +40,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     config.divided("dim", "n_heads")
     activation = config.text("activation", "gelu")
     sizes = Sizes(
@@ -53,4 +53,4 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     x = ops.layer_norm(g, x, f"{base}.LayerNorm", sizes.hidden, _EPS)
     layers = [f"distilbert.transformer.layer.{n}" for n in range(config.integer("n_layers", 6))]
     x = postnorm.encode(g, inputs, x, layers, LAYER, sizes, postnorm.padding(g, inputs))
-    return Encoded(x, words, sizes.hidden, sizes)
+    return EncoderOutput(x, words, sizes.hidden, sizes)

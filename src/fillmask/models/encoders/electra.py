@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, postnorm
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, Encoded, HeadNames, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import BERT_LAYER, ClassifierNames, EncoderOutput, HeadNames, Sizes
 
 HEAD = HeadNames(
     dense="generator_predictions.dense",
@@ -29,17 +29,19 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     width = config.integer("embedding_size", 128)
     x, words = embed(g, config, inputs, "electra", sizes, width)
     layers = [f"electra.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))
-    return Encoded(x, words, width, sizes)
+    return EncoderOutput(x, words, width, sizes)
 
 
-def embed(g: GraphBuilder, config: Config, inputs: ops.Inputs, base: str, sizes: Sizes, width: int) -> tuple[str, str]:
+def embed(
+    g: GraphBuilder, config: Config, inputs: ops.GraphInputs, base: str, sizes: Sizes, width: int
+) -> tuple[Value, Value]:
     """Embedded tokens widened to (B·T, hidden), and the word embeddings (vocabulary, width)."""
     prefix = f"{base}.embeddings"
     places = (postnorm.positions_from_zero(g, inputs), config.integer("max_position_embeddings", 512))

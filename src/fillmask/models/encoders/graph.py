@@ -9,7 +9,7 @@ be cached, and serves any weights of the same layout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fillmask.errors import CorruptCheckpointError
 from fillmask.models.weights import Weights
+
+# The name of a value in the graph: an input, an initializer, or a node's output.
+Value = NewType("Value", str)
 
 OPSET = 20
 # Old checkpoints, converted from TensorFlow, call a layer norm's weight and bias so.
@@ -34,57 +37,57 @@ class GraphBuilder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
 
-    def input(self, name: str, *shape: str) -> str:
+    def input(self, name: str, *shape: str) -> Value:
         """An int64 input with named dimensions."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, list(shape)))
-        return name
+        return Value(name)
 
-    def output(self, value: str, name: str, *shape: str | int) -> None:
+    def output(self, value: Value, name: str, *shape: str | int) -> None:
         """Declare `value` as the float output `name`."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: Value, **attributes: Any) -> Value:
         """One node with one output."""
         return self.split(kind, *inputs, outputs=1, **attributes)[0]
 
-    def split(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+    def split(self, kind: str, *inputs: Value, outputs: int, **attributes: Any) -> list[Value]:
         """One node with several outputs."""
-        names = [f"{kind}_{len(self._nodes)}_{i}" for i in range(outputs)]
+        names = [Value(f"{kind}_{len(self._nodes)}_{i}") for i in range(outputs)]
         self._nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names
 
-    def wholes(self, *values: int) -> str:
+    def int64_vector(self, *values: int) -> Value:
         """A constant int64 vector."""
         return self._constant(f"ints_{'_'.join(map(str, values))}", np.array(values, np.int64))
 
-    def whole(self, value: int) -> str:
+    def int64(self, value: int) -> Value:
         """A constant int64 scalar."""
         return self._constant(f"int_{value}", np.array(value, np.int64))
 
-    def number(self, value: float) -> str:
+    def float32(self, value: float) -> Value:
         """A constant float32 scalar."""
         return self._constant(f"float_{value!r}", np.array(value, np.float32))
 
-    def numbers(self, name: str, values: npt.NDArray[np.float32]) -> str:
+    def float32_array(self, name: str, values: npt.NDArray[np.float32]) -> Value:
         """A constant float32 array."""
         return self._constant(name, values)
 
-    def integers(self, name: str, values: npt.NDArray[np.int64]) -> str:
+    def int64_array(self, name: str, values: npt.NDArray[np.int64]) -> Value:
         """A constant int64 array."""
         return self._constant(name, values)
 
-    def _constant(self, name: str, value: npt.NDArray[Any]) -> str:
+    def _constant(self, name: str, value: npt.NDArray[Any]) -> Value:
         name = f"const/{name}"
         if name not in self._initializers:
             self._initializers[name] = numpy_helper.from_array(value, name)
-        return name
+        return Value(name)
 
     def has(self, *names: str) -> bool:
         """Whether the checkpoint holds all these tensors."""
         return all(name in self._weights for name in names)
 
-    def weight(self, name: str, *shape: int, rows: tuple[int, int] | None = None) -> str:
+    def weight(self, name: str, *shape: int, rows: tuple[int, int] | None = None) -> Value:
         """A tensor of the checkpoint, or some of its rows, after checking its whole shape.
 
         Raises:
@@ -109,7 +112,7 @@ class GraphBuilder:
             tensor.dims.extend((rows[1] - rows[0], *shape[1:]) if rows else shape)
             tensor.external_data.add(key="location", value="checkpoint")
             self._initializers[reference] = tensor
-        return reference
+        return Value(reference)
 
     def references(self) -> tuple[str, ...]:
         """References to weights that the graph must be given."""

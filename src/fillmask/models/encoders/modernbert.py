@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, rotary
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
 from fillmask.models.encoders.rotary import Angles
 
 _DEFAULT_THETA = {"full_attention": 160_000.0, "sliding_attention": 10_000.0}
@@ -26,8 +26,8 @@ class _Kind:
 
     everywhere: Angles
     slots: Angles
-    bias: str
-    slots_bias: str
+    bias: Value
+    slots_bias: Value
 
 
 def layer_types(config: Config) -> list[str]:
@@ -77,25 +77,25 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     if config.text("classifier_pooling", "cls") == "cls":
         x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
     else:
-        batched = g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0)
+        batched = g.op("Concat", g.op("Shape", inputs.ids), g.int64_vector(size), axis=0)
         x = g.op("Reshape", _norm(g, config, x, "model.final_norm"), batched)
         x = ops.mean_over_tokens(g, x, inputs)
     ops.logits(g, ops.linear(g, _head(g, config, x), "classifier", labels, size), labels)
 
 
-def _head(g: GraphBuilder, config: Config, x: str) -> str:
+def _head(g: GraphBuilder, config: Config, x: Value) -> Value:
     """What both heads make of states (N, hidden) before their last layer."""
     size = config.integer("hidden_size", 768)
     x = ops.linear(g, x, "head.dense", size, size, bias=config.flag("classifier_bias", False))
     return _norm(g, config, ops.activation(g, x, config.text("classifier_activation", "gelu")), "head.norm")
 
 
-def _norm(g: GraphBuilder, config: Config, x: str, prefix: str) -> str:
+def _norm(g: GraphBuilder, config: Config, x: Value, prefix: str) -> Value:
     size, eps = config.integer("hidden_size", 768), config.number("norm_eps", 1e-5)
     return ops.layer_norm(g, x, prefix, size, eps, bias=config.flag("norm_bias", False))
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> tuple[str, str]:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> tuple[Value, Value]:
     """States at the slots before the last norm, (B·S, hidden), and the word embeddings, (vocabulary, hidden)."""
     size = config.integer("hidden_size", 768)
     vocab_size = config.integer("vocab_size", 50368)
@@ -111,29 +111,29 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> tuple[str, str]:
     return (x if kinds else ops.at_slots(g, x, inputs)), words
 
 
-def _kind(g: GraphBuilder, config: Config, inputs: Inputs, kind: str, head_size: int) -> _Kind:
+def _kind(g: GraphBuilder, config: Config, inputs: GraphInputs, kind: str, head_size: int) -> _Kind:
     positions = config.integer("max_position_embeddings", 8192)
     everywhere, slots = rotary.angles(g, inputs, kind, _theta(config, kind), positions, head_size)
     bias = slots_bias = ops.padding_bias(g, inputs)
     if kind == "sliding_attention":
-        length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
-        places = g.op("Range", g.whole(0), length, g.whole(1))
-        reach = g.whole(config.integer("sliding_window", config.integer("local_attention", 128) // 2))
-        bias = g.op("Add", bias, _beyond(g, g.op("Unsqueeze", places, g.wholes(1)), places, reach))
-        own = g.op("Unsqueeze", inputs.slots, g.wholes(1, 3))
+        length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.int64_vector(0))
+        places = g.op("Range", g.int64(0), length, g.int64(1))
+        reach = g.int64(config.integer("sliding_window", config.integer("local_attention", 128) // 2))
+        bias = g.op("Add", bias, _beyond(g, g.op("Unsqueeze", places, g.int64_vector(1)), places, reach))
+        own = g.op("Unsqueeze", inputs.slots, g.int64_vector(1, 3))
         slots_bias = g.op("Add", slots_bias, _beyond(g, own, places, reach))
     return _Kind(everywhere, slots, bias, slots_bias)
 
 
-def _beyond(g: GraphBuilder, queries: str, keys: str, reach: str) -> str:
+def _beyond(g: GraphBuilder, queries: Value, keys: Value, reach: Value) -> Value:
     """`BLOCKED` where a key is further from the query than `reach`, else 0; positions broadcast."""
     far = g.op("Greater", g.op("Abs", g.op("Sub", queries, keys)), reach)
-    return g.op("Mul", g.op("Cast", far, to=1), g.number(ops.BLOCKED))
+    return g.op("Mul", g.op("Cast", far, to=1), g.float32(ops.BLOCKED))
 
 
 def _layer(
-    g: GraphBuilder, config: Config, inputs: Inputs, number: int, kind: _Kind, x: str, size: int, head_size: int, *, last: bool
-) -> str:  # fmt: skip
+    g: GraphBuilder, config: Config, inputs: GraphInputs, number: int, kind: _Kind, x: Value, size: int, head_size: int, *, last: bool
+) -> Value:  # fmt: skip
     prefix = f"model.layers.{number}"
     heads = config.integer("num_attention_heads", 12)
     inner = config.integer("intermediate_size", 1152)
@@ -143,7 +143,7 @@ def _layer(
     mlp_bias = config.flag("mlp_bias", False)
     width = heads * head_size
 
-    def project(y: str, part: int) -> str:
+    def project(y: Value, part: int) -> Value:
         rows = (part * width, (part + 1) * width)
         return ops.linear(g, y, f"{prefix}.attn.Wqkv", 3 * width, size, bias=attention_bias, rows=rows)
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops, postnorm
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import Biases, Encoded, HeadNames, LayerNames, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import Biases, EncoderOutput, HeadNames, LayerNames, Sizes
 
 LAYER = LayerNames(
     query="attention.attn.q",
@@ -46,7 +46,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), postnorm.FIRST_TOKEN, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     sizes = Sizes.of(config)
     count = config.integer("max_position_embeddings", 512)
     places = (postnorm.positions_after_padding(g, inputs, _PAD), count)
@@ -56,7 +56,7 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
     x = ops.layer_norm(g, x, f"{base}.LayerNorm", sizes.hidden, sizes.eps)
     layers = [f"mpnet.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, LAYER, sizes, _biases(g, config, inputs, sizes, count))
-    return Encoded(x, words, sizes.hidden, sizes)
+    return EncoderOutput(x, words, sizes.hidden, sizes)
 
 
 def buckets(differences: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -70,7 +70,7 @@ def buckets(differences: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.where(differences > 0, half, 0) + np.where(distance < exact, distance, far)
 
 
-def _biases(g: GraphBuilder, config: Config, inputs: Inputs, sizes: Sizes, longest: int) -> Biases:
+def _biases(g: GraphBuilder, config: Config, inputs: GraphInputs, sizes: Sizes, longest: int) -> Biases:
     """The bias of each pair's distance, and the padding's: (B, H, T, T) and (B, H, S, T)."""
     rows = config.integer("relative_attention_num_buckets", _BUCKETS)
     if rows < _BUCKETS:
@@ -79,16 +79,16 @@ def _biases(g: GraphBuilder, config: Config, inputs: Inputs, sizes: Sizes, longe
         )
     table = g.weight("mpnet.encoder.relative_attention_bias.weight", rows, sizes.heads)
     # Differences from −(longest − 1) up, so that difference d is at d + longest − 1.
-    lookup = g.integers("buckets", buckets(np.arange(1 - longest, longest)))
+    lookup = g.int64_array("buckets", buckets(np.arange(1 - longest, longest)))
     places = postnorm.positions_from_zero(g, inputs)
     padding = ops.padding_bias(g, inputs)
 
-    def biases(queries: str, perm: list[int]) -> str:
+    def biases(queries: Value, perm: list[int]) -> Value:
         """For queries whose places broadcast against the keys'."""
-        at = g.op("Add", g.op("Sub", places, queries), g.whole(longest - 1))
+        at = g.op("Add", g.op("Sub", places, queries), g.int64(longest - 1))
         found = g.op("Gather", table, g.op("Gather", lookup, at))
         return g.op("Add", g.op("Transpose", found, perm=perm), padding)
 
-    everywhere = biases(g.op("Unsqueeze", places, g.wholes(1)), [2, 0, 1])  # (H, T, T)
-    slots = biases(g.op("Unsqueeze", inputs.slots, g.wholes(2)), [0, 3, 1, 2])  # (B, H, S, T)
+    everywhere = biases(g.op("Unsqueeze", places, g.int64_vector(1)), [2, 0, 1])  # (H, T, T)
+    slots = biases(g.op("Unsqueeze", inputs.slots, g.int64_vector(2)), [0, 3, 1, 2])  # (B, H, S, T)
     return Biases(everywhere, slots)

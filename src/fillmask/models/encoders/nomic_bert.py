@@ -8,9 +8,9 @@ from __future__ import annotations
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.config import Config
 from fillmask.models.encoders import bert, ops, postnorm, rotary
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import ClassifierNames, Encoded, HeadNames, Sizes
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import ClassifierNames, EncoderOutput, HeadNames, Sizes
 from fillmask.models.encoders.rotary import Angles
 
 HEAD = HeadNames(
@@ -34,7 +34,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), CLASSIFIER, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     if "n_embd" in config:
         raise UnsupportedModelError(
             "config.json is in the form of nomic_bert's own code (n_embd, n_head …), which is never run here; expected"
@@ -56,16 +56,16 @@ def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
         x = _layer(g, inputs, x, f"nomic_bert.encoder.layers.{number}", sizes, head_size, angles, bias, last=last)
     if not layers:
         x = ops.at_slots(g, x, inputs)
-    return Encoded(x, words, sizes.hidden, sizes)
+    return EncoderOutput(x, words, sizes.hidden, sizes)
 
 
 def _layer(
-    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, sizes: Sizes, head_size: int, angles: tuple[Angles, Angles],
-    bias: str, *, last: bool,
-) -> str:  # fmt: skip
+    g: GraphBuilder, inputs: GraphInputs, x: Value, prefix: str, sizes: Sizes, head_size: int, angles: tuple[Angles, Angles],
+    bias: Value, *, last: bool,
+) -> Value:  # fmt: skip
     size, width = sizes.hidden, sizes.heads * head_size
 
-    def project(y: str, part: int, like: str) -> str:
+    def project(y: Value, part: int, like: Value) -> Value:
         rows = (part * width, (part + 1) * width)
         y = ops.linear(g, y, f"{prefix}.attn.Wqkv", 3 * width, size, bias=False, rows=rows)
         return ops.split_heads(g, y, like, sizes.heads, head_size)

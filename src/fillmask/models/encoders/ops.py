@@ -15,17 +15,18 @@ at position 0 and are dropped before the head.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fillmask.errors import UnsupportedModelError
-from fillmask.models.encoders.graph import GraphBuilder
+from fillmask.models.encoders.graph import GraphBuilder, Value
 
 # Far below any score, and finite: a padded row then has a mean, never a NaN.
 BLOCKED = -1e9
 
 
 @dataclass(frozen=True)
-class Inputs:
+class GraphInputs:
     """The inputs of every encoder graph, and shapes derived from them.
 
     Attributes:
@@ -35,14 +36,14 @@ class Inputs:
         chosen: which of the B·S slots are masks, flat indices, (M,).
     """
 
-    ids: str
-    attention_mask: str
-    slots: str
-    chosen: str
+    ids: Value
+    attention_mask: Value
+    slots: Value
+    chosen: Value
 
 
-def inputs(g: GraphBuilder) -> Inputs:
-    return Inputs(
+def inputs(g: GraphBuilder) -> GraphInputs:
+    return GraphInputs(
         g.input("input_ids", "batch", "length"),
         g.input("attention_mask", "batch", "length"),
         g.input("mask_slots", "batch", "slots"),
@@ -52,14 +53,14 @@ def inputs(g: GraphBuilder) -> Inputs:
 
 def linear(
     g: GraphBuilder,
-    x: str,
+    x: Value,
     prefix: str,
     out_size: int,
     in_size: int,
     *,
     bias: bool = True,
     rows: tuple[int, int] | None = None,
-) -> str:
+) -> Value:
     """x @ weight.T + bias, on flat x (N, in_size); `rows` takes a part of the outputs."""
     parts = [x, g.weight(f"{prefix}.weight", out_size, in_size, rows=rows)]
     if bias:
@@ -67,7 +68,7 @@ def linear(
     return g.op("Gemm", *parts, transB=1)
 
 
-def grouped_linear(g: GraphBuilder, x: str, prefix: str, out_size: int, in_size: int, groups: int) -> str:
+def grouped_linear(g: GraphBuilder, x: Value, prefix: str, out_size: int, in_size: int, groups: int) -> Value:
     """A linear layer whose matrix is block-diagonal, stored as (groups, in, out) of each block, on flat x (N, in_size).
 
     Raises:
@@ -80,19 +81,19 @@ def grouped_linear(g: GraphBuilder, x: str, prefix: str, out_size: int, in_size:
             f"config.json has num_groups={groups}; expected a divisor of {in_size} and {out_size}"
         )
     blocks = g.weight(f"{prefix}.weight", groups, in_size // groups, out_size // groups)
-    x = g.op("Transpose", g.op("Reshape", x, g.wholes(-1, groups, in_size // groups)), perm=[1, 0, 2])
+    x = g.op("Transpose", g.op("Reshape", x, g.int64_vector(-1, groups, in_size // groups)), perm=[1, 0, 2])
     y = g.op("Transpose", g.op("MatMul", x, blocks), perm=[1, 0, 2])
-    return g.op("Add", g.op("Reshape", y, g.wholes(-1, out_size)), g.weight(f"{prefix}.bias", out_size))
+    return g.op("Add", g.op("Reshape", y, g.int64_vector(-1, out_size)), g.weight(f"{prefix}.bias", out_size))
 
 
-def layer_norm(g: GraphBuilder, x: str, prefix: str, size: int, eps: float, *, bias: bool = True) -> str:
+def layer_norm(g: GraphBuilder, x: Value, prefix: str, size: int, eps: float, *, bias: bool = True) -> Value:
     parts = [x, g.weight(f"{prefix}.weight", size)]
     if bias:
         parts.append(g.weight(f"{prefix}.bias", size))
     return g.op("LayerNormalization", *parts, axis=-1, epsilon=eps)
 
 
-def activation(g: GraphBuilder, x: str, name: str) -> str:
+def activation(g: GraphBuilder, x: Value, name: str) -> Value:
     """The activation function that a config names as `name`.
 
     Raises:
@@ -112,31 +113,39 @@ def activation(g: GraphBuilder, x: str, name: str) -> str:
         case "sigmoid":
             return g.op("Sigmoid", x)
         case "quick_gelu":
-            return g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, g.number(1.702))))
+            return g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, g.float32(1.702))))
         case _:
             raise UnsupportedModelError(
                 f"config.json names the activation {name!r}; expected gelu, gelu_new, relu, silu, tanh, sigmoid or quick_gelu"
             )
 
 
-def embed(g: GraphBuilder, table: str, ids: str, size: int) -> str:
+def add(g: GraphBuilder, terms: Sequence[Value]) -> Value:
+    """The sum of one or more values of the same shape."""
+    total, *others = terms
+    for term in others:
+        total = g.op("Add", total, term)
+    return total
+
+
+def embed(g: GraphBuilder, table: Value, ids: Value, size: int) -> Value:
     """Rows of an embedding table for ids of any shape, flat: (N, size)."""
-    return g.op("Gather", table, g.op("Reshape", ids, g.wholes(-1)))
+    return g.op("Gather", table, g.op("Reshape", ids, g.int64_vector(-1)))
 
 
-def padding_bias(g: GraphBuilder, inputs: Inputs) -> str:
+def padding_bias(g: GraphBuilder, inputs: GraphInputs) -> Value:
     """0 for a token and `BLOCKED` for padding, to be added to scores: (B, 1, 1, T)."""
-    padded = g.op("Cast", g.op("Sub", g.whole(1), inputs.attention_mask), to=1)
-    return g.op("Unsqueeze", g.op("Mul", padded, g.number(BLOCKED)), g.wholes(1, 2))
+    padded = g.op("Cast", g.op("Sub", g.int64(1), inputs.attention_mask), to=1)
+    return g.op("Unsqueeze", g.op("Mul", padded, g.float32(BLOCKED)), g.int64_vector(1, 2))
 
 
-def split_heads(g: GraphBuilder, x: str, like: str, heads: int, head_size: int) -> str:
+def split_heads(g: GraphBuilder, x: Value, like: Value, heads: int, head_size: int) -> Value:
     """(B·L, H·D) to (B, H, L, D), where `like` is any value of shape (B, L)."""
-    shape = g.op("Concat", g.op("Shape", like), g.wholes(heads, head_size), axis=0)
+    shape = g.op("Concat", g.op("Shape", like), g.int64_vector(heads, head_size), axis=0)
     return g.op("Transpose", g.op("Reshape", x, shape), perm=[0, 2, 1, 3])
 
 
-def attend(g: GraphBuilder, q: str, k: str, v: str, bias: str, heads: int, head_size: int) -> str:
+def attend(g: GraphBuilder, q: Value, k: Value, v: Value, bias: Value, heads: int, head_size: int) -> Value:
     """Scaled dot-product attention.
 
     Args:
@@ -146,33 +155,33 @@ def attend(g: GraphBuilder, q: str, k: str, v: str, bias: str, heads: int, head_
     Returns:
         (B·L, H·D).
     """
-    scores = g.op("MatMul", g.op("Mul", q, g.number(head_size**-0.5)), g.op("Transpose", k, perm=[0, 1, 3, 2]))
+    scores = g.op("MatMul", g.op("Mul", q, g.float32(head_size**-0.5)), g.op("Transpose", k, perm=[0, 1, 3, 2]))
     shares = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
     mixed = g.op("Transpose", g.op("MatMul", shares, v), perm=[0, 2, 1, 3])
-    return g.op("Reshape", mixed, g.wholes(-1, heads * head_size))
+    return g.op("Reshape", mixed, g.int64_vector(-1, heads * head_size))
 
 
-def at_slots(g: GraphBuilder, x: str, inputs: Inputs) -> str:
+def at_slots(g: GraphBuilder, x: Value, inputs: GraphInputs) -> Value:
     """Rows of flat x (B·T, n) at the mask slots: (B·S, n)."""
-    length = g.op("Slice", g.op("Shape", inputs.ids), g.wholes(1), g.wholes(2))
-    batch = g.op("Squeeze", g.op("Shape", inputs.ids, start=0, end=1), g.wholes(0))
-    starts = g.op("Mul", g.op("Range", g.whole(0), batch, g.whole(1)), length)
-    flat = g.op("Add", inputs.slots, g.op("Unsqueeze", starts, g.wholes(1)))
-    return g.op("Gather", x, g.op("Reshape", flat, g.wholes(-1)))
+    length = g.op("Slice", g.op("Shape", inputs.ids), g.int64_vector(1), g.int64_vector(2))
+    batch = g.op("Squeeze", g.op("Shape", inputs.ids, start=0, end=1), g.int64_vector(0))
+    starts = g.op("Mul", g.op("Range", g.int64(0), batch, g.int64(1)), length)
+    flat = g.op("Add", inputs.slots, g.op("Unsqueeze", starts, g.int64_vector(1)))
+    return g.op("Gather", x, g.op("Reshape", flat, g.int64_vector(-1)))
 
 
-def mean_over_tokens(g: GraphBuilder, x: str, inputs: Inputs) -> str:
+def mean_over_tokens(g: GraphBuilder, x: Value, inputs: GraphInputs) -> Value:
     """The mean of x (B, T, n) over the tokens of each row, its padding left out: (B, n)."""
-    real = g.op("Cast", g.op("Unsqueeze", inputs.attention_mask, g.wholes(2)), to=1)
-    total = g.op("ReduceSum", g.op("Mul", x, real), g.wholes(1), keepdims=0)
-    return g.op("Div", total, g.op("ReduceSum", real, g.wholes(1), keepdims=0))
+    real = g.op("Cast", g.op("Unsqueeze", inputs.attention_mask, g.int64_vector(2)), to=1)
+    total = g.op("ReduceSum", g.op("Mul", x, real), g.int64_vector(1), keepdims=0)
+    return g.op("Div", total, g.op("ReduceSum", real, g.int64_vector(1), keepdims=0))
 
 
-def logits(g: GraphBuilder, x: str, labels: int) -> None:
+def logits(g: GraphBuilder, x: Value, labels: int) -> None:
     """Declare a classifier's output: the logits of each row, (B, labels)."""
     g.output(x, "logits", "batch", labels)
 
 
-def log_probabilities(g: GraphBuilder, logits: str, vocab_size: int) -> None:
+def log_probabilities(g: GraphBuilder, logits: Value, vocab_size: int) -> None:
     """Declare the graph's output: log-probabilities at the masks, (M, vocabulary)."""
     g.output(g.op("LogSoftmax", logits, axis=-1), "log_probabilities", "masks", vocab_size)

@@ -1,7 +1,7 @@
 """What BERT and most of its children share: embeddings, post-norm layers, and the heads.
 
 A family is its tensors' names and the few places where its arithmetic
-differs. Shapes as in `bricks`.
+differs. Shapes as in `ops`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncoderOutput:
     """What an encoder hands to its head: states at the slots, (B·S, hidden), and the word embeddings, (vocabulary, width)."""
 
-    states: str
-    words: str
+    states: Value
+    words: Value
     width: int
     sizes: Sizes
 
@@ -82,39 +82,46 @@ class Encoded:
 class Biases:
     """What is added to attention scores: for queries everywhere, to (B, H, T, T), and at the slots, to (B, H, S, T)."""
 
-    everywhere: str
-    slots: str
+    everywhere: Value
+    slots: Value
 
 
-def padding(g: GraphBuilder, inputs: Inputs) -> Biases:
+def padding(g: GraphBuilder, inputs: GraphInputs) -> Biases:
     """Nothing but the padding is out of sight."""
     bias = ops.padding_bias(g, inputs)
     return Biases(bias, bias)
 
 
-def positions_from_zero(g: GraphBuilder, inputs: Inputs) -> str:
+def positions_from_zero(g: GraphBuilder, inputs: GraphInputs) -> Value:
     """0, 1, 2 …: (T,)."""
-    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
-    return g.op("Range", g.whole(0), length, g.whole(1))
+    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.int64_vector(0))
+    return g.op("Range", g.int64(0), length, g.int64(1))
 
 
-def positions_after_padding(g: GraphBuilder, inputs: Inputs, pad_id: int) -> str:
+def positions_after_padding(g: GraphBuilder, inputs: GraphInputs, pad_id: int) -> Value:
     """Numbered from the padding id up over the tokens that are not padding: (B, T)."""
-    pad = g.whole(pad_id)
+    pad = g.int64(pad_id)
     real = g.op("Cast", g.op("Not", g.op("Equal", inputs.ids, pad)), to=7)
-    return g.op("Add", g.op("Mul", g.op("CumSum", real, g.whole(1)), real), pad)
+    return g.op("Add", g.op("Mul", g.op("CumSum", real, g.int64(1)), real), pad)
 
 
 def embeddings(
-    g: GraphBuilder, inputs: Inputs, prefix: str, words: str, size: int, *, position: tuple[str, int] | None, kinds: int
-) -> str:
+    g: GraphBuilder,
+    inputs: GraphInputs,
+    prefix: str,
+    words: Value,
+    size: int,
+    *,
+    position: tuple[Value, int] | None,
+    kinds: int,
+) -> Value:
     """Sum of word, position and token-type embeddings, (B·T, size).
 
     Args:
         position: positions, (T,) or (B, T), and how many there are; None where a family has none.
         kinds: token types; 0 where a family has none.
     """
-    batched = g.op("Concat", g.op("Shape", inputs.ids), g.wholes(size), axis=0)
+    batched = g.op("Concat", g.op("Shape", inputs.ids), g.int64_vector(size), axis=0)
     x = g.op("Reshape", ops.embed(g, words, inputs.ids, size), batched)
     if position is not None:
         places, count = position
@@ -125,12 +132,18 @@ def embeddings(
         if kinds > 1:
             types = g.op("Gather", types, g.input("token_type_ids", "batch", "length"))
         x = g.op("Add", x, types)
-    return g.op("Reshape", x, g.wholes(-1, size))
+    return g.op("Reshape", x, g.int64_vector(-1, size))
 
 
 def encode(
-    g: GraphBuilder, inputs: Inputs, x: str, layers: Sequence[str], names: LayerNames, sizes: Sizes, biases: Biases
-) -> str:
+    g: GraphBuilder,
+    inputs: GraphInputs,
+    x: Value,
+    layers: Sequence[str],
+    names: LayerNames,
+    sizes: Sizes,
+    biases: Biases,
+) -> Value:
     """States x (B·T, hidden) through the layers of these prefixes, to states at the mask slots, (B·S, hidden)."""
     for number, prefix in enumerate(layers):
         x = layer(g, inputs, x, prefix, names, sizes, biases, last=number == len(layers) - 1)
@@ -138,8 +151,16 @@ def encode(
 
 
 def layer(
-    g: GraphBuilder, inputs: Inputs, x: str, prefix: str, names: LayerNames, sizes: Sizes, biases: Biases, *, last: bool
-) -> str:
+    g: GraphBuilder,
+    inputs: GraphInputs,
+    x: Value,
+    prefix: str,
+    names: LayerNames,
+    sizes: Sizes,
+    biases: Biases,
+    *,
+    last: bool,
+) -> Value:
     """Attention and feed-forward, each added to its input and normed; the last layer's queries are the slots alone."""
     size = sizes.hidden
     k = ops.linear(g, x, f"{prefix}.{names.key}", size, size)
@@ -156,8 +177,8 @@ def layer(
 
 
 def after_attention(
-    g: GraphBuilder, x: str, mixed: str, prefix: str, names: LayerNames, sizes: Sizes, *, groups: int = 1
-) -> str:
+    g: GraphBuilder, x: Value, mixed: Value, prefix: str, names: LayerNames, sizes: Sizes, *, groups: int = 1
+) -> Value:
     """The rest of a layer, from what attention mixed for each state, (N, hidden) both.
 
     Args:
@@ -187,7 +208,7 @@ class HeadNames:
 
 
 def head(
-    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: HeadNames, *, activation: str
+    g: GraphBuilder, config: Config, inputs: GraphInputs, encoded: EncoderOutput, names: HeadNames, *, activation: str
 ) -> None:
     """From states at the slots to the graph's output. The word embeddings are the decoder's matrix where they are tied.
 
@@ -224,7 +245,7 @@ FIRST_TOKEN = ClassifierNames("classifier.dense", "classifier.out_proj", "tanh")
 
 
 def classifier(
-    g: GraphBuilder, config: Config, inputs: Inputs, encoded: Encoded, names: ClassifierNames, labels: int
+    g: GraphBuilder, config: Config, inputs: GraphInputs, encoded: EncoderOutput, names: ClassifierNames, labels: int
 ) -> None:
     """From states at the slots, each row's being its first token, to the logits of the labels."""
     size = encoded.sizes.hidden

@@ -9,8 +9,8 @@ from __future__ import annotations
 from fillmask.models.config import Config
 from fillmask.models.encoders import bert, ops, postnorm
 from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
-from fillmask.models.encoders.postnorm import Encoded, HeadNames
+from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.postnorm import EncoderOutput, HeadNames
 
 HEAD = HeadNames(
     dense="lm_head.dense",
@@ -32,6 +32,6 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     postnorm.classifier(g, config, inputs, _encode(g, config, inputs), postnorm.FIRST_TOKEN, labels)
 
 
-def _encode(g: GraphBuilder, config: Config, inputs: Inputs) -> Encoded:
+def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutput:
     positions = postnorm.positions_after_padding(g, inputs, config.integer("pad_token_id", 1))
     return bert.encode(g, config, inputs, "roberta", positions)

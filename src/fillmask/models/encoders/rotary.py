@@ -8,10 +8,10 @@ import numpy as np
 
 from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 from fillmask.models.config import Config
-from fillmask.models.encoders.graph import GraphBuilder
-from fillmask.models.encoders.ops import Inputs
+from fillmask.models.encoders.graph import GraphBuilder, Value
+from fillmask.models.encoders.ops import GraphInputs
 
-Angles = tuple[str, str]
+Angles = tuple[Value, Value]
 
 
 def theta(config: Config, default: float, kind: str | None = None) -> float:
@@ -45,7 +45,7 @@ def _parameters(config: Config, key: str) -> dict[str, Any]:
     return found
 
 
-def angles(g: GraphBuilder, inputs: Inputs, name: str, theta: float, positions: int, head_size: int) -> tuple[Angles, Angles]:  # fmt: skip
+def angles(g: GraphBuilder, inputs: GraphInputs, name: str, theta: float, positions: int, head_size: int) -> tuple[Angles, Angles]:  # fmt: skip
     """Cosines and sines of all places, (1, 1, T, D/2), and of the mask slots', (B, 1, S, D/2).
 
     From tables, and not computed in the graph: an engine that runs in bfloat16 would round the angles themselves,
@@ -58,19 +58,19 @@ def angles(g: GraphBuilder, inputs: Inputs, name: str, theta: float, positions: 
     exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
     frequencies = (1.0 / np.power(np.float32(theta), exponents)).astype(np.float32)
     turned = np.arange(positions, dtype=np.float32)[:, None] * frequencies
-    tables = g.numbers(f"{name}/cos", np.cos(turned)), g.numbers(f"{name}/sin", np.sin(turned))
-    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.wholes(0))
-    everywhere = g.op("Unsqueeze", g.op("Range", g.whole(0), length, g.whole(1)), g.wholes(0, 1))
-    slots = g.op("Unsqueeze", inputs.slots, g.wholes(1))
+    tables = g.float32_array(f"{name}/cos", np.cos(turned)), g.float32_array(f"{name}/sin", np.sin(turned))
+    length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.int64_vector(0))
+    everywhere = g.op("Unsqueeze", g.op("Range", g.int64(0), length, g.int64(1)), g.int64_vector(0, 1))
+    slots = g.op("Unsqueeze", inputs.slots, g.int64_vector(1))
     return _of(g, everywhere, tables), _of(g, slots, tables)
 
 
-def _of(g: GraphBuilder, places: str, tables: Angles) -> Angles:
+def _of(g: GraphBuilder, places: Value, tables: Angles) -> Angles:
     cos, sin = (g.op("Gather", table, places) for table in tables)
     return cos, sin
 
 
-def rotate(g: GraphBuilder, x: str, angles: Angles) -> str:
+def rotate(g: GraphBuilder, x: Value, angles: Angles) -> Value:
     """x (B, H, L, D) turned: the two halves of D are the two coordinates."""
     cos, sin = angles
     a, b = g.split("Split", x, outputs=2, axis=-1, num_outputs=2)

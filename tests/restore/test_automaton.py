@@ -12,8 +12,14 @@ from fillmask.restore.decoding.automaton import Region, compile_region
 from fillmask.restore.decoding.utf8 import byte_table
 from fillmask.restore.notation import parse
 
+_ANY_CASE = (
+    Hole((Known("aé"), Lost(0, 1), Known("A")), any_case=True),
+    Hole((Known("B", certain=False), Known("a")), any_case=True),
+    Hole((Lost(1, 3),), targets=("Ab", "é."), any_case=True),
+)
 
-@pytest.mark.parametrize("hole", HOLES, ids=str)
+
+@pytest.mark.parametrize("hole", [*HOLES, *_ANY_CASE], ids=str)
 def test_a_hole_is_its_automaton(hole: Hole) -> None:
     automaton = compile_region(Region(hole, lead=" ", tail='."'))
     for text in texts(4):

@@ -3,11 +3,14 @@
 import random
 import re
 import time
+from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from test_automaton import random_hole
 from toys import HOLES, texts
 
+from fillmask.errors import InputError
 from fillmask.restore.damage import Element, Hole, Known, Lost, fitted
 from fillmask.restore.editions.align import portions
 from fillmask.restore.notation import Stretch, parse
@@ -23,11 +26,14 @@ def pattern(element: Element, *, loosely: bool) -> str:
 
 
 def admitted(hole: Hole, text: str) -> bool:
-    if hole.targets is not None and text not in hole.targets:
+    if hole.targets is not None and (text.upper() if hole.any_case else text) not in [
+        target.upper() if hole.any_case else target for target in hole.targets
+    ]:
         return False
     if text != text.strip() or "  " in text:
         return False
-    return re.fullmatch("".join(pattern(e, loosely=False) for e in hole.elements), text, re.DOTALL) is not None
+    flags = re.DOTALL | (re.IGNORECASE if hole.any_case else 0)
+    return re.fullmatch("".join(pattern(e, loosely=False) for e in hole.elements), text, flags) is not None
 
 
 def samples(rng: random.Random, count: int) -> list[str]:
@@ -37,7 +43,7 @@ def samples(rng: random.Random, count: int) -> list[str]:
 def test_a_hole_admits_what_its_regular_expression_matches() -> None:
     rng = random.Random(7)
     both = [0, 0]
-    for hole in [*HOLES, *(random_hole(rng) for _ in range(400))]:
+    for hole in [*HOLES, *(replace(hole, any_case=True) for hole in HOLES), *(random_hole(rng) for _ in range(400))]:
         for text in [*samples(rng, 60), *rng.sample(texts(3), 20)]:
             expected = admitted(hole, text)
             assert hole.admits(text) == expected, (hole, text)
@@ -76,3 +82,14 @@ def test_many_losses_in_one_word_take_no_time() -> None:
     assert hole.admits("ax" * 200 + "b")
     assert portions(document.stretches[0], "ax" * 200 + "b") is not None
     assert time.perf_counter() - begun < 5
+
+
+def test_the_transcription_is_there_where_no_letter_is_lost() -> None:
+    assert Hole((Known("Pen"), Known("d", certain=False), Known("arves"))).transcription == "Pendarves"
+    assert Hole((Known("ba"), Lost(1, 1))).transcription is None
+
+
+@pytest.mark.parametrize(("certain", "confidence"), [(True, 0.5), (False, 1.5), (False, -0.1)])
+def test_only_unclear_letters_have_a_confidence_and_it_is_a_probability(certain: bool, confidence: float) -> None:
+    with pytest.raises(InputError, match="expected 0 to 1, of letters that are not certain"):
+        Known("a", certain=certain, confidence=confidence)

@@ -24,10 +24,19 @@ class Known:
         text: the characters.
         certain: False where they are hard to read (an underdot, `<unclear>`): likely, but another character may stand
             in the place of each.
+        confidence: of characters that are not certain, the probability that the source gives them (`cert` in TEI, the
+            word confidence of an OCR engine), 0 to 1; None where it gives none.
     """
 
     text: str
     certain: bool = True
+    confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.confidence is not None and (self.certain or not 0 <= self.confidence <= 1):
+            raise InputError(
+                f"unclear letters with a confidence of {self.confidence}; expected 0 to 1, of letters that are not certain"
+            )
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,19 @@ class Hole:
     Attributes:
         elements: in the order of the text.
         targets: where given, nothing but one of these may stand in the hole.
+        any_case: whether a known letter stands for both its cases: in a text of capitals that is read in ordinary case.
     """
 
     elements: tuple[Element, ...]
     targets: tuple[str, ...] | None = None
+    any_case: bool = False
+
+    @property
+    def transcription(self) -> str | None:
+        """The letters as the source writes them, where none is lost: a reading already. None where some are lost."""
+        if not all(isinstance(element, Known) for element in self.elements):
+            return None
+        return "".join(element.text for element in self.elements if isinstance(element, Known))
 
     @property
     def least(self) -> int:
@@ -88,12 +106,18 @@ class Hole:
 
     def admits(self, text: str) -> bool:
         """Whether `text` may stand in the hole: the definition that decoders are tested against."""
-        if self.targets is not None and text not in self.targets:
+        if self.targets is not None and not self._is_target(text):
             return False
-        return not _ragged(text) and fitted(self.elements, text) is not None
+        return not _ragged(text) and fitted(self.elements, text, any_case=self.any_case) is not None
+
+    def _is_target(self, text: str) -> bool:
+        targets = self.targets or ()
+        return text in targets or (self.any_case and text.upper() in [target.upper() for target in targets])
 
 
-def fitted(elements: Sequence[Element], text: str, *, loosely: bool = False) -> list[int] | None:
+def fitted(
+    elements: Sequence[Element], text: str, *, loosely: bool = False, any_case: bool = False
+) -> list[int] | None:
     """Where in `text` each element ends, every lost stretch as short as those before it let it be; None where they do not fit.
 
     A text of any length and any elements take time that grows with both and not with the ways to divide the text: the
@@ -101,10 +125,12 @@ def fitted(elements: Sequence[Element], text: str, *, loosely: bool = False) -> 
 
     Args:
         loosely: whether any character may be lost or unclear; otherwise no newline, and spaces as the elements say.
+        any_case: whether a known letter fits in both its cases.
     """
     where: dict[str, int] = {}
     for at, character in enumerate(text):
-        where[character] = where.get(character, 0) | 1 << at
+        for case in cases(character) if any_case else character:
+            where[case] = where.get(case, 0) | 1 << at
     lost = {True: (1 << len(text)) - 1, False: (1 << len(text)) - 1}
     if not loosely:
         lost[True] ^= where.get("\n", 0)
@@ -137,6 +163,11 @@ def fitted(elements: Sequence[Element], text: str, *, loosely: bool = False) -> 
         fits.pop()
         ends.append(at)
     return ends
+
+
+def cases(character: str) -> tuple[str, ...]:
+    """A character in its cases, itself first; those that are several characters are left out."""
+    return tuple(dict.fromkeys(case for case in (character, character.lower(), character.upper()) if len(case) == 1))
 
 
 def _in_a_row(positions: int, count: int) -> int:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError
-from fillmask.restore.damage import Element, Hole, Known, Lost
+from fillmask.restore.damage import Element, Hole, Known, Lost, cases
 
 States = npt.NDArray[np.int32]
 DEAD = 0
@@ -148,7 +148,15 @@ class _Graph:
         self.inside.append(inside)
         return len(self.arcs) - 1
 
-    def text(self, start: int, text: str, inside: bool, normalize: Callable[[str], str], certain: bool = True) -> int:
+    def text(
+        self,
+        start: int,
+        text: str,
+        inside: bool,
+        normalize: Callable[[str], str],
+        certain: bool = True,
+        any_case: bool = False,
+    ) -> int:
         """A chain for `text`, character by character as the vocabulary writes them; returns its last node."""
         at = start
         for character in text:
@@ -158,7 +166,8 @@ class _Graph:
             for one in written:
                 following = self.node(inside)
                 # An unclear space is a space: the notation says where words end.
-                self.arcs[at].append(_Arc(one, False, not certain and one != " ", following))
+                for case in cases(one) if any_case else one:
+                    self.arcs[at].append(_Arc(case, False, not certain and one != " ", following))
                 at = following
         return at
 
@@ -195,14 +204,14 @@ def _graph(
         at = inner
         for element in elements:
             if isinstance(element, Known):
-                at = graph.text(at, element.text, True, normalize, element.certain)
+                at = graph.text(at, element.text, True, normalize, element.certain, region.hole.any_case)
             else:
                 at = graph.lost(at, element)
     else:
         at = graph.node(True)
         for target in region.hole.targets:
             if region.hole.admits(target):
-                graph.skips[graph.text(inner, target, True, normalize)].append(at)
+                graph.skips[graph.text(inner, target, True, normalize, any_case=region.hole.any_case)].append(at)
     edge = graph.node(False)
     graph.skips[at].append(edge)
     last = graph.text(edge, region.tail, False, _same)

@@ -36,14 +36,14 @@ from fillmask.tasks.evaluate import (
     masked_windows,
     pseudo_perplexity,
 )
-from fillmask.training.corpus import Source, read_documents, split_sentences, tokenize
+from fillmask.training.corpus import CorpusFile, read_documents, split_sentences, tokenize
 
 Predictor = Callable[[MaskedWindow], Probabilities]
 
 
-def _source(text: str) -> Source:
+def _source(text: str) -> CorpusFile:
     name, _, share = text.partition("=")
-    return Source(Path(name), float(share or 1))
+    return CorpusFile(Path(name), float(share or 1))
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def baselines(sources: list[Source], model: MaskedLM, cache: Path, seed: int) -> dict[str, Predictor]:
+def baselines(sources: list[CorpusFile], model: MaskedLM, cache: Path, seed: int) -> dict[str, Predictor]:
     """Predictors, counted over the training text, that give p (masks, vocabulary) at a window's hidden tokens."""
     corpus = tokenize(sources, model.tokenizer.backend, cache, seed=seed)
     left = NGrams(corpus.tokens, corpus.ends, model.vocab_size)

@@ -69,7 +69,7 @@ def _contend(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from fillmask.models.checkpoint import open_checkpoint
-    from fillmask.training.corpus import Source, tokenize
+    from fillmask.training.corpus import CorpusFile, tokenize
     from fillmask.training.families import make_config, make_model
     from fillmask.training.packing import packed
     from fillmask.training.pretrain import Data, Pretraining
@@ -79,8 +79,8 @@ def _contend(arguments: argparse.Namespace) -> dict[str, Any]:
     tokenizer = open_checkpoint().tokenizer.backend
     vocabulary = Vocabulary(tokenizer)
     special = vocabulary.special
-    corpus = tokenize([Source(arguments.text)], tokenizer, arguments.cache)
-    held_out = tokenize([Source(arguments.validation)], tokenizer, arguments.cache)
+    corpus = tokenize([CorpusFile(arguments.text)], tokenizer, arguments.cache)
+    held_out = tokenize([CorpusFile(arguments.validation)], tokenizer, arguments.cache)
     rows = packed(corpus, special, LENGTH, 0, arguments.cache)
     validation = packed(held_out, special, LENGTH, 0, arguments.cache)[:256]
     torch.manual_seed(0)

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from fillmask.training.corpus import Source
+from fillmask.training.corpus import CorpusFile
 from fillmask.training.tokenizer import save_tokenizer, special_ids, train_tokenizer
 
 VOCABULARY = 512
@@ -75,7 +75,7 @@ def tokenizer() -> Tokenizer:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"
         text.write_text("\n\n".join(SENTENCES), "utf-8")
-        return train_tokenizer([Source(text)], VOCABULARY)
+        return train_tokenizer([CorpusFile(text)], VOCABULARY)
 
 
 def write_modernbert(folder: Path, *, seed: int = 0, **overrides: Any) -> Path:

@@ -28,7 +28,7 @@ from safetensors.numpy import load_file, save_file
 from fillmask import FillMask
 from fillmask.cli import run
 from fillmask.cli.train.options import Screen
-from fillmask.data.documents import Source
+from fillmask.data.documents import CorpusFile
 from fillmask.training.adapt import adapt, adapt_model
 from fillmask.training.distil import distil
 from fillmask.training.pretrain import Progress
@@ -220,7 +220,7 @@ def test_interrupted_adaptation_and_distillation_go_on(
                 raise Killed
 
         running = Running(machine, cache=tmp_path / "cache", save_seconds=0, on_progress=progress)
-        work(model, Text([Source(text)], held_out=0.05), folder, recipe=recipe, running=running)
+        work(model, Text([CorpusFile(text)], held_out=0.05), folder, recipe=recipe, running=running)
 
     go(tmp_path / "whole")
     for stop in (7, 15):

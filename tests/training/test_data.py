@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fillmask import CorpusError, TrainingError
 from fillmask.tokenization.tokenizer import load_tokenizer
-from fillmask.training.corpus import Source, TokenizedCorpus, pieces, read_documents, split_sentences, tokenize
+from fillmask.training.corpus import CorpusFile, TokenizedCorpus, pieces, read_documents, split_sentences, tokenize
 from fillmask.training.packing import SpecialIds, pack, packed, segments
 from fillmask.training.tokenizer import save_tokenizer, special_ids, train_tokenizer
 
@@ -77,7 +77,7 @@ def test_pieces_keep_every_word(paragraphs: list[str], seed: int, share: float) 
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> list[Source]:
+def sources(tmp_path: Path) -> list[CorpusFile]:
     sentences = [
         f"The {a} {b} goes to the {c}."
         for a in ("old", "new", "red")
@@ -85,10 +85,10 @@ def sources(tmp_path: Path) -> list[Source]:
         for c in ("town", "sea", "hill")
     ]
     (tmp_path / "corpus.txt").write_text("\n\n".join("\n".join(sentences[i::9] * 4) for i in range(9)) + "\n")
-    return [Source(tmp_path / "corpus.txt")]
+    return [CorpusFile(tmp_path / "corpus.txt")]
 
 
-def test_tokenizer_is_roberta_shaped_and_lossless(sources: list[Source], tmp_path: Path) -> None:
+def test_tokenizer_is_roberta_shaped_and_lossless(sources: list[CorpusFile], tmp_path: Path) -> None:
     backend = train_tokenizer(sources, 300)
     assert special_ids(backend) == SPECIAL
     save_tokenizer(backend, tmp_path / "model", 64)
@@ -99,7 +99,7 @@ def test_tokenizer_is_roberta_shaped_and_lossless(sources: list[Source], tmp_pat
     assert tokenizer.mask_token_id == SPECIAL.mask
 
 
-def test_tokenised_once_then_mapped(sources: list[Source], tmp_path: Path) -> None:
+def test_tokenised_once_then_mapped(sources: list[CorpusFile], tmp_path: Path) -> None:
     backend = train_tokenizer(sources, 300)
     seen: list[int] = []
     first = tokenize(sources, backend, tmp_path / "cache", on_progress=seen.append)
@@ -110,7 +110,7 @@ def test_tokenised_once_then_mapped(sources: list[Source], tmp_path: Path) -> No
     np.testing.assert_array_equal(first.tokens, again.tokens)
 
 
-def test_two_trainings_make_the_same_arrays_at_once(sources: list[Source], tmp_path: Path) -> None:
+def test_two_trainings_make_the_same_arrays_at_once(sources: list[CorpusFile], tmp_path: Path) -> None:
     """One begins and ends while the other is at work in the same cache, and each has the whole corpus."""
     backend = train_tokenizer(sources, 300)
     alone = tokenize(sources, backend, tmp_path / "alone")
@@ -127,7 +127,7 @@ def test_two_trainings_make_the_same_arrays_at_once(sources: list[Source], tmp_p
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"tokens-{alone.key}"]
 
 
-def test_what_a_killed_training_left_is_deleted_after_a_day(sources: list[Source], tmp_path: Path) -> None:
+def test_what_a_killed_training_left_is_deleted_after_a_day(sources: list[CorpusFile], tmp_path: Path) -> None:
     for name, age in (("old", 2 * 86400), ("new", 60)):
         folder = tmp_path / f"tokens-0123.{name}.part"
         folder.mkdir()
@@ -140,7 +140,9 @@ def test_what_a_killed_training_left_is_deleted_after_a_day(sources: list[Source
 
 @pytest.mark.parametrize("name", ["tokens", "ends", "owners", "digests"])
 @pytest.mark.parametrize("kept", [0, 16, -3])
-def test_arrays_that_are_cut_short_are_an_error(sources: list[Source], tmp_path: Path, name: str, kept: int) -> None:
+def test_arrays_that_are_cut_short_are_an_error(
+    sources: list[CorpusFile], tmp_path: Path, name: str, kept: int
+) -> None:
     backend = train_tokenizer(sources, 300)
     found = tokenize(sources, backend, tmp_path)
     path = tmp_path / f"tokens-{found.key}" / f"{name}.bin"
@@ -151,21 +153,21 @@ def test_arrays_that_are_cut_short_are_an_error(sources: list[Source], tmp_path:
 
 def test_a_share_takes_that_share(tmp_path: Path) -> None:
     (tmp_path / "many.txt").write_text("\n\n".join(f"document number {i}" for i in range(2000)))
-    backend = train_tokenizer([Source(tmp_path / "many.txt")], 300)
-    taken = tokenize([Source(tmp_path / "many.txt", 0.25)], backend, tmp_path / "cache")
+    backend = train_tokenizer([CorpusFile(tmp_path / "many.txt")], 300)
+    taken = tokenize([CorpusFile(tmp_path / "many.txt", 0.25)], backend, tmp_path / "cache")
     assert 420 < len(taken) < 580
 
 
 def test_no_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "blank.txt").write_text("\n \n\n")
-    backend = train_tokenizer([Source(tmp_path / "blank.txt")], 300)
+    backend = train_tokenizer([CorpusFile(tmp_path / "blank.txt")], 300)
     with pytest.raises(CorpusError, match=r"no text in blank\.txt"):
-        tokenize([Source(tmp_path / "blank.txt")], backend, tmp_path / "cache")
+        tokenize([CorpusFile(tmp_path / "blank.txt")], backend, tmp_path / "cache")
 
 
 def test_a_share_out_of_range_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="expected a number above 0"):
-        Source(tmp_path / "a.txt", 1.5)
+        CorpusFile(tmp_path / "a.txt", 1.5)
 
 
 corpora = st.lists(st.lists(st.integers(5, 60), min_size=1, max_size=40), min_size=1, max_size=12)
@@ -194,7 +196,7 @@ def test_packing_loses_and_mixes_nothing(documents: list[list[int]], length: int
     assert not parts
 
 
-def test_packed_rows_are_kept(sources: list[Source], tmp_path: Path) -> None:
+def test_packed_rows_are_kept(sources: list[CorpusFile], tmp_path: Path) -> None:
     corpus = tokenize(sources, train_tokenizer(sources, 300), tmp_path)
     first = packed(corpus, SPECIAL, 32, 0, tmp_path)
     np.testing.assert_array_equal(first, packed(corpus, SPECIAL, 32, 0, tmp_path))

@@ -19,7 +19,7 @@ from tiny import SENTENCES, write_modernbert, write_roberta
 from fillmask.errors import CorpusError, InputError, TrainingError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.classify import Classifier
-from fillmask.training.corpus import Source
+from fillmask.training.corpus import CorpusFile
 from fillmask.training.finetune import (
     Epoch,
     Finetuned,
@@ -234,7 +234,7 @@ def test_pairs_are_trained_with_the_segments_that_they_are_served_with(tmp_path:
     """BERT's: what was judged in training is what both engines and transformers then answer."""
     folder = tmp_path / "bert"
     (tmp_path / "text.txt").write_text("\n\n".join(SENTENCES))
-    vocabulary = train_tokenizer([Source(tmp_path / "text.txt")], 240, kind="wordpiece")
+    vocabulary = train_tokenizer([CorpusFile(tmp_path / "text.txt")], 240, kind="wordpiece")
     save_tokenizer(vocabulary, folder, 64)
     torch.manual_seed(0)
     model = transformers.BertForMaskedLM(transformers.BertConfig(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from tiny import SENTENCES
 
-from fillmask.training.corpus import Source, split_sentences, tokenize
+from fillmask.training.corpus import CorpusFile, split_sentences, tokenize
 from fillmask.training.masking import GAP_LENGTHS, IGNORED, SPAN_LENGTHS, SPAN_SHARES, UNITS, Masker, Masking
 from fillmask.training.packing import packed
 from fillmask.training.pairs import make_pairs, token_types
@@ -33,10 +33,10 @@ def texts(
         "\n\n".join(" ".join(rng.choice(words, rng.integers(5, 120))) for _ in range(1500))
     )
     tokenizer = train_tokenizer(
-        [Source(folder / "text.txt")], 320 if request.param == "bpe" else 90, kind=request.param
+        [CorpusFile(folder / "text.txt")], 320 if request.param == "bpe" else 90, kind=request.param
     )
     vocabulary = Vocabulary(tokenizer)
-    corpus = tokenize([Source(folder / "text.txt")], tokenizer, folder)
+    corpus = tokenize([CorpusFile(folder / "text.txt")], tokenizer, folder)
     return vocabulary, packed(corpus, vocabulary.special, 128, 0, folder)
 
 
@@ -138,7 +138,7 @@ def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np
 
 
 def _one_word_a_token(count: int) -> tuple[npt.NDArray[np.uint16], Vocabulary]:
-    tokenizer = train_tokenizer([Source(Path(__file__))], 600, kind="wordpiece")
+    tokenizer = train_tokenizer([CorpusFile(Path(__file__))], 600, kind="wordpiece")
     vocabulary = Vocabulary(tokenizer)
     starting = [i for i in vocabulary.ordinary if (vocabulary.texts[i] or "").startswith(" ")]
     rows = np.random.default_rng(0).choice(starting, (count, 128)).astype(np.uint16)
@@ -179,7 +179,7 @@ def test_sentence_pairs(tmp_path: Path, objective: str) -> None:
         for d in range(60)
     ]
     (tmp_path / "text.txt").write_text("\n\n".join(documents))
-    sources = [Source(tmp_path / "text.txt")]
+    sources = [CorpusFile(tmp_path / "text.txt")]
     assert len(split_sentences(documents[0])) == 24
     tokenizer = train_tokenizer(sources, 400, kind="wordpiece")
     special = Vocabulary(tokenizer).special

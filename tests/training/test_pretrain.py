@@ -17,7 +17,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from fillmask import FillMask, TrainingError
 from fillmask.training import families, pretrain
-from fillmask.training.corpus import Source, tokenize
+from fillmask.training.corpus import CorpusFile, tokenize
 from fillmask.training.export import export
 from fillmask.training.masking import IGNORED, Masking
 from fillmask.training.objectives import MaskedTokens, SentencePairs
@@ -50,7 +50,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     lines = [f"The {a} that lives by the {p} goes to the {p} again and again." for a in animals for p in places]
     rng = np.random.default_rng(0)
     (folder / "corpus.txt").write_text("\n\n".join("\n".join(rng.permutation(lines)) for _ in range(40)))
-    sources = [Source(folder / "corpus.txt")]
+    sources = [CorpusFile(folder / "corpus.txt")]
     tokenizer = train_tokenizer(sources, 320)
     save_tokenizer(tokenizer, folder / "model", 64)
     vocabulary = Vocabulary(tokenizer)
@@ -145,7 +145,7 @@ def test_every_family_trains_and_is_read_by_transformers(corpus: Corpus, family:
 
 @pytest.mark.parametrize(("objective", "family"), [("nsp", "bert"), ("sop", "albert")])
 def test_sentence_pairs_are_learned(corpus: Corpus, tmp_path: Path, objective: str, family: str) -> None:
-    sources = [Source(corpus.folder / "corpus.txt")]
+    sources = [CorpusFile(corpus.folder / "corpus.txt")]
     sentences = tokenize(sources, corpus.tokenizer, tmp_path, sentences=True)
     pairs = make_pairs(sentences, corpus.vocabulary.special, 64, np.arange(len(sentences)), objective, 0)
     data = pretrain.Data({64: pairs.rows}, corpus.data.validation, {64: pairs.labels})

@@ -14,7 +14,7 @@ import pytest
 
 from fillmask import CorpusError
 from fillmask.data import documents as documents_module
-from fillmask.data.documents import BadRow, Source, documents, expand
+from fillmask.data.documents import BadRow, CorpusFile, documents, expand
 from fillmask.training.corpus import held_out_documents, split, tokenize
 from fillmask.training.tokenizer import train_tokenizer
 
@@ -28,7 +28,7 @@ def _zstd(data: bytes) -> bytes:
     return bytes(zstandard.ZstdCompressor().compress(data))
 
 
-def _texts(source: Source) -> list[str]:
+def _texts(source: CorpusFile) -> list[str]:
     return [document.text for document in documents(source)]
 
 
@@ -42,7 +42,7 @@ def test_formats_and_compressions_agree(
 ) -> None:
     path = tmp_path / (name + suffix)
     path.write_bytes(compress(TEXT if name == "text.txt" else JSONL))
-    assert _texts(Source(path, column="body")) == DOCUMENTS
+    assert _texts(CorpusFile(path, column="body")) == DOCUMENTS
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -51,13 +51,13 @@ def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.table({"id": [1, 2, 3, 4], "body": [*DOCUMENTS, None]}), path)
     bad: list[BadRow] = []
-    assert [d.text for d in documents(Source(path, column="body"), bad.append)] == DOCUMENTS
+    assert [d.text for d in documents(CorpusFile(path, column="body"), bad.append)] == DOCUMENTS
     assert bad == [BadRow(path, 4, "'body' is null")]
     with pytest.raises(CorpusError, match=r"no column 'text'; its columns: id, body"):
-        _texts(Source(path))
+        _texts(CorpusFile(path))
     path.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(CorpusError, match="cannot read"):
-        _texts(Source(path))
+        _texts(CorpusFile(path))
 
 
 def test_bad_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_bad_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         b'{"text": "\\ud800"}\n{"text": "also good"}\n'
     )
     bad: list[BadRow] = []
-    assert [d.text for d in documents(Source(path), bad.append)] == ["good", "also good"]
+    assert [d.text for d in documents(CorpusFile(path), bad.append)] == ["good", "also good"]
     assert [b.row for b in bad] == [2, 3, 4, 5, 6, 7, 9]
     assert [str(b).split(": ", 1)[1][:22] for b in bad] == [
         "not JSON (Expecting va", "no column 'text'; its ", "'text' is null", "'text' is an int; expe",
@@ -79,7 +79,7 @@ def test_a_line_nested_too_deep_is_a_bad_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "good"}\n' + "[" * 100_000 + "\n")
     bad: list[BadRow] = []
-    assert [d.text for d in documents(Source(path), bad.append)] == ["good"]
+    assert [d.text for d in documents(CorpusFile(path), bad.append)] == ["good"]
     assert [b.row for b in bad] == [2]
     assert bad[0].reason.startswith("not JSON (")
 
@@ -88,14 +88,14 @@ def test_bad_lines_of_text(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(b"one\nfa\xe7ade\ntwo\n\nthree")
     bad: list[BadRow] = []
-    assert [d.text for d in documents(Source(path), bad.append)] == ["one\ntwo", "three"]
+    assert [d.text for d in documents(CorpusFile(path), bad.append)] == ["one\ntwo", "three"]
     assert [(b.row, b.reason[:9]) for b in bad] == [(2, "not UTF-8")]
 
 
 def test_a_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n\r\nthree\r\n")
-    assert _texts(Source(path)) == ["one\ntwo", "three"]
+    assert _texts(CorpusFile(path)) == ["one\ntwo", "three"]
 
 
 def test_folders_globs_and_shares(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         tracemalloc.start()
         parts = 0
         characters = 0
-        for document in documents(Source(path)):
+        for document in documents(CorpusFile(path)):
             assert document.continues == bool(parts)
             parts += 1
             characters += len(document.text.replace("\n", " "))
@@ -144,13 +144,13 @@ def test_long_lines_are_cut_between_words() -> None:
 
 
 @pytest.fixture
-def many(tmp_path: Path) -> list[Source]:
+def many(tmp_path: Path) -> list[CorpusFile]:
     (tmp_path / "many.txt").write_text("\n\n".join(f"document {i}\nof some length" for i in range(1500)))
     (tmp_path / "more.txt").write_text("\n\n".join(f"document {i}\nof some length" for i in range(1000, 2000)))
-    return [Source(tmp_path / "many.txt"), Source(tmp_path / "more.txt")]
+    return [CorpusFile(tmp_path / "many.txt"), CorpusFile(tmp_path / "more.txt")]
 
 
-def test_whole_documents_are_held_out_by_their_text(many: list[Source], tmp_path: Path) -> None:
+def test_whole_documents_are_held_out_by_their_text(many: list[CorpusFile], tmp_path: Path) -> None:
     tokenizer = train_tokenizer(many, 300)
     corpus = tokenize(many, tokenizer, tmp_path / "cache", phrase_share=0.5)
     division = split(corpus, 0.1)
@@ -174,15 +174,15 @@ def test_whole_documents_are_held_out_by_their_text(many: list[Source], tmp_path
 def test_tiny_corpora_hold_out_one_document(tmp_path: Path) -> None:
     (tmp_path / "two.txt").write_text("one document\n\nanother")
     (tmp_path / "one.txt").write_text("one document\nwith two lines")
-    tokenizer = train_tokenizer([Source(tmp_path / "two.txt")], 300)
-    assert len(split(tokenize([Source(tmp_path / "two.txt")], tokenizer, tmp_path), 0.001).held_out) == 1
-    one = tokenize([Source(tmp_path / "one.txt")], tokenizer, tmp_path)
+    tokenizer = train_tokenizer([CorpusFile(tmp_path / "two.txt")], 300)
+    assert len(split(tokenize([CorpusFile(tmp_path / "two.txt")], tokenizer, tmp_path), 0.001).held_out) == 1
+    one = tokenize([CorpusFile(tmp_path / "one.txt")], tokenizer, tmp_path)
     with pytest.raises(CorpusError, match="the text is one document"):
         split(one, 0.01)
     assert len(split(one, 0).training) == 1
 
 
-def test_the_cache_goes_by_content(many: list[Source], tmp_path: Path) -> None:
+def test_the_cache_goes_by_content(many: list[CorpusFile], tmp_path: Path) -> None:
     tokenizer = train_tokenizer(many, 300)
     cache = tmp_path / "cache"
     first = tokenize(many, tokenizer, cache)
@@ -196,14 +196,14 @@ def test_the_cache_goes_by_content(many: list[Source], tmp_path: Path) -> None:
 def test_bad_rows_are_told_again_from_the_cache(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"text": "good words here"}\n{"text": null}\n')
-    tokenizer = train_tokenizer([Source(path)], 300, on_bad=lambda _: None)
+    tokenizer = train_tokenizer([CorpusFile(path)], 300, on_bad=lambda _: None)
     for _ in range(2):
         bad: list[BadRow] = []
-        corpus = tokenize([Source(path)], tokenizer, tmp_path / "cache", on_bad=bad.append)
+        corpus = tokenize([CorpusFile(path)], tokenizer, tmp_path / "cache", on_bad=bad.append)
         assert [str(b) for b in bad] == [f"{path}, row 2: 'text' is null"]
         assert [(f.documents, f.bad_rows) for f in corpus.files] == [(1, 1)]
     with pytest.raises(CorpusError, match="row 2"):
-        tokenize([Source(path)], tokenizer, tmp_path / "cache")
+        tokenize([CorpusFile(path)], tokenizer, tmp_path / "cache")
 
 
 def test_large_vocabularies_take_32_bits(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_large_vocabularies_take_32_bits(tmp_path: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="w0"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     (tmp_path / "text.txt").write_text("w1 w69999")
-    corpus = tokenize([Source(tmp_path / "text.txt")], tokenizer, tmp_path / "cache")
+    corpus = tokenize([CorpusFile(tmp_path / "text.txt")], tokenizer, tmp_path / "cache")
     assert corpus.tokens.dtype == np.uint32
     assert corpus.tokens.tolist() == [1, 69999]
 
@@ -222,8 +222,8 @@ def test_how_much_text_to_expect(tmp_path: Path) -> None:
     """What the bar of tokenising goes by: sizes and shares, packed text three times its size."""
     for name in ("a.txt", "a.txt.gz", "a.parquet"):
         (tmp_path / name).write_bytes(b"x" * 1000)
-    assert Source(tmp_path / "a.txt").expected_characters == 1000
-    assert Source(tmp_path / "a.txt", share=0.25).expected_characters == 250
-    assert Source(tmp_path / "a.txt.gz").expected_characters == 3000
-    assert Source(tmp_path / "a.parquet").expected_characters == 3000
-    assert Source(tmp_path / "none.txt").expected_characters == 0
+    assert CorpusFile(tmp_path / "a.txt").expected_characters == 1000
+    assert CorpusFile(tmp_path / "a.txt", share=0.25).expected_characters == 250
+    assert CorpusFile(tmp_path / "a.txt.gz").expected_characters == 3000
+    assert CorpusFile(tmp_path / "a.parquet").expected_characters == 3000
+    assert CorpusFile(tmp_path / "none.txt").expected_characters == 0

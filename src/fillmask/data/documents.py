@@ -34,7 +34,7 @@ FORMATS = ("auto", "text", "jsonl", "parquet")
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusFile:
     """One corpus file.
 
     Attributes:
@@ -87,20 +87,20 @@ OnBad = Callable[[BadRow], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DocumentPart:
     """A document, or a part of a very long one; `continues` says that it goes on the one before."""
 
     text: str
     continues: bool = False
 
 
-def expand(names: Sequence[str], *, column: str = "text", format: str = "auto") -> list[Source]:
+def expand(names: Sequence[str], *, column: str = "text", format: str = "auto") -> list[CorpusFile]:
     """Sources from what a user writes: files, globs and folders, each perhaps with `=SHARE` after it.
 
     Raises:
         CorpusError: nothing is there.
     """
-    sources: list[Source] = []
+    sources: list[CorpusFile] = []
     for name in names:
         path, share = Path(name), 1.0
         head, _, tail = name.rpartition("=")
@@ -108,7 +108,7 @@ def expand(names: Sequence[str], *, column: str = "text", format: str = "auto") 
             with suppress(ValueError):
                 path, share = Path(head), float(tail)
         for found in _files(path):
-            sources.append(Source(found, share, column, format))
+            sources.append(CorpusFile(found, share, column, format))
     return sources
 
 
@@ -138,11 +138,11 @@ def read_documents(path: Path) -> Iterator[str]:
     Raises:
         CorpusError: the file is missing, a row of it cannot be used, or its compression is broken.
     """
-    for document in documents(Source(path)):
+    for document in documents(CorpusFile(path)):
         yield document.text
 
 
-def documents(source: Source, on_bad: OnBad | None = None) -> Iterator[Document]:
+def documents(source: CorpusFile, on_bad: OnBad | None = None) -> Iterator[DocumentPart]:
     """The documents of a source, all of them: its share is the caller's business.
 
     Args:
@@ -220,7 +220,7 @@ def _check_head(head: bytes, path: Path) -> None:
         raise CorpusError(f"{path} is a binary file; expected UTF-8 text (or .jsonl, .parquet)")
 
 
-def _text(source: Source, on_bad: OnBad) -> Iterator[Document]:
+def _text(source: CorpusFile, on_bad: OnBad) -> Iterator[DocumentPart]:
     paragraphs: list[str] = []
     size, started = 0, False
     with _open(source.path) as file:
@@ -234,12 +234,12 @@ def _text(source: Source, on_bad: OnBad) -> Iterator[Document]:
                 paragraphs.append(paragraph)
                 size += len(paragraph)
             if paragraphs and (not paragraph or size > _LONGEST_DOCUMENT):
-                yield Document("\n".join(paragraphs), started)
+                yield DocumentPart("\n".join(paragraphs), started)
                 started, paragraphs, size = bool(paragraph), [], 0
             elif not paragraph:
                 started = False
     if paragraphs:
-        yield Document("\n".join(paragraphs), started)
+        yield DocumentPart("\n".join(paragraphs), started)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -259,7 +259,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, rest
 
 
-def _jsonl(source: Source, on_bad: OnBad) -> Iterator[Document]:
+def _jsonl(source: CorpusFile, on_bad: OnBad) -> Iterator[DocumentPart]:
     with _open(source.path) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -281,7 +281,7 @@ def _jsonl(source: Source, on_bad: OnBad) -> Iterator[Document]:
                 yield document
 
 
-def _parquet(source: Source, on_bad: OnBad) -> Iterator[Document]:
+def _parquet(source: CorpusFile, on_bad: OnBad) -> Iterator[DocumentPart]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -303,7 +303,7 @@ def _parquet(source: Source, on_bad: OnBad) -> Iterator[Document]:
         raise CorpusError(f"cannot read {source.path}: {error}") from error
 
 
-def _usable(value: object, source: Source, number: int, on_bad: OnBad) -> Document | None:
+def _usable(value: object, source: CorpusFile, number: int, on_bad: OnBad) -> DocumentPart | None:
     if value is None:
         on_bad(BadRow(source.path, number, f"{source.column!r} is null"))
     elif not isinstance(value, str):
@@ -311,7 +311,7 @@ def _usable(value: object, source: Source, number: int, on_bad: OnBad) -> Docume
     elif _has_surrogate(value):
         on_bad(BadRow(source.path, number, f"{source.column!r} holds half of a surrogate pair, which is no character"))
     elif value.strip():
-        return Document("\n".join(line.strip() for line in value.splitlines() if line.strip()))
+        return DocumentPart("\n".join(line.strip() for line in value.splitlines() if line.strip()))
     return None
 
 

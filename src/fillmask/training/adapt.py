@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fillmask.data.documents import Source
+from fillmask.data.documents import CorpusFile
 from fillmask.restore.calibration.calibration_file import carry_over
 from fillmask.runtime.engines.torch import find_device
 from fillmask.tasks.evaluate import MaskedAccuracy
@@ -54,7 +54,7 @@ def adapt(
         CorpusError: the texts cannot be used.
         TrainingError: the model cannot be trained.
     """
-    text = Text([Source(path) for path in texts], held_out=0.0)
+    text = Text([CorpusFile(path) for path in texts], held_out=0.0)
     running = Running(Machine(str(find_device(None)), compile=False), on_progress=on_progress)
     adapt_model(model, text, folder, recipe=replace(ADAPTATION, tokens=tokens or 0), running=running, measure=False)
     return folder

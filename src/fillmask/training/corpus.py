@@ -28,11 +28,11 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from fillmask.data.documents import BadRow, Document, OnBad, Source, documents, read_documents
+from fillmask.data.documents import BadRow, CorpusFile, DocumentPart, OnBad, documents, read_documents
 from fillmask.data.tables import counted
 from fillmask.errors import CorpusError, TrainingError
 
-__all__ = ["Source", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
+__all__ = ["CorpusFile", "TokenizedCorpus", "pieces", "read_documents", "split", "split_sentences", "tokenize"]
 
 Tokens = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
@@ -118,7 +118,7 @@ def pieces(document: str, rng: random.Random, phrase_share: float) -> list[str]:
     return phrases
 
 
-def sampled(source: Source, seed: int, on_bad: OnBad | None = None) -> Iterator[Document]:
+def sampled(source: CorpusFile, seed: int, on_bad: OnBad | None = None) -> Iterator[DocumentPart]:
     """The share of a source's documents that is asked for, drawn from the seed and the file's name."""
     rng = random.Random(f"{seed}:{source.path.name}")
     taken = True
@@ -134,7 +134,7 @@ def digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def corpus_key(sources: Sequence[Source], tokenizer: Tokenizer, *settings: object) -> str:
+def corpus_key(sources: Sequence[CorpusFile], tokenizer: Tokenizer, *settings: object) -> str:
     """A digest of all that decides the token arrays: the files' contents, shares and columns, tokenizer and settings.
 
     Raises:
@@ -154,7 +154,7 @@ def corpus_key(sources: Sequence[Source], tokenizer: Tokenizer, *settings: objec
 
 
 def tokenize(
-    sources: Sequence[Source],
+    sources: Sequence[CorpusFile],
     tokenizer: Tokenizer,
     cache: Path,
     *,
@@ -226,7 +226,7 @@ def cannot_write(cache: Path, error: OSError) -> TrainingError:
     )
 
 
-def no_text(sources: Sequence[Source], bad_rows: int) -> str:
+def no_text(sources: Sequence[CorpusFile], bad_rows: int) -> str:
     """The error of sources without any."""
     return (
         f"no text in {', '.join(s.path.name for s in sources)}"
@@ -235,7 +235,7 @@ def no_text(sources: Sequence[Source], bad_rows: int) -> str:
     )
 
 
-def _open(folder: Path, sources: Sequence[Source], key: str) -> TokenizedCorpus:
+def _open(folder: Path, sources: Sequence[CorpusFile], key: str) -> TokenizedCorpus:
     facts = json.loads((folder / "corpus.json").read_text("utf-8"))
     files = tuple(FileCount(**entry) for entry in facts["files"])
     if not facts["tokens"]:
@@ -298,7 +298,7 @@ class _Writer:
         facts = {"dtype": self._dtype.name, "tokens": self._tokens, "files": [asdict(count) for count in self._counts]}
         (self._folder / "corpus.json").write_text(json.dumps(facts), "utf-8")
 
-    def add(self, source: Source, seed: int, phrase_share: float, sentences: bool, on_bad: OnBad | None) -> None:
+    def add(self, source: CorpusFile, seed: int, phrase_share: float, sentences: bool, on_bad: OnBad | None) -> None:
         rng = random.Random(seed)
         before, characters, bad_rows = self._documents, 0, 0
 
@@ -394,7 +394,7 @@ def split(corpus: TokenizedCorpus, share: float) -> Split:
     return Split(np.flatnonzero(~chosen), np.flatnonzero(chosen), below)
 
 
-def held_out_documents(sources: Sequence[Source], below: int, seed: int) -> Iterator[str]:
+def held_out_documents(sources: Sequence[CorpusFile], below: int, seed: int) -> Iterator[str]:
     """The texts of the documents that `split` holds out."""
     held = False
     for source in sources:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from fillmask.data.documents import Source
+from fillmask.data.documents import CorpusFile
 from fillmask.errors import InputError, TrainingError
 from fillmask.models.hub import TOKENIZER_FILES
 from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
@@ -52,8 +52,8 @@ class Text:
         phrase_share: share of the documents that is cut into single phrases.
     """
 
-    sources: Sequence[Source]
-    validation: Sequence[Source] = ()
+    sources: Sequence[CorpusFile]
+    validation: Sequence[CorpusFile] = ()
     held_out: float = 0.01
     phrase_share: float = 0.35
 
@@ -129,7 +129,7 @@ class Session:
             line = f"{read / 1e6:,.1f}M characters, {speed:,.1f}M a second"
             self.reporter.progress("tokenising", min(read, expected), expected, line)
 
-        def tokenized(sources: Sequence[Source], share: float) -> TokenizedCorpus:
+        def tokenized(sources: Sequence[CorpusFile], share: float) -> TokenizedCorpus:
             return tokenize(
                 sources, self.tokenizer, self.cache, seed=seed, phrase_share=share, sentences=sentences,
                 on_progress=advance, on_bad=self.bad if self.processes.first else lambda _: None,
@@ -272,7 +272,7 @@ class Session:
         self.reporter.say(f"the model is in {self.folder}")
 
 
-def _contents(sources: Sequence[Source], corpus: TokenizedCorpus) -> dict[str, str]:
+def _contents(sources: Sequence[CorpusFile], corpus: TokenizedCorpus) -> dict[str, str]:
     """Text as a state names it: by its files, and the key of what was made of them."""
     names = [source.path.name for source in sources]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from fillmask.data.documents import OnBad
 from fillmask.errors import CorpusError
-from fillmask.training.corpus import Source, sampled
+from fillmask.training.corpus import CorpusFile, sampled
 from fillmask.training.packing import SpecialIds
 
 KINDS = ("bpe", "wordpiece", "unigram")
@@ -22,7 +22,7 @@ _ALPHABET = 1000  # most characters that WordPiece and Unigram keep; BPE has its
 
 
 def train_tokenizer(
-    sources: Sequence[Source],
+    sources: Sequence[CorpusFile],
     vocab_size: int,
     *,
     kind: str = "bpe",

@@ -20,7 +20,7 @@ from fillmask.cli.options import THREADS, Amount
 from fillmask.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from fillmask.data.documents import Source
+    from fillmask.data.documents import CorpusFile
     from fillmask.training.processes import Processes
     from fillmask.training.recipe import Recipe
     from fillmask.training.session import Running, Text
@@ -102,7 +102,7 @@ def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path
     return path
 
 
-def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[Source]:
+def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[CorpusFile]:
     """The sources of a command line; `-` is read to a file first, so that it can be read twice."""
     from fillmask.data.documents import expand
     from fillmask.training.state import WORK
@@ -202,7 +202,7 @@ class Asked:
             )  # fmt: skip
             yield text, Running(machine, processes, screen, self.cache, self.save_seconds)
 
-    def _sources(self, names: tuple[str, ...]) -> list[Source]:
+    def _sources(self, names: tuple[str, ...]) -> list[CorpusFile]:
         return sources_of(names, self.column, self.format_, self.folder) if names else []
 
     @contextmanager

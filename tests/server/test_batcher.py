@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
 from fillmask.server.errors import ApiError, LimitError
 from fillmask.server.metrics import Metrics
-from fillmask.server.scheduling.admission import Room
+from fillmask.server.scheduling.admission import Capacity
 from fillmask.server.scheduling.batcher import Answer, Batcher, with_first
-from fillmask.server.worker.scheduler import InTurn, Turns
-from fillmask.server.worker.wire import Frames, Row, frame
+from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
+from fillmask.server.worker.wire import FillRow, FrameReader, encode_frame
 from fillmask.tokenization.masked_input import MaskedInput
 
 
@@ -26,8 +26,8 @@ def masked(length: int, masks: int = 1) -> MaskedInput:
     return MaskedInput([7] * length, [0] * length, list(range(masks)))
 
 
-def row(length: int) -> Row:
-    return Row(masked(length), [7] * length, [0], True, 5, None)
+def row(length: int) -> FillRow:
+    return FillRow(masked(length), [7] * length, [0], True, 5, None)
 
 
 def test_like_lengths_go_together() -> None:
@@ -136,7 +136,7 @@ def test_rows_leave_the_queue_with_their_request() -> None:
 
 
 def test_rooms() -> None:
-    room = Room(4, "queue_items", 100, "queue_tokens")
+    room = Capacity(4, "queue_items", 100, "queue_tokens")
     first = room.enter()
     first.grow(items=2, tokens=60)
     second = room.enter()
@@ -169,14 +169,14 @@ class _Engine:
 
 
 def test_every_second_turn_is_the_masks() -> None:
-    engine, turns = _Engine(), Turns()
+    engine, turns = _Engine(), ModelScheduler()
     order: list[str] = []
     empty = np.zeros((0, 0), np.int64)
     batch = Batch(empty, empty, empty, empty, empty[0:0].reshape(-1))
     begin = threading.Barrier(4)
 
     def work(name: str, passes: int) -> None:
-        mine = InTurn(engine, turns, first=name == "fill")
+        mine = ScheduledEngine(engine, turns, first=name == "fill")
         begin.wait()
         for _ in range(passes):
             mine.run(batch)
@@ -194,8 +194,8 @@ def test_every_second_turn_is_the_masks() -> None:
 
 def test_frames_arrive_in_any_pieces() -> None:
     messages = [{"a": 1}, "text", list(range(500))]
-    data = b"".join(map(frame, messages))
+    data = b"".join(map(encode_frame, messages))
     for size in (1, 3, 7, len(data)):
-        frames = Frames()
+        frames = FrameReader()
         found = [m for start in range(0, len(data), size) for m in frames.feed(data[start : start + size])]
         assert found == messages

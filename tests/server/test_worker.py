@@ -38,27 +38,27 @@ def test_a_bad_row_fails_alone(modernbert_folder: Path, failing: str, capfd: pyt
     rows = []
     for text in ("The <mask> dog", "A <mask> cat", "<mask> bread"):
         read = texts.read(text)
-        rows.append(wire.Row(read.read[0], read.ids, read.positions, True, 2, None))
+        rows.append(wire.FillRow(read.read[0], read.ids, read.positions, True, 2, None))
     bad = rows[1]
     if failing == "target":
-        rows[1] = wire.Row(bad.read, bad.ids, bad.positions, True, 2, np.array([3, model.vocab_size]))
+        rows[1] = wire.FillRow(bad.read, bad.ids, bad.positions, True, 2, np.array([3, model.vocab_size]))
     else:
         ids = [*bad.ids[:-2], model.vocab_size, bad.ids[-1]]
-        rows[1] = wire.Row(
+        rows[1] = wire.FillRow(
             type(bad.read)(ids, bad.read.type_ids, bad.read.positions), ids, bad.positions, True, 2, None
         )
     pipe = Pipe()
     worker = _Worker(pipe, model, None, Limits())  # type: ignore[arg-type]
     thread = threading.Thread(target=worker.run)
     thread.start()
-    pipe.asked.put(wire.Fill(1, rows))
+    pipe.asked.put(wire.FillBatch(1, rows))
     ran, filled = pipe.sent.get(timeout=30), pipe.sent.get(timeout=30)
     pipe.asked.put(None)
     thread.join()
-    assert isinstance(ran, wire.Ran)
-    assert isinstance(filled, wire.Filled)
+    assert isinstance(ran, wire.BatchRan)
+    assert isinstance(filled, wire.BatchFilled)
     first, refused, last = filled.rows
-    assert isinstance(refused, wire.Refusal)
+    assert isinstance(refused, wire.RowError)
     assert refused.error_type == ("internal" if failing == "target" else "invalid_input")
     unmask = FillMask(modernbert_folder, top_k=2)
     for found, text in ((first, "The <mask> dog"), (last, "<mask> bread")):

@@ -103,14 +103,14 @@ def command(
 
     from fillmask.server.limits import Limits
     from fillmask.server.run import serve
-    from fillmask.server.settings import Settings
+    from fillmask.server.settings import ServerSettings
 
     if api_key is not None and not api_key.strip():
         raise click.UsageError("the key is empty; leave --api-key and FILLMASK_API_KEY out for a service without one")
     if replicas > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // replicas)
     return serve(
-        Settings(
+        ServerSettings(
             limits=Limits().with_settings(limits),
             batch_wait=batch_wait / 1000,
             threads=threads,

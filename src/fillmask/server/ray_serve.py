@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from fillmask.errors import InputError, MissingExtraError
-from fillmask.server.settings import Settings
+from fillmask.server.settings import ServerSettings
 
 try:
     from ray import serve
@@ -62,10 +62,10 @@ def deployment(args: dict[str, str]) -> serve.Application:
     return application
 
 
-def _settings(args: dict[str, str]) -> tuple[dict[str, float], Settings]:
+def _settings(args: dict[str, str]) -> tuple[dict[str, float], ServerSettings]:
     own: dict[str, float] = dict(_OWN)
     settings: dict[str, Any] = {"threads": 1}
-    kinds = {field.name: field.type for field in fields(Settings)}
+    kinds = {field.name: field.type for field in fields(ServerSettings)}
     for name, value in args.items():
         try:
             if name in own:
@@ -80,4 +80,4 @@ def _settings(args: dict[str, str]) -> tuple[dict[str, float], Settings]:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{name} is {value!r}; expected a number") from error
-    return own, Settings(**settings)
+    return own, ServerSettings(**settings)

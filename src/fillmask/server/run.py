@@ -6,12 +6,12 @@ import socket
 import sys
 
 from fillmask.errors import MissingExtraError
-from fillmask.server.settings import LOOPBACK, Settings
+from fillmask.server.settings import LOOPBACK, ServerSettings
 
 _BACKLOG = 2048
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: ServerSettings) -> int:
     """Serve until a signal; the exit code.
 
     Raises:

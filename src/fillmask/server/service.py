@@ -17,12 +17,12 @@ from fillmask.server.errors import ApiError, LimitError
 from fillmask.server.http import schemas
 from fillmask.server.http.call import Call
 from fillmask.server.metrics import Metrics
-from fillmask.server.scheduling.admission import Room
+from fillmask.server.scheduling.admission import Capacity
 from fillmask.server.scheduling.batcher import Answer, Batcher
-from fillmask.server.scheduling.jobs import Job, Jobs
-from fillmask.server.settings import Settings
+from fillmask.server.scheduling.jobs import JobQueue, QueuedJob
+from fillmask.server.settings import ServerSettings
 from fillmask.server.worker.replicas import Replicas
-from fillmask.server.worker.wire import Row
+from fillmask.server.worker.wire import FillRow
 from fillmask.tasks.masked_texts import MaskedText, MaskedTexts
 
 _Read = TypeVar("_Read")
@@ -40,7 +40,7 @@ class Service:
         InputError: a setting cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.limits = settings.limits
         self.metrics = Metrics()
@@ -58,17 +58,17 @@ class Service:
         model |= {"device": settings.device, "threads": settings.threads}
         self.replicas = Replicas(settings.replicas, model, settings.limits, self.metrics, self._give_up)
         self.batcher = Batcher(self.metrics, wait=settings.batch_wait, wake=self.replicas.pump)
-        self.jobs = Jobs(self.metrics, wake=self.replicas.pump, stop=self.replicas.stop)
+        self.jobs = JobQueue(self.metrics, wake=self.replicas.pump, stop=self.replicas.stop)
         self.replicas.batcher, self.replicas.jobs = self.batcher, self.jobs
         limits = settings.limits
-        fill = Room(limits.queue_items, "queue_items", limits.queue_tokens, "queue_tokens")
-        jobs = Room(limits.queue_jobs, "queue_jobs", limits.queue_job_tokens, "queue_job_tokens")
+        fill = Capacity(limits.queue_items, "queue_items", limits.queue_tokens, "queue_tokens")
+        jobs = Capacity(limits.queue_jobs, "queue_jobs", limits.queue_job_tokens, "queue_job_tokens")
         self.rooms = {
             "/": fill,
             "/v1/fill-mask": fill,
             "/v1/score": jobs,
             "/v1/classify": jobs,
-            "/v1/restore": Room(limits.queue_documents, "queue_documents", retry_after=5),
+            "/v1/restore": Capacity(limits.queue_documents, "queue_documents", retry_after=5),
         }
         self.tokenizer = checkpoint.tokenizer
         size = checkpoint.config.integer("vocab_size")
@@ -138,7 +138,7 @@ class Service:
         answers = _by_text(found, shapes)
         return answers[0] if len(answers) == 1 else b"[" + b",".join(answers) + b"]"
 
-    def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[Row], list[MaskedText], list[str]]:  # fmt: skip
+    def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[FillRow], list[MaskedText], list[str]]:  # fmt: skip
         """What the model is to read, the texts, and what is to be said of the targets; in a thread of its own."""
         assert self._texts is not None
         ids = None
@@ -158,7 +158,7 @@ class Service:
             single = len(text.positions) == 1
             places = iter(text.positions)
             for read in text.read:
-                rows.append(Row(read, text.ids, [next(places) for _ in read.positions], single, top_k, ids))
+                rows.append(FillRow(read, text.ids, [next(places) for _ in read.positions], single, top_k, ids))
         return rows, shapes, told
 
     async def score(self, call: Call, request: schemas.ScoreRequest) -> bytes:
@@ -186,7 +186,7 @@ class Service:
         wanted = {"inputs": texts, "top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
         return await call.wait(self.jobs.submit("classify", wanted).future)
 
-    def restore(self, call: Call, request: schemas.RestoreRequest) -> Job:
+    def restore(self, call: Call, request: schemas.RestoreRequest) -> QueuedJob:
         """A restoration, as a job whose progress can be followed."""
         self._check_serves("restore")
         source = request.inputs

@@ -18,10 +18,10 @@ from fillmask.server.errors import ApiError, body_of, type_of
 from fillmask.server.http import schemas, strict_json, warning_header
 from fillmask.server.http.call import Call
 from fillmask.server.http.events import events
-from fillmask.server.http.limits_middleware import Gate
+from fillmask.server.http.limits_middleware import LimitsMiddleware
 from fillmask.server.http.openapi import describe, errors
 from fillmask.server.metrics import CONTENT_TYPE
-from fillmask.server.page.static_files import read_pages
+from fillmask.server.page.static_files import read_static_files
 from fillmask.server.service import Service
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -89,17 +89,17 @@ def create_app(service: Service) -> Any:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events(call, job), media_type="text/event-stream", headers=headers)
 
-    @app.get("/info", responses=errors(), tags=["service"], response_model=schemas.Info)
+    @app.get("/info", responses=errors(), tags=["service"], response_model=schemas.InfoSchema)
     async def info() -> dict[str, Any]:
         """The model, what runs it, and every limit."""
         return service.info()
 
-    @app.get("/health/live", responses=errors(), tags=["service"], response_model=schemas.Health)
+    @app.get("/health/live", responses=errors(), tags=["service"], response_model=schemas.HealthSchema)
     async def live() -> dict[str, str]:
         """The server answers."""
         return {"status": "live"}
 
-    @app.get("/health/ready", responses=errors(503), tags=["service"], response_model=schemas.Health)
+    @app.get("/health/ready", responses=errors(503), tags=["service"], response_model=schemas.HealthSchema)
     async def ready() -> dict[str, str]:
         """The model answers, and the service is not shutting down."""
         if service.draining:
@@ -119,7 +119,7 @@ def create_app(service: Service) -> Any:
     async def openapi() -> Response:
         return Response(schema, media_type=_JSON)
 
-    pages = read_pages()
+    pages = read_static_files()
 
     def page(request: Request) -> Response:
         found = pages[request.scope["path"]]
@@ -141,7 +141,7 @@ def create_app(service: Service) -> Any:
 
     _handle_errors(app)
     routes = {route.path for route in app.routes if isinstance(route, APIRoute)} | set(pages)
-    return Gate(app, service, frozenset(routes))
+    return LimitsMiddleware(app, service, frozenset(routes))
 
 
 def _call(request: Request) -> Call:

@@ -10,7 +10,7 @@ import hmac
 CHALLENGE = 'Bearer realm="fillmask", Basic realm="fillmask", charset="UTF-8"'
 
 
-class Key:
+class ApiKeys:
     """A key that requests must carry: `Authorization: Bearer KEY`, or as the password of Basic with any user name."""
 
     def __init__(self, key: str) -> None:

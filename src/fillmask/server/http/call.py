@@ -7,7 +7,7 @@ import time
 from typing import Any, TypeVar
 
 from fillmask.server.errors import ApiError
-from fillmask.server.scheduling.admission import Place
+from fillmask.server.scheduling.admission import Reservation
 
 _Answer = TypeVar("_Answer")
 
@@ -25,7 +25,7 @@ class Call:
     def __init__(self, request_id: str, route: str) -> None:
         self.request_id = request_id
         self.route = route
-        self.place: Place
+        self.place: Reservation
         self.started = time.perf_counter()
         self.error_type: str | None = None
         self.has_place = False
@@ -35,7 +35,7 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self.left = asyncio.Event()
 
-    def take(self, place: Place) -> None:
+    def take(self, place: Reservation) -> None:
         """Have a place until the call ends."""
         self.place = place
         self.has_place = True

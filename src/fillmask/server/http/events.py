@@ -9,12 +9,12 @@ from dataclasses import asdict
 
 from fillmask.server.errors import ApiError, body_of
 from fillmask.server.http.call import Call
-from fillmask.server.scheduling.jobs import Job
+from fillmask.server.scheduling.jobs import QueuedJob
 
 _QUIET_SECONDS = 10.0
 
 
-async def events(call: Call, job: Job) -> AsyncIterator[bytes]:
+async def events(call: Call, job: QueuedJob) -> AsyncIterator[bytes]:
     """The events, each as it is written to the stream."""
     while True:
         try:

@@ -17,7 +17,7 @@ from typing import Any
 from fillmask.errors import FillMaskError
 from fillmask.server import logs
 from fillmask.server.errors import STATUSES, ApiError, body_of, type_of
-from fillmask.server.http.auth import CHALLENGE, Key
+from fillmask.server.http.auth import CHALLENGE, ApiKeys
 from fillmask.server.http.call import Call, deadline_exceeded
 from fillmask.server.service import Service
 
@@ -40,7 +40,7 @@ _SECURITY = [
 ]
 
 
-class Gate:
+class LimitsMiddleware:
     """ASGI middleware round the whole application.
 
     Args:
@@ -52,7 +52,7 @@ class Gate:
         self._service = service
         self._routes = routes
         key = service.settings.api_key
-        self._key = Key(key) if key is not None else None
+        self._key = ApiKeys(key) if key is not None else None
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

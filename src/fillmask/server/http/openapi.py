@@ -74,7 +74,7 @@ _RESTORED = {
 _TASKS: dict[str, tuple[type[BaseModel], Any, list[Any], Any]] = {
     "/v1/fill-mask": (
         schemas.FillMaskRequest,
-        list[schemas.Candidate] | list[list[schemas.Candidate]] | list[list[schemas.Candidate] | list[list[schemas.Candidate]]],
+        list[schemas.CandidateSchema] | list[list[schemas.CandidateSchema]] | list[list[schemas.CandidateSchema] | list[list[schemas.CandidateSchema]]],
         [
             {"inputs": "I am <mask> to the bakery"},
             {"inputs": ["The <mask> is red.", "She [MASK] him a letter."], "parameters": {"top_k": 2}},
@@ -84,19 +84,19 @@ _TASKS: dict[str, tuple[type[BaseModel], Any, list[Any], Any]] = {
     ),
     "/v1/score": (
         schemas.ScoreRequest,
-        schemas.Score | list[schemas.Score],
+        schemas.ScoreSchema | list[schemas.ScoreSchema],
         [{"inputs": "I am here"}, {"inputs": ["I am here", "I here am"], "parameters": {"method": "original"}}],
         _SCORE,
     ),
     "/v1/classify": (
         schemas.ClassifyRequest,
-        list[list[schemas.Label]],
+        list[list[schemas.LabelSchema]],
         [{"inputs": "What a lovely day"}],
         [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
     ),
     "/v1/restore": (
         schemas.RestoreRequest,
-        schemas.Restored,
+        schemas.RestoredSchema,
         [
             {"inputs": "I am [...] to the b[..]ery"},
             {"inputs": "I am [...] to the b[..]ery", "parameters": {"locked": {"0": "going"}, "formats": ["text", "tei"]}, "stream": True},
@@ -147,8 +147,8 @@ def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> bytes:
         body["examples"] = {f"example {n}": {"value": value} for n, value in enumerate(examples, 1)}
         schema = TypeAdapter(answer).json_schema(ref_template=_REFERENCE, mode="serialization")
         known.update(schema.pop("$defs", {}))
-        if schema.get("title") == "Restored":
-            known["Restored"], schema = schema, {"$ref": _REFERENCE.format(model="Restored")}
+        if schema.get("title") == "RestoredSchema":
+            known["RestoredSchema"], schema = schema, {"$ref": _REFERENCE.format(model="RestoredSchema")}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema, "example": answered}}
         _bound(known[asked.__name__], limits)
         if path == "/v1/fill-mask":

@@ -42,7 +42,7 @@ class FillMaskRequest(_Request):
     )
 
 
-class Candidate(_Answer):
+class CandidateSchema(_Answer):
     score: float
     token: int
     token_str: str
@@ -61,7 +61,7 @@ class ScoreRequest(_Request):
     parameters: ScoreParameters | None = None
 
 
-class WordScore(_Answer):
+class WordScoreSchema(_Answer):
     word: str
     start: int
     end: int
@@ -69,12 +69,12 @@ class WordScore(_Answer):
     tokens: int
 
 
-class Score(_Answer):
+class ScoreSchema(_Answer):
     text: str
     score: float
     tokens: int
     pseudo_perplexity: float
-    words: list[WordScore]
+    words: list[WordScoreSchema]
 
 
 class ClassifyParameters(_Request):
@@ -89,7 +89,7 @@ class ClassifyRequest(_Request):
     parameters: ClassifyParameters | None = None
 
 
-class Label(_Answer):
+class LabelSchema(_Answer):
     label: str
     score: float
 
@@ -115,32 +115,32 @@ class RestoreRequest(_Request):
     stream: bool = Field(default=False, description="Send progress while it lasts, as server-sent events.")
 
 
-class Reading(_Answer):
+class ReadingSchema(_Answer):
     text: str
     probability: float
 
 
-class Evidence(_Answer):
+class EvidenceSchema(_Answer):
     word: str
     start: int
     end: int
     weight: float
 
 
-class Gap(_Answer):
+class GapSchema(_Answer):
     index: int
     start: int
     end: int
     source: str
     line: int
     column: int
-    readings: list[Reading]
+    readings: list[ReadingSchema]
     none_of_these: float
     locked: bool
-    evidence: list[Evidence]
+    evidence: list[EvidenceSchema]
 
 
-class Hypothesis(_Answer):
+class HypothesisSchema(_Answer):
     text: str
     readings: list[str]
     score: float
@@ -149,31 +149,31 @@ class Hypothesis(_Answer):
     )
 
 
-class Cost(_Answer):
+class CostSchema(_Answer):
     forward_passes: int
     rows: int
     seconds: float
 
 
-class Restoration(_Answer):
+class RestorationSchema(_Answer):
     text: str
     source: str
     notation: str
     strategy: str
-    gaps: list[Gap]
-    hypotheses: list[Hypothesis]
+    gaps: list[GapSchema]
+    hypotheses: list[HypothesisSchema]
     confidence: float
     complete: bool
-    cost: Cost
+    cost: CostSchema
     calibrated: bool = Field(description="Whether the probabilities were fitted for this model and strategy.")
 
 
-class Restored(_Answer):
-    restoration: Restoration
+class RestoredSchema(_Answer):
+    restoration: RestorationSchema
     documents: dict[str, str]
 
 
-class Info(_Answer):
+class InfoSchema(_Answer):
     model: str
     revision: str | None
     engine: str | None
@@ -185,7 +185,7 @@ class Info(_Answer):
     limits: dict[str, int]
 
 
-class Health(_Answer):
+class HealthSchema(_Answer):
     status: Literal["live", "ready"]
 
 

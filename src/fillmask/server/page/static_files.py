@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent.parent
 # What the page shares with the report of a restoration.
-_SHARED = [_FOLDER.parent / "restore" / "reports" / name for name in ("edition.css", "edition.js")]
+_SHARED = [_FOLDER.parent / "restore" / "editions" / name for name in ("edition.css", "edition.js")]
 _KINDS = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
@@ -23,7 +23,7 @@ _FALLBACK = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>fill
 
 
 @dataclass(frozen=True)
-class Page:
+class StaticFile:
     """A file as it is sent.
 
     Attributes:
@@ -37,7 +37,7 @@ class Page:
     etag: str
 
 
-def read_pages() -> dict[str, Page]:
+def read_static_files() -> dict[str, StaticFile]:
     """Path of a request to page: the files of `page` under `/`, those of `docs_page` under `/docs`."""
     found = {"/": _page(_FALLBACK, "text/html; charset=utf-8")}
     for path in _SHARED:
@@ -54,10 +54,10 @@ def read_pages() -> dict[str, Page]:
     return found
 
 
-def _of_file(path: Path) -> Page:
+def _of_file(path: Path) -> StaticFile:
     kind = _KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return _page(path.read_bytes(), f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
 
 
-def _page(content: bytes, kind: str) -> Page:
-    return Page(content, gzip.compress(content, mtime=0), kind, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
+def _page(content: bytes, kind: str) -> StaticFile:
+    return StaticFile(content, gzip.compress(content, mtime=0), kind, f'"{hashlib.sha256(content).hexdigest()[:24]}"')

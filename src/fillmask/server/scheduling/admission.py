@@ -8,7 +8,7 @@ from fillmask.server.errors import ApiError, LimitError
 
 
 @dataclass
-class Room:
+class Capacity:
     """A bound that requests share.
 
     Attributes:
@@ -25,21 +25,21 @@ class Room:
     used_items: int = 0
     used_tokens: int = 0
 
-    def enter(self) -> Place:
+    def enter(self) -> Reservation:
         """A place for a request, of one item at first.
 
         Raises:
             ApiError: there is none.
         """
-        place = Place(self)
+        place = Reservation(self)
         place.grow(items=1)
         return place
 
 
-class Place:
+class Reservation:
     """What one request takes of a room; to be left when it is answered."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Capacity) -> None:
         self._room = room
         self.items = 0
         self.tokens = 0

@@ -18,7 +18,7 @@ from itertools import islice
 
 from fillmask.runtime.engines import Budget
 from fillmask.server.metrics import Metrics
-from fillmask.server.worker.wire import Row
+from fillmask.server.worker.wire import FillRow
 from fillmask.tokenization.masked_input import MaskedInput
 
 _WINDOW = 64  # rows that are looked at, the oldest
@@ -27,19 +27,19 @@ _BATCH_COST = 48  # tokens that the model could run in the time that a batch tak
 Answer = list[list[bytes]]  # for each row, JSON of the candidates of each mask
 
 
-class Waiting:
+class QueuedRow:
     """A row in the queue, of one request."""
 
     __slots__ = ("place", "request", "row", "since")
 
-    def __init__(self, request: Request, place: int, row: Row, since: float) -> None:
+    def __init__(self, request: PendingFill, place: int, row: FillRow, since: float) -> None:
         self.request = request
         self.place = place
         self.row = row
         self.since = since
 
 
-class Request:
+class PendingFill:
     """The rows of one request; `future` is done when all are answered, or when nobody waits for them any more."""
 
     def __init__(self, count: int) -> None:
@@ -72,7 +72,7 @@ class Batcher:
         self._metrics = metrics
         self._wait = wait
         self._wake = wake
-        self._waiting: dict[Waiting, None] = {}  # in the order of arrival
+        self._waiting: dict[QueuedRow, None] = {}  # in the order of arrival
         self._tokens = 0
         self._last_rows = 1
         self._timer: asyncio.TimerHandle | None = None
@@ -80,11 +80,11 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def submit(self, rows: Sequence[Row]) -> asyncio.Future[Answer]:
+    def submit(self, rows: Sequence[FillRow]) -> asyncio.Future[Answer]:
         """Queue the rows of a request. When the future is ended from outside they leave the queue."""
-        request = Request(len(rows))
+        request = PendingFill(len(rows))
         now = time.perf_counter()
-        waiting = [Waiting(request, place, row, now) for place, row in enumerate(rows)]
+        waiting = [QueuedRow(request, place, row, now) for place, row in enumerate(rows)]
         for one in waiting:
             self._waiting[one] = None
             self._tokens += len(one.row.read.ids)
@@ -93,13 +93,13 @@ class Batcher:
         self._wake()
         return request.future
 
-    def _forget(self, rows: Sequence[Waiting]) -> None:
+    def _forget(self, rows: Sequence[QueuedRow]) -> None:
         for one in rows:
             if self._waiting.pop(one, self) is None:
                 self._tokens -= len(one.row.read.ids)
         self._metrics.queued.labels("fill-mask").set(len(self._waiting))
 
-    def take(self, budget: Budget) -> list[Waiting]:
+    def take(self, budget: Budget) -> list[QueuedRow]:
         """The next batch, out of the queue; none where there is nothing to run now."""
         # Those that ended in this turn of the loop have not left yet.
         self._forget([one for one in self._waiting if one.request.future.done()])

@@ -17,7 +17,7 @@ from fillmask.server.metrics import Metrics
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """How far a restoration is."""
 
     done: int
@@ -25,7 +25,7 @@ class Progress:
     forward_passes: int
 
 
-class Job:
+class QueuedJob:
     """One job; `future` is done when it is answered, or when nobody waits for it any more."""
 
     def __init__(self, task: str, request: dict[str, Any]) -> None:
@@ -33,10 +33,10 @@ class Job:
         self.request = request
         self.since = time.perf_counter()
         self.future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.progress: Progress | None = None
+        self.progress: JobProgress | None = None
         self.news = asyncio.Event()  # set on progress, and at the end
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: JobProgress) -> None:
         """Keep the latest progress: a client that reads slowly misses steps, and nothing piles up."""
         self.progress = progress
         self.news.set()
@@ -52,7 +52,7 @@ class Job:
             self.future.set_exception(error)
 
 
-class Jobs:
+class JobQueue:
     """The queues of jobs, one for each task.
 
     Args:
@@ -60,25 +60,25 @@ class Jobs:
         stop: called with a job that is not waiting when it is ended from outside.
     """
 
-    def __init__(self, metrics: Metrics, *, wake: Callable[[], None], stop: Callable[[Job], None]) -> None:
+    def __init__(self, metrics: Metrics, *, wake: Callable[[], None], stop: Callable[[QueuedJob], None]) -> None:
         self._metrics = metrics
         self._wake = wake
         self._stop = stop
-        self._waiting: dict[str, deque[Job]] = {}
+        self._waiting: dict[str, deque[QueuedJob]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def submit(self, task: str, request: dict[str, Any]) -> Job:
+    def submit(self, task: str, request: dict[str, Any]) -> QueuedJob:
         """Queue a job. When its future is ended from outside it leaves the queue, or is stopped."""
-        job = Job(task, request)
+        job = QueuedJob(task, request)
         self._waiting.setdefault(task, deque()).append(job)
         job.future.add_done_callback(lambda _: self._ended(job))
         self._count(task)
         self._wake()
         return job
 
-    def take(self, task: str) -> Job | None:
+    def take(self, task: str) -> QueuedJob | None:
         """The next job of a kind, out of the queue."""
         queue = self._waiting.get(task)
         if not queue:
@@ -88,7 +88,7 @@ class Jobs:
         self._metrics.queue.labels(task).observe(time.perf_counter() - job.since)
         return job
 
-    def _ended(self, job: Job) -> None:
+    def _ended(self, job: QueuedJob) -> None:
         job.news.set()
         try:
             self._waiting[job.task].remove(job)

@@ -25,8 +25,8 @@ from fillmask.server import logs
 from fillmask.server.errors import ApiError
 from fillmask.server.limits import Limits
 from fillmask.server.metrics import Metrics
-from fillmask.server.scheduling.batcher import Batcher, Waiting
-from fillmask.server.scheduling.jobs import Job, Jobs, Progress
+from fillmask.server.scheduling.batcher import Batcher, QueuedRow
+from fillmask.server.scheduling.jobs import JobProgress, JobQueue, QueuedJob
 from fillmask.server.worker import wire
 from fillmask.server.worker.lanes import LANES
 
@@ -44,10 +44,10 @@ class Replica:
 
     def __init__(self, name: int, argument: str, tell: Callable[[Replica, Any], None]) -> None:
         self.name = name
-        self.description: wire.Description | None = None
-        self.batches: dict[int, list[Waiting]] = {}
+        self.description: wire.ModelDescription | None = None
+        self.batches: dict[int, list[QueuedRow]] = {}
         self.running: int | None = None  # the batch that has the model; those before it are being written
-        self.jobs: dict[int, Job] = {}
+        self.jobs: dict[int, QueuedJob] = {}
         self.pings = 0  # without an answer
         self.since = time.monotonic()
         self._tell = tell
@@ -79,7 +79,7 @@ class Replica:
     def send(self, message: object) -> None:
         """Write a message; without effect when the process is gone, which its other pipe will tell."""
         if self._pipe is not None and not self._pipe.is_closing():
-            self._pipe.write(wire.frame(message))
+            self._pipe.write(wire.encode_frame(message))
 
     def end(self) -> None:
         """Close its stdin, at which it exits."""
@@ -91,7 +91,7 @@ class _Reader(asyncio.Protocol):
     def __init__(self, replica: Replica, tell: Callable[[Replica, Any], None]) -> None:
         self._replica = replica
         self._tell = tell
-        self._frames = wire.Frames()
+        self._frames = wire.FrameReader()
 
     def data_received(self, data: bytes) -> None:
         for message in self._frames.feed(data):
@@ -129,8 +129,8 @@ class Replicas:
         self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.batcher: Batcher
-        self.jobs: Jobs
-        self.description: wire.Description | None = None  # of the model, once one process has loaded it
+        self.jobs: JobQueue
+        self.description: wire.ModelDescription | None = None  # of the model, once one process has loaded it
         self._all = [Replica(name, self._argument, self._heard) for name in range(count)]
 
     @property
@@ -153,44 +153,44 @@ class Replicas:
                 number = next(self._numbers)
                 one.batches[number] = batch
                 one.running = number
-                one.send(wire.Fill(number, [waiting.row for waiting in batch]))
+                one.send(wire.FillBatch(number, [waiting.row for waiting in batch]))
             for task, room in LANES.items():
                 while one.lane(task) < room and (job := self.jobs.take(task)):
                     number = next(self._numbers)
                     one.jobs[number] = job
-                    one.send(wire.Do(number, task, job.request))
+                    one.send(wire.RunJob(number, task, job.request))
 
-    def stop(self, job: Job) -> None:
+    def stop(self, job: QueuedJob) -> None:
         """Tell the process that has the job, if one has, that nobody waits for it."""
         for one in self._all:
             for number, other in one.jobs.items():
                 if other is job:
-                    one.send(wire.Stop(number))
+                    one.send(wire.CancelJob(number))
 
     def _heard(self, one: Replica, message: Any) -> None:
         match message:
-            case wire.Ran(number=number, seconds=seconds):
+            case wire.BatchRan(number=number, seconds=seconds):
                 self._metrics.inference.labels("fill-mask").observe(seconds)
                 one.running = None
-            case wire.Filled(number=number, rows=rows):
+            case wire.BatchFilled(number=number, rows=rows):
                 for waiting, found in zip(one.batches.pop(number), rows, strict=True):
-                    if isinstance(found, wire.Refusal):
+                    if isinstance(found, wire.RowError):
                         waiting.request.fail(ApiError(found.error_type, found.message))
                     else:
                         waiting.request.answer(waiting.place, found)
-            case wire.Done(number=number, body=body, seconds=seconds):
+            case wire.JobDone(number=number, body=body, seconds=seconds):
                 job = one.jobs.pop(number)
                 self._metrics.inference.labels(job.task).observe(seconds)
                 job.answer(body)
-            case wire.Progressed(number=number, done=done, holes=holes, forward_passes=passes):
-                one.jobs[number].report(Progress(done, holes, passes))
-            case wire.Refused(number=number, refusal=refusal):
+            case wire.JobProgressed(number=number, done=done, holes=holes, forward_passes=passes):
+                one.jobs[number].report(JobProgress(done, holes, passes))
+            case wire.JobFailed(number=number, refusal=refusal):
                 self._fail(one, number, ApiError(refusal.error_type, refusal.message))
-            case wire.Stopped(number=number):
+            case wire.JobCancelled(number=number):
                 one.jobs.pop(number)
             case wire.Pong():
                 one.pings = 0
-            case wire.Ready(description=description):
+            case wire.ModelReady(description=description):
                 one.description = self.description = description
                 logs.event(
                     "model ready",
@@ -199,7 +199,7 @@ class Replicas:
                     engine=description.engine,
                     precision=description.precision,
                 )
-            case wire.Failed(message=text):
+            case wire.ModelFailed(message=text):
                 self._ending = True
                 self._give_up(text)
             case None:

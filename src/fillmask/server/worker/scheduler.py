@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from fillmask.runtime.engines import Batch, Engine, Floats
 
 
-class Turns:
+class ModelScheduler:
     """A lock that is given by turns."""
 
     def __init__(self) -> None:
@@ -50,14 +50,16 @@ class Turns:
         return self._others[0]
 
 
-class InTurn:
+class ScheduledEngine:
     """An engine that waits for its turn before each pass.
 
     Args:
         check: called with the turn in hand; what it raises ends the work.
     """
 
-    def __init__(self, engine: Engine, turns: Turns, *, first: bool, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, turns: ModelScheduler, *, first: bool, check: Callable[[], None] | None = None
+    ) -> None:
         self.name = engine.name
         self.precision = engine.precision
         self.budget = engine.budget

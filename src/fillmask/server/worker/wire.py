@@ -23,7 +23,7 @@ _LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FillRow:
     """What the model is to read for one text, or for one mask of a text longer than the model.
 
     Attributes:
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Description:
+class ModelDescription:
     """What a model process serves.
 
     Attributes:
@@ -62,15 +62,15 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class FillBatch:
     """Fill a batch of rows."""
 
     number: int
-    rows: list[Row]
+    rows: list[FillRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Do:
+class RunJob:
     """Score, classify or restore."""
 
     number: int
@@ -79,7 +79,7 @@ class Do:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class CancelJob:
     """Nobody waits for this job any more."""
 
     number: int
@@ -96,21 +96,21 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ModelReady:
     """The model is loaded."""
 
-    description: Description
+    description: ModelDescription
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ModelFailed:
     """The model cannot be loaded: starting again would not help."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class BatchRan:
     """The model has run a batch and is free; the answers are being written."""
 
     number: int
@@ -118,7 +118,7 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RowError:
     """Why a row or a job cannot be answered."""
 
     error_type: str
@@ -126,15 +126,15 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class BatchFilled:
     """For each row a JSON list of candidates for each of its masks, or why there is none."""
 
     number: int
-    rows: list[list[bytes] | Refusal]
+    rows: list[list[bytes] | RowError]
 
 
 @dataclass(frozen=True, slots=True)
-class Progressed:
+class JobProgressed:
     """How far a restoration is."""
 
     number: int
@@ -144,7 +144,7 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class JobDone:
     """The JSON answer of a job."""
 
     number: int
@@ -153,15 +153,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class JobFailed:
     """A job cannot be answered."""
 
     number: int
-    refusal: Refusal
+    refusal: RowError
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class JobCancelled:
     """A job was given up, as asked."""
 
     number: int
@@ -174,13 +174,13 @@ class Pong:
     number: int
 
 
-def frame(message: object) -> bytes:
+def encode_frame(message: object) -> bytes:
     """A message as it is written."""
     body = pickle.dumps(message, protocol=5)
     return _LENGTH.pack(len(body)) + body
 
 
-class Frames:
+class FrameReader:
     """Messages from bytes as they arrive."""
 
     def __init__(self) -> None:
@@ -225,7 +225,7 @@ class Channel:
         Raises:
             BrokenPipeError: the other end is gone.
         """
-        data = frame(message)
+        data = encode_frame(message)
         with self._one_at_a_time:
             self._sink.write(data)
             self._sink.flush()

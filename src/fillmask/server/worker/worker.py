@@ -27,7 +27,7 @@ from fillmask.server.errors import type_of
 from fillmask.server.limits import Limits
 from fillmask.server.worker import tasks, wire
 from fillmask.server.worker.lanes import LANES
-from fillmask.server.worker.scheduler import InTurn, Turns
+from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
 from fillmask.tasks.masked_texts import MaskedTexts, Ranked, ranked
 
 _PROGRESS_SECONDS = 0.1
@@ -41,13 +41,13 @@ class _Worker:
     def __init__(self, channel: wire.Channel, model: MaskedLM | None, classifier: Any, limits: Limits) -> None:
         self._channel = channel
         self._limits = limits
-        self._turns = Turns()
+        self._turns = ModelScheduler()
         self._model = model
         self._classifier = classifier
         self._stops: dict[int, threading.Event] = {}
-        self._batches: queue.SimpleQueue[wire.Fill] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[tuple[wire.Fill, list[Ranked | wire.Refusal]]] = queue.SimpleQueue()
-        self._jobs: dict[str, queue.SimpleQueue[wire.Do]] = {name: queue.SimpleQueue() for name in LANES}
+        self._batches: queue.SimpleQueue[wire.FillBatch] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[wire.FillBatch, list[Ranked | wire.RowError]]] = queue.SimpleQueue()
+        self._jobs: dict[str, queue.SimpleQueue[wire.RunJob]] = {name: queue.SimpleQueue() for name in LANES}
 
     def run(self) -> None:
         """Answer until the server is gone."""
@@ -58,12 +58,12 @@ class _Worker:
                 self._start(self._run_jobs, name)
         while (message := self._channel.receive()) is not None:
             match message:
-                case wire.Fill():
+                case wire.FillBatch():
                     self._batches.put(message)
-                case wire.Do(number=number, task=task):
+                case wire.RunJob(number=number, task=task):
                     self._stops[number] = threading.Event()
                     self._jobs[task].put(message)
-                case wire.Stop(number=number):
+                case wire.CancelJob(number=number):
                     if number in self._stops:
                         self._stops[number].set()
                 case wire.Ping(number=number):
@@ -80,16 +80,16 @@ class _Worker:
         while True:
             batch = self._batches.get()
             start = time.perf_counter()
-            found: list[Ranked | wire.Refusal]
+            found: list[Ranked | wire.RowError]
             try:
                 found = [*_filled(model, batch.rows)]
             except Exception:
                 # The rows are of several requests: what is wrong with one is not the others' fault.
                 found = [self._filled_alone(model, row) for row in batch.rows]
-            self._channel.send(wire.Ran(batch.number, time.perf_counter() - start))
+            self._channel.send(wire.BatchRan(batch.number, time.perf_counter() - start))
             self._found.put((batch, found))
 
-    def _filled_alone(self, model: MaskedLM, row: wire.Row) -> Ranked | wire.Refusal:
+    def _filled_alone(self, model: MaskedLM, row: wire.FillRow) -> Ranked | wire.RowError:
         try:
             return _filled(model, [row])[0]
         except Exception as error:
@@ -102,11 +102,13 @@ class _Worker:
         while True:
             batch, found = self._found.get()
             rows = [self._answer(texts, row, of_row) for row, of_row in zip(batch.rows, found, strict=True)]
-            self._channel.send(wire.Filled(batch.number, rows))
+            self._channel.send(wire.BatchFilled(batch.number, rows))
 
-    def _answer(self, texts: MaskedTexts, row: wire.Row, found: Ranked | wire.Refusal) -> list[bytes] | wire.Refusal:
+    def _answer(
+        self, texts: MaskedTexts, row: wire.FillRow, found: Ranked | wire.RowError
+    ) -> list[bytes] | wire.RowError:
         """A row's JSON for each of its masks."""
-        if isinstance(found, wire.Refusal):
+        if isinstance(found, wire.RowError):
             return found
         try:
             return [
@@ -123,15 +125,15 @@ class _Worker:
             try:
                 body = self._job(job, self._stops[job.number])
             except _StoppedError:
-                self._channel.send(wire.Stopped(job.number))
+                self._channel.send(wire.JobCancelled(job.number))
             except Exception as error:
-                self._channel.send(wire.Refused(job.number, self._refusal(error)))
+                self._channel.send(wire.JobFailed(job.number, self._refusal(error)))
             else:
-                self._channel.send(wire.Done(job.number, body, time.perf_counter() - start))
+                self._channel.send(wire.JobDone(job.number, body, time.perf_counter() - start))
             finally:
                 del self._stops[job.number]
 
-    def _job(self, job: wire.Do, stop: threading.Event) -> bytes:
+    def _job(self, job: wire.RunJob, stop: threading.Event) -> bytes:
         def check() -> None:
             if stop.is_set():
                 raise _StoppedError
@@ -140,7 +142,7 @@ class _Worker:
         if job.task == "classify":
             assert self._classifier is not None
             classifier = copy.copy(self._classifier)
-            classifier.engine = InTurn(classifier.engine, self._turns, first=False, check=check)
+            classifier.engine = ScheduledEngine(classifier.engine, self._turns, first=False, check=check)
             return tasks.classify(classifier, job.request)
         assert self._model is not None
         model = _with_engine(self._model, self._turns, first=False, check=check)
@@ -153,13 +155,13 @@ class _Worker:
             now = time.monotonic()
             if now - said >= _PROGRESS_SECONDS:
                 said = now
-                self._channel.send(wire.Progressed(job.number, done, holes, forward_passes))
+                self._channel.send(wire.JobProgressed(job.number, done, holes, forward_passes))
 
         body = tasks.restore(model, job.request, self._limits, report, stop.is_set)
         check()
         return body
 
-    def _refusal(self, error: Exception) -> wire.Refusal:
+    def _refusal(self, error: Exception) -> wire.RowError:
         if isinstance(error, MissingExtraError):
             kind = "not_available"
         else:
@@ -168,16 +170,18 @@ class _Worker:
             # For the log of the server; the client is told no more than that it failed.
             traceback.print_exception(error)
         message = str(error) if kind != "internal" else "the model failed on this request; see the log of the server"
-        return wire.Refusal(kind, message)
+        return wire.RowError(kind, message)
 
 
-def _with_engine(model: MaskedLM, turns: Turns, *, first: bool, check: Callable[[], None] | None = None) -> MaskedLM:
+def _with_engine(
+    model: MaskedLM, turns: ModelScheduler, *, first: bool, check: Callable[[], None] | None = None
+) -> MaskedLM:
     own = copy.copy(model)
-    own.engine = InTurn(model.engine, turns, first=first, check=check)
+    own.engine = ScheduledEngine(model.engine, turns, first=first, check=check)
     return own
 
 
-def _filled(model: MaskedLM, rows: Sequence[wire.Row]) -> list[Ranked]:
+def _filled(model: MaskedLM, rows: Sequence[wire.FillRow]) -> list[Ranked]:
     found: list[Ranked] = [[] for _ in rows]
     for index, log_probabilities in model.log_probabilities([row.read for row in rows]):
         found[index] = ranked(log_probabilities, rows[index].top_k, rows[index].targets)
@@ -194,7 +198,7 @@ def _or_exit(target: Callable[..., None], *arguments: Any) -> None:
         os._exit(1)
 
 
-def _load(settings: dict[str, Any]) -> tuple[MaskedLM | None, Any, wire.Description]:
+def _load(settings: dict[str, Any]) -> tuple[MaskedLM | None, Any, wire.ModelDescription]:
     from fillmask.models.checkpoint import open_checkpoint
 
     architectures = open_checkpoint(settings["model"]).config.raw("architectures") or ()
@@ -203,14 +207,14 @@ def _load(settings: dict[str, Any]) -> tuple[MaskedLM | None, Any, wire.Descript
 
         classifier = Classifier(**settings)
         engine = classifier.engine
-        return None, classifier, wire.Description(engine.name, engine.precision, ("classify",), engine.budget)
+        return None, classifier, wire.ModelDescription(engine.name, engine.precision, ("classify",), engine.budget)
     model = MaskedLM(**settings)
     MaskedTexts(model.tokenizer)  # a model without a mask token cannot be served
     engine = model.engine
     return (
         model,
         None,
-        wire.Description(engine.name, engine.precision, ("fill-mask", "score", "restore"), engine.budget),
+        wire.ModelDescription(engine.name, engine.precision, ("fill-mask", "score", "restore"), engine.budget),
     )
 
 
@@ -228,10 +232,10 @@ def main() -> None:
     try:
         model, classifier, description = _load(settings)
     except (FillMaskError, OSError) as error:
-        channel.send(wire.Failed(str(error)))
+        channel.send(wire.ModelFailed(str(error)))
         return
     try:
-        channel.send(wire.Ready(description))
+        channel.send(wire.ModelReady(description))
     except BrokenPipeError:  # the server ended while the model was loaded
         return
     # A restoration's Python must not keep the thread that runs batches from its next one.

@@ -9,9 +9,9 @@ pytest.importorskip("torch", reason="the torch engine needs the torch extra")
 pytest.importorskip("openvino", reason="the openvino engine needs the openvino extra")
 
 from fillmask import FillMask
+from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.errors import InputError
 from fillmask.models.checkpoint import open_checkpoint
-from fillmask.runtime import engines
 from fillmask.runtime.batching import collate
 from fillmask.runtime.engines import Batch
 from fillmask.runtime.engines.openvino import has_bfloat16
@@ -84,7 +84,7 @@ def test_threads_do_not_mix_answers(engine: str, folder: Path) -> None:
 def test_all_that_is_installed_is_measured(folder: Path) -> None:
     checkpoint = open_checkpoint(folder)
     pairs = installed(checkpoint)
-    assert len(pairs) == sum(map(len, engines.ENGINES.values()))
+    assert len(pairs) == sum(map(len, ENGINE_PRECISIONS.values()))
     measured = list(compare(checkpoint, sample_documents(), masks=100))
     expected = [pair for pair in pairs if has_bfloat16() or pair != ("openvino", "bfloat16")]
     assert [(row.engine, row.precision) for row in measured] == expected

@@ -10,7 +10,7 @@ from rich.console import Console
 from tiny import SENTENCES
 
 from fillmask import CorpusError, InputError
-from fillmask.restore import STRATEGIES
+from fillmask.choices import STRATEGIES
 from fillmask.restore.calibration import fitting
 from fillmask.restore.calibration.evaluation import (
     Answer,

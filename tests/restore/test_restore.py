@@ -10,7 +10,8 @@ import pytest
 from tiny import SENTENCES
 
 from fillmask import FillMask, InputError
-from fillmask.restore import STRATEGIES, Progress, Restoration, restore
+from fillmask.choices import STRATEGIES
+from fillmask.restore import Progress, Restoration, restore
 from fillmask.restore.notation import parse
 
 LETTER = "The old [---] went to the b[..]ery early.\nShe found [---] there, and it w_s [c. 4]."

@@ -12,9 +12,10 @@ import pytest
 from tiny import SENTENCES
 
 from fillmask import CorpusError, FillMask, InputError
+from fillmask.choices import SCORING_METHODS
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.blimp import Blimp, Pair, Paradigm, blimp, read_pairs
-from fillmask.tasks.score import METHODS, pseudo_log_likelihoods
+from fillmask.tasks.score import pseudo_log_likelihoods
 from fillmask.tokenization.masked_input import MaskedInput
 
 TEXTS = [*SENTENCES[:6], "The unbelievable house, beyond the sea.", "A sea.", SENTENCES[2]]
@@ -26,9 +27,9 @@ def scorer(request: pytest.FixtureRequest) -> FillMask:
 
 
 def test_scores_are_those_of_each_method_alone(scorer: FillMask) -> None:
-    found = pseudo_log_likelihoods(scorer.model, TEXTS, methods=METHODS)
+    found = pseudo_log_likelihoods(scorer.model, TEXTS, methods=SCORING_METHODS)
     assert found.shape == (len(TEXTS), 3)
-    for column, method in enumerate(METHODS):
+    for column, method in enumerate(SCORING_METHODS):
         expected = [score.score for score in scorer.score(TEXTS, method=method)]
         np.testing.assert_allclose(found[:, column], expected, atol=1e-3)
     # The same text has the same score to the last bit: a tie stays one.

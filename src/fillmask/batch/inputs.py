@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from fillmask.batch.rows import Records, Rows, UnusableRowError, Wanted, kind_of, parse
+from fillmask.choices import INPUT_FORMATS
 from fillmask.data.tables import LONGEST_FIELD, repeated
 from fillmask.errors import InputError, MissingExtraError
 
-FORMATS = ("text", "csv", "tsv", "jsonl", "parquet")
 COMPRESSIONS = (".gz", ".xz", ".bz2", ".zst")
 STDIN = "-"
 _SUFFIXES = {
@@ -52,7 +52,7 @@ class Source:
 
     Attributes:
         path: as it was given; "-" for stdin.
-        format: one of `FORMATS`.
+        format: one of `fillmask.choices.INPUT_FORMATS`.
         size: bytes; None for stdin.
         modified: time of its last change, in nanoseconds.
     """
@@ -107,7 +107,9 @@ def _source(path: str, format: str | None) -> Source:
         suffixes.pop()
     found = format or (_SUFFIXES.get(suffixes[-1]) if suffixes else None)
     if found is None:
-        raise InputError(f"{path} has no suffix that tells its format; name it with --input-format {'|'.join(FORMATS)}")
+        raise InputError(
+            f"{path} has no suffix that tells its format; name it with --input-format {'|'.join(INPUT_FORMATS)}"
+        )
     status = Path(path).stat()
     return Source(path, found, status.st_size, status.st_mtime_ns)
 

@@ -11,9 +11,9 @@ from typing import Any
 from fillmask import __version__
 from fillmask.batch import tasks
 from fillmask.batch.inputs import Inputs, Source
-from fillmask.batch.outputs import FORMATS
 from fillmask.batch.rows import ROW, Wanted
 from fillmask.batch.tasks import SHARD_ROWS, TaskOptions
+from fillmask.choices import SHARD_FORMATS
 from fillmask.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Job:
         inputs: files, all of one format.
         output: folder for the shards and the manifest.
         options: task, parameters and model.
-        format: of the shards, one of `outputs.FORMATS`.
+        format: of the shards, one of `fillmask.choices.SHARD_FORMATS`.
         shard_rows: rows of input in a shard; None for the task's default.
         text: column of the texts.
         id: column of the ids, for the rejects.
@@ -42,8 +42,8 @@ class Job:
     columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise InputError(f"there is no format {self.format!r}; expected one of {', '.join(FORMATS)}")
+        if self.format not in SHARD_FORMATS:
+            raise InputError(f"there is no format {self.format!r}; expected one of {', '.join(SHARD_FORMATS)}")
         if self.shard_rows is not None and self.shard_rows < 1:
             raise InputError(f"shard_rows is {self.shard_rows}; expected 1 or more")
         if self.output.exists() and not self.output.is_dir():

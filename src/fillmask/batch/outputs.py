@@ -17,8 +17,6 @@ from fillmask.batch.manifest import Done, part_name, rejects_name
 from fillmask.batch.rows import ROW, Rows
 from fillmask.data.atomic import replace
 
-FORMATS = ("parquet", "jsonl")
-
 
 @dataclass(frozen=True)
 class Encoded:
@@ -44,7 +42,7 @@ class Encoder:
     """Makes files of shards.
 
     Attributes:
-        format: one of `FORMATS`.
+        format: one of `fillmask.choices.SHARD_FORMATS`.
         types: of the carried columns.
         provenance: JSON that says where the answers come from; Parquet files carry it.
     """

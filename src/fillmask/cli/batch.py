@@ -10,31 +10,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import (
+    BATCH_TASKS,
+    INPUT_FORMATS,
+    LONG_TEXT_MODES,
+    NOTATIONS,
+    SCORING_METHODS,
+    SHARD_FORMATS,
+    STRATEGIES,
+)
 from fillmask.cli import complain
 from fillmask.cli.options import Amount, model_options
-from fillmask.cli.restore import NOTATIONS, STRATEGIES
 
 if TYPE_CHECKING:
     from fillmask.batch.job import Job, Summary
-
-_TASKS = ("fill", "restore", "score", "classify")
 
 
 @click.command("batch")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.argument("output", type=click.Path(path_type=Path))
-@click.option("--task", type=click.Choice(_TASKS), default="fill", show_default=True, help="What to do with each text.")
+@click.option(
+    "--task", type=click.Choice(BATCH_TASKS), default="fill", show_default=True, help="What to do with each text."
+)
 @click.option("--text-column", default="text", show_default=True, metavar="NAME", help="Where the texts are.")
 @click.option("--id-column", metavar="NAME", help="Where the ids are that rejects are named by.")
 @click.option("--columns", metavar="NAME,...", help="Columns to carry through to the output.  [default: all]")
 @click.option(
     "--input-format",
-    type=click.Choice(["text", "csv", "tsv", "jsonl", "parquet"]),
+    type=click.Choice(INPUT_FORMATS),
     help="Format of the inputs.  [default: by suffix; text for stdin]",
 )
 @click.option(
     "--format",
-    type=click.Choice(["parquet", "jsonl"]),
+    type=click.Choice(SHARD_FORMATS),
     help="Format of the output.  [default: parquet where pyarrow is installed, else jsonl]",
 )
 @click.option(
@@ -49,7 +57,7 @@ _TASKS = ("fill", "restore", "score", "classify")
 )
 @click.option("--targets", "-t", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
 @click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
-@click.option("--method", type=click.Choice(["word-l2r", "original", "whole-word"]), help="score: what is hidden.")
+@click.option("--method", type=click.Choice(SCORING_METHODS), help="score: what is hidden.")
 @click.option("--words", is_flag=True, help="score: also write every word with its score.")
 @click.option("--notation", type=click.Choice(NOTATIONS), help="restore: how damage is written.  [default: auto]")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="restore: how holes are decoded.  [default: joint]")
@@ -57,7 +65,7 @@ _TASKS = ("fill", "restore", "score", "classify")
 @click.option("--truncate", is_flag=True, help="classify: cut off what is longer than the model.")
 @click.option(
     "--long-text",
-    type=click.Choice(["error", "window"]),
+    type=click.Choice(LONG_TEXT_MODES),
     help="fill, score: for a text longer than the model, reject it or read a window.  [default: error]",
 )
 @model_options

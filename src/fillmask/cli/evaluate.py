@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from fillmask.choices import EVALUATION_TASKS, SCORING_METHODS, STRATEGIES
 from fillmask.cli.options import model_options
-from fillmask.cli.restore import STRATEGIES
 
 if TYPE_CHECKING:
     from fillmask.runtime.masked_lm import MaskedLM
 
-TASKS = ("masked", "pseudo-perplexity", "blimp", "restoration")
 _OPTIONS_OF = {
     "rows": ("masked", "pseudo-perplexity"),
     "rate": ("masked",),
@@ -38,12 +37,14 @@ _Progress = Callable[[int, int], None]
 
 @click.command("evaluate")
 @click.argument("file", required=False, type=click.Path(exists=True, allow_dash=True, path_type=Path), metavar="[FILE]")
-@click.option("--task", type=click.Choice(TASKS), default="masked", show_default=True, help="What to measure.")
+@click.option(
+    "--task", type=click.Choice(EVALUATION_TASKS), default="masked", show_default=True, help="What to measure."
+)
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="masked, pseudo-perplexity: take N windows or sentences, drawn evenly.  [default: all]")  # fmt: skip
 @click.option("--rate", type=float, default=0.15, show_default=True, help="masked: share of tokens to hide.")
 @click.option("--length", type=int, default=128, show_default=True, help="masked: tokens a window.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="blimp: the first N pairs of each paradigm.  [default: all]")  # fmt: skip
-@click.option("--method", "methods", multiple=True, type=click.Choice(["original", "word-l2r", "whole-word"]), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
+@click.option("--method", "methods", multiple=True, type=click.Choice(SCORING_METHODS), help="blimp: how to score; may be repeated.  [default: original and word-l2r]")  # fmt: skip
 @click.option("--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES), help="restoration: how to decode; may be repeated.  [default: joint]")  # fmt: skip
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="restoration: of damage, such as words-2 or partial-50; may be repeated.  [default: every kind]")  # fmt: skip
 @click.option("--holes", type=click.IntRange(min=1), default=24, show_default=True, help="restoration: about so many holes of each kind; a hole takes about 0.25 s, one of many words more.")  # fmt: skip
@@ -129,7 +130,7 @@ def _check_options(task: str) -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        tasks = _OPTIONS_OF.get(name, TASKS)
+        tasks = _OPTIONS_OF.get(name, EVALUATION_TASKS)
         given = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
         if given and task not in tasks:
             raise click.UsageError(f"{parameter.opts[0]} is no option of --task {task}, but of {' and '.join(tasks)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import LONG_TEXT_MODES
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
 from fillmask.data.lines import chunks, lines, reason
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--long-text",
-    type=click.Choice(["error", "window"]),
+    type=click.Choice(LONG_TEXT_MODES),
     default="error",
     show_default=True,
     help="For a text longer than the model: refuse it, or read each mask in the stretch round it.",

@@ -8,11 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from fillmask.choices import ENGINES, PRECISIONS
 
-# Also in `fillmask.runtime.engines`, which is not imported for --help.
-ENGINES = ("auto", "onnxruntime", "openvino", "torch")
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Amount(click.FloatRange):

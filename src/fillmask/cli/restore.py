@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import EDITION_FORMATS, NOTATIONS, STRATEGIES
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
 from fillmask.errors import InputError, MissingExtraError
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from fillmask.restore.notation import Document
 
 # Also in `fillmask.restore` and its packages, which are not imported for --help.
-FORMATS = ("terminal", "text", "json", "markdown", "tei", "html")
-NOTATIONS = ("auto", "plain", "leiden", "tei")
-STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
+_FORMATS = ("terminal", *EDITION_FORMATS)
 _SUFFIXES = {
     ".txt": "text",
     ".json": "json",
@@ -51,7 +50,7 @@ _PAGE = 100  # columns of a drawing that goes to a file
     "--format",
     "-f",
     "form",
-    type=click.Choice(FORMATS),
+    type=click.Choice(_FORMATS),
     help="What to write.  [default: by the ending of --output, else terminal on a terminal, and text]",
 )
 @click.option(

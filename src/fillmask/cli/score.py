@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import LONG_TEXT_MODES, SCORING_METHODS
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
 from fillmask.data.lines import chunks, lines, reason
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 @click.option("--text", "-t", "texts", multiple=True, metavar="TEXT", help="Score this text; may be repeated.")
 @click.option(
     "--method",
-    type=click.Choice(["word-l2r", "original", "whole-word"]),
+    type=click.Choice(SCORING_METHODS),
     default="word-l2r",
     show_default=True,
     help="What is hidden with a token: the later tokens of its word, nothing, or all of its word.",
 )
 @click.option(
     "--long-text",
-    type=click.Choice(["error", "window"]),
+    type=click.Choice(LONG_TEXT_MODES),
     default="error",
     show_default=True,
     help="For a text longer than the model: refuse it, or read each token in the stretch round it.",

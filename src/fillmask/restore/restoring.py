@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from fillmask.choices import STRATEGIES
 from fillmask.errors import InputError
 from fillmask.restore.calibration import calibration_file
 from fillmask.restore.calibration.confidence import Weights
@@ -32,7 +33,6 @@ from fillmask.tokenization.tokenizer import Tokenizer, check_text
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
 
-STRATEGIES = ("joint", "independent", "left-to-right", "gibbs")
 BEAM = 6
 _HYPOTHESES = 10
 _GROUP = 8  # holes read together at most
@@ -43,7 +43,7 @@ class Settings:
     """How a text is read, apart from what the caller says of each hole.
 
     Attributes:
-        strategy: one of `STRATEGIES`.
+        strategy: one of `fillmask.choices.STRATEGIES`.
         options: how hard each hole is looked at.
         window: tokens round a hole that the model reads.
         hypotheses: joint readings kept side by side.
@@ -209,7 +209,7 @@ def restore(
         source: the text with its holes, in one of the notations.
         notation: "auto", "plain", "leiden" or "tei".
         keep_ellipses: in the plain notation, whether `...` is punctuation and no hole.
-        strategy: one of `STRATEGIES`.
+        strategy: one of `fillmask.choices.STRATEGIES`.
         readings: readings of a hole, at most.
         beam: hypotheses of each number of tokens; more is slower and finds more.
         lexicon: names and terms that are likely here; they are proposed wherever they fit, and lifted the more, the

@@ -24,7 +24,7 @@ class MaskedLM:
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         revision: branch, tag or commit of a hub id.
-        engine: name of the engine, see `fillmask.runtime.engines.ENGINES`; "auto" is onnxruntime, or torch for the families
+        engine: name of the engine, see `fillmask.choices.ENGINES`; "auto" is onnxruntime, or torch for the families
             that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
         threads: threads for one batch; all cores by default.

@@ -137,7 +137,7 @@ def blimp(
     """Judge every pair by each method.
 
     Args:
-        methods: of `fillmask.tasks.score.METHODS`; the rows that they share are computed once.
+        methods: of `fillmask.choices.SCORING_METHODS`; the rows that they share are computed once.
         limit: so many pairs of each paradigm, the first ones; all of them by default.
         on_progress: called with the number of pairs judged so far and of all of them.
 

@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from fillmask.choices import LABEL_FUNCTIONS
 from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError, UnsupportedModelError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, open_checkpoint
@@ -23,7 +24,6 @@ from fillmask.tasks.masked_texts import numbered
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
-FUNCTIONS = ("softmax", "sigmoid", "none")
 _HEADS = ("classifier.weight", "classifier.out_proj.weight")
 _STREAM_CHUNK = 64
 _UNSAID: Any = object()  # of top_k, whose None means all labels
@@ -252,6 +252,6 @@ def _checked_top_k(top_k: int | None) -> int | None:
 def _checked_function(function: str | None) -> str | None:
     if function is None:
         return None
-    if str(function).lower() not in FUNCTIONS:
-        raise InputError(f"function_to_apply is {function!r}; expected {', '.join(map(repr, FUNCTIONS))}")
+    if str(function).lower() not in LABEL_FUNCTIONS:
+        raise InputError(f"function_to_apply is {function!r}; expected {', '.join(map(repr, LABEL_FUNCTIONS))}")
     return str(function).lower()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.errors import InputError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint
@@ -39,7 +40,7 @@ def sample_documents() -> list[str]:
 def installed(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """Engine and precision of everything here that can run the checkpoint, the reference first."""
     found = []
-    for name, precisions in engines.ENGINES.items():
+    for name, precisions in ENGINE_PRECISIONS.items():
         if all(find_spec(package) for package in _NEEDS[name]) and (
             name == "torch" or encoders.has_graph(checkpoint.config)
         ):

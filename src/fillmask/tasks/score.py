@@ -20,6 +20,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError, TextTooLongError
 from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
@@ -28,7 +29,6 @@ from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Word, WordEncoding
 from fillmask.tokenization.windows import window
 
-METHODS = ("word-l2r", "original", "whole-word")
 _CHUNK = 64  # texts
 _ROWS = 20_000  # tokens of the texts in work at once, beside one that has more by itself
 
@@ -100,7 +100,7 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
     """Scores in the order of the texts, which are read as results are taken.
 
     Args:
-        method: one of `METHODS`.
+        method: one of `fillmask.choices.SCORING_METHODS`.
         windows: read a token of a text that is longer than the model in the stretch round it; otherwise such a text is
             an error.
 
@@ -130,7 +130,7 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
 
 
 def pseudo_log_likelihoods(
-    model: MaskedLM, texts: Sequence[str], *, methods: Sequence[str] = METHODS[:2]
+    model: MaskedLM, texts: Sequence[str], *, methods: Sequence[str] = SCORING_METHODS[:2]
 ) -> npt.NDArray[np.float64]:
     """Pseudo-log-likelihoods of texts as wholes by several methods at once, in nats, (texts, methods).
 
@@ -172,8 +172,8 @@ def pseudo_log_likelihoods(
 
 
 def _check_method(method: str) -> None:
-    if method not in METHODS:
-        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    if method not in SCORING_METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(SCORING_METHODS)}")
 
 
 def _up_to_a_chunk(encoded: Iterator[WordEncoding]) -> Iterator[WordEncoding]:

@@ -19,10 +19,11 @@ from made import made
 from rich.console import Console
 
 from fillmask import InputError, NotationError
+from fillmask.choices import NOTATIONS
 from fillmask.restore.damage import Hole, Known
 from fillmask.restore.editions import render
 from fillmask.restore.editions.terminal import draw
-from fillmask.restore.notation import NOTATIONS, Document, parse
+from fillmask.restore.notation import Document, parse
 
 _HERE = Path(__file__).resolve()
 sys.path.insert(0, str(_HERE.parents[1] / "notation"))
@@ -102,7 +103,7 @@ def fuzz(documents: int, seed: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for _ in range(documents):
         source = _document(random, written)
-        notation = random.choice(("auto", *NOTATIONS))
+        notation = random.choice(NOTATIONS)
         found[_tried(random, source, notation)] += 1
     return found
 

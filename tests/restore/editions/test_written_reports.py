@@ -8,7 +8,8 @@ from made import made
 from schema import complaints
 
 from fillmask import InputError
-from fillmask.restore.editions import FORMATS, render
+from fillmask.choices import EDITION_FORMATS
+from fillmask.restore.editions import render
 
 _LETTER = "Dear Ann,\n\nI am [...] to the b[..]e-\nry. *Well*\n___ x\n"
 _READINGS = (
@@ -84,7 +85,7 @@ def test_markdown_says_what_was_given_and_what_was_not_reached() -> None:
 
 
 def test_an_unknown_format() -> None:
-    with pytest.raises(InputError, match=re.escape(f"'pdf'; expected one of {', '.join(FORMATS)}")):
+    with pytest.raises(InputError, match=re.escape(f"'pdf'; expected one of {', '.join(EDITION_FORMATS)}")):
         render(made("..", notation="plain"), "pdf")
 
 

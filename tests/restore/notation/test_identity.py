@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillmask import NotationError
+from fillmask.choices import NOTATIONS
 from fillmask.restore.damage import Hole, Known
-from fillmask.restore.notation import NOTATIONS, parse
+from fillmask.restore.notation import parse
 from fillmask.restore.notation.document import Document
 
 CASES = 10_000

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fillmask.batch.columns import Column
+from fillmask.choices import BATCH_TASKS
 from fillmask.errors import InputError
-
-TASKS = ("fill", "restore", "score", "classify")
 
 # Rows a shard, by how long a row takes: a shard is what is lost at most when a job is killed.
 SHARD_ROWS = {"fill": 10_000, "restore": 500, "score": 2_000, "classify": 10_000}
@@ -110,6 +109,6 @@ def load(options: TaskOptions) -> Task:
 
 
 def _module(task: str) -> Any:
-    if task not in TASKS:
-        raise InputError(f"there is no task {task!r}; expected one of {', '.join(TASKS)}")
+    if task not in BATCH_TASKS:
+        raise InputError(f"there is no task {task!r}; expected one of {', '.join(BATCH_TASKS)}")
     return importlib.import_module(f"fillmask.batch.tasks.{task}")

@@ -15,9 +15,9 @@ from typing import Any
 from fillmask.batch.columns import Column, Lists, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
+from fillmask.choices import NOTATIONS, STRATEGIES
 from fillmask.errors import FillMaskError, InputError
-from fillmask.restore import STRATEGIES, Restoration
-from fillmask.restore.notation import NOTATIONS
+from fillmask.restore import Restoration
 from fillmask.tasks.fill import FillMask
 
 DEFAULTS: dict[str, Any] = {"notation": "auto", "strategy": "joint", "readings": 10}

@@ -13,9 +13,10 @@ from typing import Any
 from fillmask.batch.columns import Column, Lists, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
+from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError
 from fillmask.tasks.fill import FillMask
-from fillmask.tasks.score import METHODS, Rows, WordScore, encode, summed
+from fillmask.tasks.score import Rows, WordScore, encode, summed
 from fillmask.tokenization.tokenizer import WordEncoding
 
 DEFAULTS: dict[str, Any] = {"method": "word-l2r", "long_text": "error", "words": False}
@@ -26,8 +27,8 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def load(options: ModelOptions, parameters: Mapping[str, Any]) -> ScoreTask:
-    if parameters["method"] not in METHODS:
-        raise InputError(f"method is {parameters['method']!r}; expected one of {', '.join(METHODS)}")
+    if parameters["method"] not in SCORING_METHODS:
+        raise InputError(f"method is {parameters['method']!r}; expected one of {', '.join(SCORING_METHODS)}")
     filler, callers = open_filler(options)
     return ScoreTask(filler, callers, parameters)
 

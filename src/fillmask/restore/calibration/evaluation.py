@@ -140,7 +140,7 @@ def evaluate(
 
     Args:
         documents: texts that the model has not seen, or such texts by source.
-        strategies: of `fillmask.restore.STRATEGIES`.
+        strategies: of `fillmask.choices.STRATEGIES`.
         kinds: of damage.
         holes: of each kind, about.
         seed: of the damage.

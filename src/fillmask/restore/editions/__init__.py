@@ -9,25 +9,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fillmask.choices import EDITION_FORMATS
 from fillmask.errors import InputError
 
 if TYPE_CHECKING:
     from fillmask.restore.restoration import Restoration
 
-__all__ = ["FORMATS", "render"]
+__all__ = ["render"]
 
-FORMATS = ("text", "json", "markdown", "tei", "html")
 _MODULES = {"json": "as_json"}
 
 
 def render(restoration: Restoration, format: str) -> str:
-    """The restoration in a format of `FORMATS`; it ends with a newline.
+    """The restoration in a format of `fillmask.choices.EDITION_FORMATS`; it ends with a newline.
 
     Raises:
         InputError: no such format.
     """
-    if format not in FORMATS:
-        raise InputError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
+    if format not in EDITION_FORMATS:
+        raise InputError(f"there is no format {format!r}; expected one of {', '.join(EDITION_FORMATS)}")
     module = import_module(f"fillmask.restore.editions.{_MODULES.get(format, format)}")
     rendered: str = module.render(restoration)
     return rendered

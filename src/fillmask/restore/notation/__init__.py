@@ -5,15 +5,14 @@ Each notation has one file, and all make the same `Document`.
 
 from __future__ import annotations
 
+from fillmask.choices import NOTATIONS
 from fillmask.errors import InputError, NotationError
 from fillmask.restore.notation.document import Document, Place, Stretch
 from fillmask.restore.notation.leiden import looks_leiden, parse_leiden
 from fillmask.restore.notation.plain import parse_plain
 from fillmask.tokenization.tokenizer import check_text
 
-__all__ = ["NOTATIONS", "Document", "Place", "Stretch", "detect", "parse"]
-
-NOTATIONS = ("auto", "plain", "leiden", "tei")
+__all__ = ["Document", "Place", "Stretch", "detect", "parse"]
 
 
 def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -> Document:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, check_fills
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-
-# Precisions of each engine; what "auto" means is for `engines.choice` to say.
-ENGINES = {
-    "onnxruntime": ("float32", "int8"),
-    "openvino": ("float32", "bfloat16", "int8"),
-    "torch": ("float32", "bfloat16"),
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def load(
     """The named engine, ready to run the checkpoint.
 
     Args:
-        engine: one of `ENGINES`, or "auto": see `default_engine`.
+        engine: one of `fillmask.choices.ENGINES`, or "auto": see `default_engine`.
         precision: one of the engine's, or "auto".
         threads: threads for one batch; all cores by default.
         device: for torch, "cpu", "cuda" or "cuda:1"; or transformers' numbers, -1 for the cpu and 1 for "cuda:1". A GPU
@@ -101,11 +95,11 @@ def load(
     if device is not None:
         device = str(device) if not isinstance(device, int) else "cpu" if device < 0 else f"cuda:{device}"
     asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine
-    if engine not in ENGINES:
-        raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINES)}")
-    if precision not in ("auto", *ENGINES[engine]):
+    if engine not in ENGINE_PRECISIONS:
+        raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINE_PRECISIONS)}")
+    if precision not in ("auto", *ENGINE_PRECISIONS[engine]):
         raise InputError(
-            f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINES[engine])}"
+            f"{engine} has no precision {precision!r}; expected auto or one of {', '.join(ENGINE_PRECISIONS[engine])}"
         )
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads is {threads!r}; expected a whole number, 1 or more")

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fillmask.choices import DecodingStrategy, EditionFormat, LabelFunction, LongTextMode, Notation, ScoringMethod
+
 MASK_PATTERN = r"<mask>|\[MASK\]"
 MaskedString = Annotated[
     str, Field(min_length=1, description="A text with `<mask>` or `[MASK]` where a word is missing.")
 ]
 HoleNumber = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]
-Format = Literal["text", "json", "markdown", "tei", "html"]
 
 
 class _Request(BaseModel):
@@ -29,7 +30,7 @@ class _Answer(BaseModel):
 class FillMaskParameters(_Request):
     top_k: int | None = Field(default=None, ge=1, description="Answers for each mask; 5 by default.")
     targets: str | list[str] | None = Field(default=None, description="Choose among these words only.")
-    long_text: Literal["error", "window"] | None = Field(
+    long_text: LongTextMode | None = Field(
         default=None, description="A text longer than the model: refuse it, or read each mask in the stretch round it."
     )
 
@@ -50,7 +51,7 @@ class CandidateSchema(_Answer):
 
 
 class ScoreParameters(_Request):
-    method: Literal["word-l2r", "original", "whole-word"] | None = Field(
+    method: ScoringMethod | None = Field(
         default=None,
         description="What is hidden with a token: the later tokens of its word (the default), nothing, or all of its word.",
     )
@@ -79,7 +80,7 @@ class ScoreSchema(_Answer):
 
 class ClassifyParameters(_Request):
     top_k: int | None = Field(default=None, ge=1, description="Labels of each text, best first; all by default.")
-    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = Field(
+    function_to_apply: LabelFunction | None = Field(
         default=None, description="What makes scores of logits; as the model's config says by default."
     )
 
@@ -95,9 +96,9 @@ class LabelSchema(_Answer):
 
 
 class RestoreParameters(_Request):
-    notation: Literal["auto", "plain", "leiden", "tei"] | None = None
+    notation: Notation | None = None
     keep_ellipses: bool | None = Field(default=None, description="Whether a bare … is part of the text and no hole.")
-    strategy: Literal["joint", "independent", "left-to-right", "gibbs"] | None = None
+    strategy: DecodingStrategy | None = None
     readings: int | None = Field(default=None, ge=1, description="Readings of each hole; 10 by default.")
     locked: dict[HoleNumber, str] | None = Field(
         default=None, description="Readings that are given, by the number of the hole."
@@ -106,7 +107,7 @@ class RestoreParameters(_Request):
         default=None, description="Choose among these, by the number of the hole."
     )
     evidence: bool | None = Field(default=None, description="Say which words of the context mattered.")
-    formats: list[Format] | None = Field(default=None, description="Documents to make of the restoration.")
+    formats: list[EditionFormat] | None = Field(default=None, description="Documents to make of the restoration.")
 
 
 class RestoreRequest(_Request):

@@ -47,9 +47,9 @@ from fillmask.restore.calibration.evaluation import (
     restoring,
 )
 from fillmask.restore.calibration.samples import KINDS, Sample, draw
-from fillmask.restore.decoding.cached_scorer import Asker
+from fillmask.restore.decoding.cached_scorer import CachedScorer
 from fillmask.restore.decoding.token_automaton import largest
-from fillmask.restore.decoding.tokenized_context import Filling, Frame
+from fillmask.restore.decoding.tokenized_context import Filling, TokenizedContext
 from fillmask.restore.decoding.vocabulary import vocabulary_of
 from fillmask.restore.restoration import Reading
 from fillmask.runtime.masked_lm import MaskedLM
@@ -74,7 +74,7 @@ WORDS = {
     "test": (58764, 27093, 20528, 19657, 132368, 224081, 64673, 132230, 151040, 155400, 46545),
 }
 LONG = ("words-2", "words-3", "words-4", "words-5")  # where few are found: three times as many holes
-SHARE = {"gibbs": 0.15, "left-to-right": 0.5, "character n-gram": 0.5}
+SHARE = {"left-to-right": 0.5, "character n-gram": 0.5}
 _PLOTTED = 8  # holes of a kind
 _COLOURS = ("#8a3324", "#2f6690", "#81a4cd", "#c98b2b", "#6b705c", "#9d8ba0")
 _NGRAM_CHARACTERS = 12_000_000
@@ -97,7 +97,7 @@ def main() -> None:
     ]
     model = MaskedLM(options.model)
     makers: dict[str, Callable[[], System]] = {
-        **{name: partial(restoring, model, name) for name in ("joint", "independent", "left-to-right", "gibbs")},
+        **{name: partial(restoring, model, name) for name in ("joint", "independent", "left-to-right")},
         "plain fill-mask": lambda: plain_fill_mask(model),
         "character n-gram": lambda: CharacterNGrams(training_text(options.corpus)).system,
     }
@@ -151,20 +151,20 @@ def plain_fill_mask(model: MaskedLM) -> System:
     """As a fill-mask pipeline is used: the right number of masks is given, and each is filled by itself."""
 
     def read(sample: Sample) -> list[list[Reading]]:
-        asker = Asker(model)
-        frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), sample.damaged, 64)
-        layouts = [layouts[0] for layouts in frame.layouts]
+        scorer = CachedScorer(model)
+        context = TokenizedContext(model.tokenizer, vocabulary_of(model.tokenizer), sample.damaged, 64)
+        layouts = [layouts[0] for layouts in context.layouts]
         counts = [
             len(model.tokenizer.encode(layout.region.lead + truth, add_special_tokens=False))
             for layout, truth in zip(layouts, sample.truths, strict=True)
         ]
-        masks = {n: Filling(layouts[n], (asker.mask,) * count) for n, count in enumerate(counts)}
+        masks = {n: Filling(layouts[n], (scorer.mask,) * count) for n, count in enumerate(counts)}
         rows = [
-            frame.around(n, layouts[n], masks, count).row((asker.mask,) * count, range(count))
+            context.around(n, layouts[n], masks, count).row((scorer.mask,) * count, range(count))
             for n, count in enumerate(counts)
         ]
         found: list[list[Reading]] = [[] for _ in rows]
-        for number, answers in asker.ask(rows):
+        for number, answers in scorer.log_probabilities(rows):
             ways: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
             for row in answers:
                 best = largest(row, READINGS)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fillmask.restore.damage import Damaged, Hole, Known, Lost
-from fillmask.restore.decoding.cached_scorer import Asker, Cancelled
-from fillmask.restore.decoding.search import BEST_FIRST, LEFT_TO_RIGHT, Job, search, spread
-from fillmask.restore.decoding.token_automaton import Machine
-from fillmask.restore.decoding.tokenized_context import Frame, Layout, Surroundings
+from fillmask.restore.decoding.cached_scorer import CachedScorer, Cancelled
+from fillmask.restore.decoding.search import BEST_FIRST, LEFT_TO_RIGHT, SearchQuery, factorized_search, search
+from fillmask.restore.decoding.token_automaton import TokenAutomaton
+from fillmask.restore.decoding.tokenized_context import Layout, Surroundings, TokenizedContext
 from fillmask.restore.decoding.vocabulary import vocabulary_of
 from fillmask.runtime.masked_lm import MaskedLM
 
@@ -24,20 +24,22 @@ def model(request: pytest.FixtureRequest) -> MaskedLM:
 
 
 @pytest.fixture(scope="module")
-def problem(model: MaskedLM) -> tuple[Surroundings, Machine]:
-    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), Damaged(("The ", HOLE, " dog went.")), window=64)
-    layout: Layout = frame.layouts[0][0]
-    return frame.around(0, layout, {}, 3), frame.machine(layout)
+def problem(model: MaskedLM) -> tuple[Surroundings, TokenAutomaton]:
+    context = TokenizedContext(
+        model.tokenizer, vocabulary_of(model.tokenizer), Damaged(("The ", HOLE, " dog went.")), window=64
+    )
+    layout: Layout = context.layouts[0][0]
+    return context.around(0, layout, {}, 3), context.token_automaton(layout)
 
 
-def sequences(machine: Machine, count: int) -> list[tuple[int, ...]]:
-    """Every token sequence that the machine admits."""
+def sequences(token_automaton: TokenAutomaton, count: int) -> list[tuple[int, ...]]:
+    """Every token sequence that the token_automaton admits."""
     found: list[tuple[int, ...]] = [()]
     for place in range(count):
         grown = []
         for tokens in found:
-            lefts, rights = machine.frontier([*tokens, *[None] * (count - place)])
-            grown += [(*tokens, int(t)) for t in machine.admitted(lefts[place], rights[place + 1])]
+            lefts, rights = token_automaton.frontier([*tokens, *[None] * (count - place)])
+            grown += [(*tokens, int(t)) for t in token_automaton.admitted(lefts[place], rights[place + 1])]
         found = grown
     return found
 
@@ -48,38 +50,40 @@ def answer(model: MaskedLM, around: Surroundings, shown: list[int], place: int) 
 
 
 def test_left_to_right_is_the_chain_rule_over_everything(
-    model: MaskedLM, problem: tuple[Surroundings, Machine]
+    model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton]
 ) -> None:
-    around, machine = problem
+    around, token_automaton = problem
     mask = model.tokenizer.mask_token_id
     assert mask is not None
     expected = {}
-    for tokens in sequences(machine, 2):
+    for tokens in sequences(token_automaton, 2):
         first = answer(model, around, [mask, mask], 0)[tokens[0]]
         second = answer(model, around, [tokens[0], mask], 1)[tokens[1]]
         expected[tokens] = float(first) + float(second)
     assert len(expected) > 2
-    (found,) = search(Asker(model), [Job(around, machine, 2, WIDE)], order=LEFT_TO_RIGHT, correction=0.0)
+    (found,) = search(
+        CachedScorer(model), [SearchQuery(around, token_automaton, 2, WIDE)], order=LEFT_TO_RIGHT, correction=0.0
+    )
     assert {f.tokens: f.chain for f in found} == pytest.approx(expected, abs=1e-4)
     assert [f.tokens for f in found] == sorted(expected, key=lambda t: -expected[t])
 
 
 @pytest.mark.parametrize("correction", [0.0, 1.0])
 def test_best_first_takes_the_surest_place(
-    model: MaskedLM, problem: tuple[Surroundings, Machine], correction: float
+    model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton], correction: float
 ) -> None:
     """Replayed by hand, with every place and every token looked at."""
-    around, machine = problem
+    around, token_automaton = problem
     mask = model.tokenizer.mask_token_id
     assert mask is not None
     todo: dict[tuple[int | None, ...], tuple[float, float]] = {(None,) * 3: (0.0, 0.0)}
     for _ in range(3):
         grown: dict[tuple[int | None, ...], tuple[float, float]] = {}
         for tokens, (chain, masks) in todo.items():
-            lefts, rights = machine.frontier(tokens)
+            lefts, rights = token_automaton.frontier(tokens)
             shown = [mask if t is None else t for t in tokens]
             rows = {p: answer(model, around, shown, p) for p, t in enumerate(tokens) if t is None}
-            fits = {p: machine.admitted(lefts[p], rights[p + 1]) for p in rows}
+            fits = {p: token_automaton.admitted(lefts[p], rights[p + 1]) for p in rows}
             place = max(rows, key=lambda p: rows[p][fits[p]].max() - correction * rows[p][mask])
             for token in fits[place].tolist():
                 new = (*tokens[:place], token, *tokens[place + 1 :])
@@ -88,53 +92,61 @@ def test_best_first_takes_the_surest_place(
                 if old is None or scores[0] - correction * scores[1] > old[0] - correction * old[1]:
                     grown[new] = scores
         todo = grown
-    (found,) = search(Asker(model), [Job(around, machine, 3, WIDE)], order=BEST_FIRST, correction=correction)
-    assert {f.tokens for f in found} == set(todo) == set(sequences(machine, 3))
+    (found,) = search(
+        CachedScorer(model), [SearchQuery(around, token_automaton, 3, WIDE)], order=BEST_FIRST, correction=correction
+    )
+    assert {f.tokens for f in found} == set(todo) == set(sequences(token_automaton, 3))
     for one in found:
         assert (one.chain, one.masks) == pytest.approx(todo[one.tokens], abs=1e-4)
     scores = [f.chain - correction * f.masks for f in found]
     assert all(a >= b for a, b in pairwise(scores))
 
 
-def test_one_look_is_the_product_of_its_places(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
-    around, machine = problem
+def test_one_look_is_the_product_of_its_places(model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton]) -> None:
+    around, token_automaton = problem
     mask = model.tokenizer.mask_token_id
     assert mask is not None
     ((_, answers),) = model.log_probabilities([around.row([mask] * 2, [0, 1])])
-    found = spread(answers, machine, 2, WIDE, mask)
-    expected = {t: float(answers[0, t[0]] + answers[1, t[1]]) for t in sequences(machine, 2)}
+    found = factorized_search(answers, token_automaton, 2, WIDE, mask)
+    expected = {t: float(answers[0, t[0]] + answers[1, t[1]]) for t in sequences(token_automaton, 2)}
     assert {f.tokens: f.chain for f in found} == pytest.approx(expected, abs=1e-5)
-    narrow = spread(answers, machine, 2, 3, mask)
+    narrow = factorized_search(answers, token_automaton, 2, 3, mask)
     assert len(narrow) == 3
-    assert spread(answers, machine, 1, 3, mask) == []
+    assert factorized_search(answers, token_automaton, 1, 3, mask) == []
 
 
-def test_a_narrow_beam_finds_less_and_jobs_do_not_mix(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
-    around, machine = problem
-    jobs = [Job(around, machine, k, 4, keep=4) for k in (1, 2, 3)]
-    together = search(Asker(model), jobs)
+def test_a_narrow_beam_finds_less_and_jobs_do_not_mix(
+    model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton]
+) -> None:
+    around, token_automaton = problem
+    jobs = [SearchQuery(around, token_automaton, k, 4, keep=4) for k in (1, 2, 3)]
+    together = search(CachedScorer(model), jobs)
     assert together[0] == []  # no token spells it alone
     for job, found in zip(jobs, together, strict=True):
         assert len(found) <= 4
-        (alone,) = search(Asker(model), [job])
+        (alone,) = search(CachedScorer(model), [job])
         assert [f.tokens for f in alone] == [f.tokens for f in found]
 
 
-def test_equal_rows_are_asked_once_and_counted(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
+def test_equal_rows_are_asked_once_and_counted(model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton]) -> None:
     around, _ = problem
-    asker = Asker(model)
+    scorer = CachedScorer(model)
     mask = model.tokenizer.mask_token_id
     assert mask is not None
     rows = [around.row([mask, mask], [0]), around.row([mask], [0]), around.row([mask, mask], [0])]
-    found = {index: row[0] for index, row in asker.ask(rows)}
+    found = {index: row[0] for index, row in scorer.log_probabilities(rows)}
     assert (found[0] == found[2]).all()
-    assert (asker.rows, asker.forward_passes) == (2, 1)
-    assert asker.cost().seconds > 0
+    assert (scorer.rows, scorer.forward_passes) == (2, 1)
+    assert scorer.cost().seconds > 0
     with pytest.raises(Cancelled):
-        list(Asker(model, lambda: True).ask(rows))
+        list(CachedScorer(model, lambda: True).log_probabilities(rows))
 
 
-def test_probabilities_of_one_place_are_at_most_one(model: MaskedLM, problem: tuple[Surroundings, Machine]) -> None:
-    around, machine = problem
-    (found,) = search(Asker(model), [Job(around, machine, 2, WIDE)], order=LEFT_TO_RIGHT, correction=0.0)
+def test_probabilities_of_one_place_are_at_most_one(
+    model: MaskedLM, problem: tuple[Surroundings, TokenAutomaton]
+) -> None:
+    around, token_automaton = problem
+    (found,) = search(
+        CachedScorer(model), [SearchQuery(around, token_automaton, 2, WIDE)], order=LEFT_TO_RIGHT, correction=0.0
+    )
     assert 0 < math.fsum(math.exp(f.chain) for f in found) <= 1 + 1e-4

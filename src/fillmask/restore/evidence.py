@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fillmask.restore.decoding.cached_scorer import Asker
+from fillmask.restore.decoding.cached_scorer import CachedScorer
 from fillmask.restore.restoration import Evidence
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, Word, WordEncoding
@@ -19,7 +19,7 @@ _FAR = 40  # words on each side that are read
 _LETTER = re.compile(r"\w")
 
 
-def occlusion(asker: Asker, tokenizer: Tokenizer, text: str, start: int, end: int) -> tuple[Evidence, ...]:
+def occlusion(scorer: CachedScorer, tokenizer: Tokenizer, text: str, start: int, end: int) -> tuple[Evidence, ...]:
     """The context words of a reading, those that mattered most first.
 
     Args:
@@ -43,11 +43,11 @@ def occlusion(asker: Asker, tokenizer: Tokenizer, text: str, start: int, end: in
         gone = set() if hidden is None else set(hidden.places)
         for word in own:
             for place in word.places:
-                ids = [asker.mask if p in gone or p in _rest(word, place) else t for p, t in enumerate(encoded.ids)]
+                ids = [scorer.mask if p in gone or p in _rest(word, place) else t for p, t in enumerate(encoded.ids)]
                 rows.append(MaskedInput(ids, encoded.type_ids, [place]))
                 wanted.append(encoded.ids[place])
     values = [0.0] * len(rows)
-    for index, answers in asker.ask(rows):
+    for index, answers in scorer.log_probabilities(rows):
         values[index] = float(answers[0, wanted[index]])
     sums = [sum(values[n : n + len(places)]) for n in range(0, len(values), len(places))]
     found = [

@@ -9,22 +9,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fillmask.choices import STRATEGIES
 from fillmask.errors import InputError
-from fillmask.restore.calibration import calibration_file
-from fillmask.restore.calibration.confidence import Weights
 from fillmask.restore.damage import Damaged, Hole
-from fillmask.restore.decoding import strategies
-from fillmask.restore.decoding.cached_scorer import Asker, Cancelled
-from fillmask.restore.decoding.gibbs import gibbs
-from fillmask.restore.decoding.reader import Options, Read, Reader
-from fillmask.restore.decoding.search import LEFT_TO_RIGHT
-from fillmask.restore.decoding.strategies import Outcome
-from fillmask.restore.decoding.tokenized_context import Filling, Frame
-from fillmask.restore.decoding.vocabulary import vocabulary_of
+from fillmask.restore.decoding.cached_scorer import Cancelled
+from fillmask.restore.decoding.document_decoder import BEAM, Decoded, decode, settings_for
+from fillmask.restore.decoding.posterior import Posterior
 from fillmask.restore.evidence import occlusion
 from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Progress, Reading, Restoration
 from fillmask.runtime.masked_lm import MaskedLM
@@ -33,157 +25,9 @@ from fillmask.tokenization.tokenizer import Tokenizer, check_text
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
 
-BEAM = 6
+__all__ = ["BEAM", "check_targets", "restore", "restore_document"]
+
 _HYPOTHESES = 10
-_GROUP = 8  # holes read together at most
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a text is read, apart from what the caller says of each hole.
-
-    Attributes:
-        strategy: one of `fillmask.choices.STRATEGIES`.
-        options: how hard each hole is looked at.
-        window: tokens round a hole that the model reads.
-        hypotheses: joint readings kept side by side.
-        rounds: how often a hole is read again in the light of all others.
-    """
-
-    strategy: str = "joint"
-    options: Options = field(default_factory=Options)
-    window: int = 64
-    hypotheses: int = 2
-    rounds: int = 1
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What was found in each hole, and the reader that found it.
-
-    Attributes:
-        outcome: readings and choices, by hole.
-        locked: the text of each hole that was given.
-        complete: whether every hole was reached.
-        calibrated: whether the weights were fitted for the model and the strategy.
-    """
-
-    reader: Reader
-    outcome: Outcome
-    locked: Mapping[int, str]
-    complete: bool
-    calibrated: bool = True
-
-
-def settings_for(strategy: str, beam: int = BEAM) -> Settings:
-    """The settings of a named strategy.
-
-    Raises:
-        InputError: no such strategy, or a beam below 1.
-    """
-    if strategy not in STRATEGIES:
-        raise InputError(f"strategy is {strategy!r}; expected one of {', '.join(STRATEGIES)}")
-    if isinstance(beam, bool) or not isinstance(beam, int) or beam < 1:
-        raise InputError(f"beam is {beam!r}; expected a whole number, 1 or more")
-    options = Options(beam=beam)
-    if strategy == "left-to-right":
-        options = replace(options, order=LEFT_TO_RIGHT, correction=0.0, finalists=0)
-    return Settings(strategy, options)
-
-
-def decode(
-    model: MaskedLM,
-    damaged: Damaged,
-    settings: Settings,
-    *,
-    lexicon: Sequence[str] = (),
-    locked: Mapping[int, str] | None = None,
-    known: calibration_file.Stored | None = None,
-    weights: Weights | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> Decoded:
-    """Read every hole of a damaged text.
-
-    Args:
-        known: priors and weights; those of the checkpoint by default.
-        weights: instead of those in `known`.
-    """
-    if model.tokenizer.mask_token_id is None:
-        raise InputError("the tokenizer does not define a `mask_token`; restore needs a masked language model")
-    locked = locked or {}
-    known = known or calibration_file.of_checkpoint(model.checkpoint.folder)
-    asker = Asker(model, cancelled)
-    frame = Frame(model.tokenizer, vocabulary_of(model.tokenizer), damaged, settings.window, asker.check)
-    reader = Reader(
-        asker, model.tokenizer, frame, known.lengths, weights or known.of(settings.strategy), settings.options, lexicon
-    )
-    outcome = Outcome()
-    fixed = {hole: reader.spell(hole, text) for hole, text in locked.items()}
-    unread = [hole for hole in range(len(damaged.holes)) if hole not in locked]
-    around = _Around(reader, fixed, outcome)
-    complete = True
-    done = len(fixed)
-    try:
-        for group in _groups(frame, unread, settings.window):
-            _read_group(reader, group, around.near(group, settings.window), outcome, settings)
-            done += len(group)
-            if on_progress is not None:
-                on_progress(Progress(done, len(damaged.holes), asker.forward_passes))
-    except Cancelled:
-        complete = False
-    return Decoded(
-        reader, outcome, locked, complete, calibrated=weights is not None or known.calibrates(settings.strategy)
-    )
-
-
-def _read_group(
-    reader: Reader, group: Sequence[int], around: Mapping[int, Filling], outcome: Outcome, settings: Settings
-) -> None:
-    match settings.strategy:
-        case "joint":
-            strategies.joint(reader, group, around, outcome, hypotheses=settings.hypotheses, rounds=settings.rounds)
-        case "independent":
-            strategies.independent(reader, group, around, outcome)
-        case "left-to-right":
-            strategies.left_to_right(reader, group, around, outcome)
-        case _:
-            gibbs(reader, group, around, outcome)
-
-
-class _Around:
-    """What fills the holes round a group: given readings, readings found so far, and masks in those not yet read."""
-
-    def __init__(self, reader: Reader, fixed: Mapping[int, Filling], outcome: Outcome) -> None:
-        self._reader, self._fixed, self._outcome = reader, fixed, outcome
-
-    def chosen(self) -> dict[int, Filling]:
-        return {**{h: c.filling for h, c in self._outcome.chosen.items()}, **self._fixed}
-
-    def near(self, group: Sequence[int], window: int) -> dict[int, Filling]:
-        found = self.chosen()
-        holes = len(self._reader.frame.holes)
-        # Every hole takes a token or a separator, so none further than the window is seen.
-        for hole in range(max(0, group[0] - window), min(holes, group[-1] + window + 1)) if len(group) else ():
-            if hole not in found:
-                found[hole] = self._reader.masks(hole)
-        return found
-
-
-def _groups(frame: Frame, holes: Sequence[int], window: int) -> list[list[int]]:
-    """Neighbours that the model sees together."""
-    groups: list[list[int]] = []
-    for hole in holes:
-        last = groups[-1] if groups else None
-        if (
-            last is not None
-            and len(last) < _GROUP
-            and sum(frame.distance(h) for h in range(last[-1], hole)) <= window // 2
-        ):
-            last.append(hole)
-        else:
-            groups.append([hole])
-    return groups
 
 
 def restore(
@@ -338,7 +182,7 @@ def _restoration(
         if hole in decoded.locked:
             ranked.append(((Reading(decoded.locked[hole], 1.0),), 0.0))
             continue
-        ranked.append(_readings(decoded.outcome.reads.get(hole), count))
+        ranked.append(_readings(decoded.state.posteriors.get(hole), count))
     best = [found[0].text if found else "" for found, _ in ranked]
     text = damaged.filled(best)
     gaps = []
@@ -356,7 +200,7 @@ def _restoration(
         seen: tuple[Evidence, ...] = ()
         if evidence and found and not locked and complete:
             try:
-                seen = occlusion(decoded.reader.asker, tokenizer, text, at, end)
+                seen = occlusion(decoded.decoder.scorer, tokenizer, text, at, end)
             except Cancelled:
                 complete = False
         gaps.append(Gap(number, at, end, written, line, column, found, none, locked, seen))
@@ -372,18 +216,18 @@ def _restoration(
         hypotheses=_hypotheses(damaged, ranked),
         confidence=confidence,
         complete=complete,
-        cost=decoded.reader.asker.cost(),
+        cost=decoded.decoder.scorer.cost(),
         document=document,
         calibrated=decoded.calibrated,
     )
 
 
-def _readings(read: Read | None, count: int) -> tuple[tuple[Reading, ...], float]:
+def _readings(posterior: Posterior | None, count: int) -> tuple[tuple[Reading, ...], float]:
     """The best readings of a hole, and the probability that is left."""
-    if read is None or not read.candidates:
+    if posterior is None or not posterior.candidates:
         return (), 1.0
-    found, _ = read.probabilities()
-    kept = [Reading(c.text, p) for c, p in zip(read.candidates, found, strict=True)][:count]
+    probabilities, _ = posterior.probabilities()
+    kept = [Reading(c.text, p) for c, p in zip(posterior.candidates, probabilities, strict=True)][:count]
     return tuple(kept), max(0.0, 1.0 - math.fsum(r.probability for r in kept))
 
 

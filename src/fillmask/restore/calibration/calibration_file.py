@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from fillmask.errors import CorruptCheckpointError
-from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, Weights
+from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, ConfidenceWeights
 from fillmask.restore.calibration.lengths import Lengths, rough
 
 NAME = "restoration.json"
-VERSION = 1
+VERSION = 2
+_FIRST = 1  # version whose weights lack the features of the word list
 
 
 @dataclass(frozen=True)
-class Stored:
+class Calibration:
     """Priors of lengths, the weights of each strategy, and where they came from.
 
     Attributes:
@@ -34,10 +35,10 @@ class Stored:
     """
 
     lengths: Lengths
-    weights: Mapping[str, Weights]
+    weights: Mapping[str, ConfidenceWeights]
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
 
-    def of(self, strategy: str) -> Weights:
+    def of(self, strategy: str) -> ConfidenceWeights:
         """The weights of a strategy, those of the joint one where it has none of its own."""
         return self.weights.get(strategy) or self.weights.get("joint") or PLAIN
 
@@ -46,7 +47,7 @@ class Stored:
         return strategy in self.weights
 
 
-def load(folder: Path) -> Stored:
+def load(folder: Path) -> Calibration:
     """The folder's restoration.json, or rough values where there is none.
 
     Raises:
@@ -56,7 +57,7 @@ def load(folder: Path) -> Stored:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        return Stored(rough(), {})
+        return Calibration(rough(), {})
     except (OSError, UnicodeDecodeError) as error:
         raise CorruptCheckpointError(f"{path} cannot be read ({error}); fit it again: {_REMEDY}") from error
     try:
@@ -65,7 +66,7 @@ def load(folder: Path) -> Stored:
         raise CorruptCheckpointError(f"{path}: {_told(error)}; fit it again: {_REMEDY}") from error
 
 
-def of_checkpoint(folder: Path) -> Stored:
+def of_checkpoint(folder: Path) -> Calibration:
     """`load`, read once while the file stays as it is."""
     path = folder / NAME
     status = path.stat() if path.exists() else None
@@ -73,7 +74,7 @@ def of_checkpoint(folder: Path) -> Stored:
 
 
 @lru_cache(maxsize=8)
-def _kept(folder: Path, _: tuple[int, int] | None) -> Stored:
+def _kept(folder: Path, _: tuple[int, int] | None) -> Calibration:
     return load(folder)
 
 
@@ -84,10 +85,10 @@ def _told(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _read(values: Any) -> Stored:
-    if not isinstance(values, dict) or values.get("version") != VERSION:
-        found = values.get("version") if isinstance(values, dict) else None
-        raise ValueError(f"version is {found!r}, and this fillmask reads version {VERSION}")
+def _read(values: Any) -> Calibration:
+    version = values.get("version") if isinstance(values, dict) else None
+    if version not in (_FIRST, VERSION):
+        raise ValueError(f"version is {version!r}, and this fillmask reads versions {_FIRST} to {VERSION}")
     lengths = values["lengths"]
     tables = Lengths(
         _rows(lengths["word"], "word"),
@@ -97,16 +98,23 @@ def _read(values: Any) -> Stored:
         _row(lengths["words"], "words"),
     )
     weights = {}
-    for strategy, given in values["weights"].items():
-        named = [_named(given["candidate"], CANDIDATE), _named(given["none"], NONE)]
-        weights[str(strategy)] = Weights(*named)
-    return Stored(tables, weights, dict(values.get("fitted_on", {})))
+    for strategy, of_strategy in values["weights"].items():
+        weights[str(strategy)] = ConfidenceWeights(
+            _named(of_strategy["candidate"], CANDIDATE, PLAIN.candidate, version),
+            _named(of_strategy["none"], NONE, PLAIN.none, version),
+        )
+    return Calibration(tables, weights, dict(values.get("fitted_on", {})))
 
 
-def _named(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[float, ...]:
-    if set(values) != set(names):
-        raise ValueError(f"the weights are of {', '.join(values)}; expected {', '.join(names)}")
-    return tuple(_number(values[name], name) for name in names)
+def _named(
+    values: Mapping[str, Any], names: tuple[str, ...], plain: tuple[float, ...], version: int
+) -> tuple[float, ...]:
+    """Weights in the order of their names; those that the first version lacks are the plain ones."""
+    expected = {_FIRST: {"candidate": 10, "none": 7}}.get(version)
+    count = len(names) if expected is None else expected["candidate" if names is CANDIDATE else "none"]
+    if set(values) != set(names[:count]):
+        raise ValueError(f"the weights are of {', '.join(values)}; expected {', '.join(names[:count])}")
+    return tuple(_number(values[name], name) for name in names[:count]) + plain[count:]
 
 
 def _number(value: Any, name: str) -> float:
@@ -145,7 +153,7 @@ def carry_over(origin: Path, folder: Path) -> bool:
     return True
 
 
-def save(stored: Stored, folder: Path) -> Path:
+def save(stored: Calibration, folder: Path) -> Path:
     """Write restoration.json into the folder, whole or not at all; returns its path."""
     values = {
         "version": VERSION,

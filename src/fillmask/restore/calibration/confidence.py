@@ -23,7 +23,9 @@ Numbers = npt.NDArray[np.float64]
 
 # Of a candidate: the chain of the search with the prior of its length; its pseudo-log-likelihood; both again where the
 # hole may hold several words; −log p([MASK]) along the search; its numbers of tokens and words, and again, with its
-# characters, where the length is not known.
+# characters, where the length is not known; by the word list the log-frequency of its words, how many of its words are
+# not listed, and the log-probability of their characters; whether the search found it; and how many unclear characters
+# it reads otherwise than they look, and whether it reads any so.
 CANDIDATE = (
     "chain",
     "pll",
@@ -35,12 +37,19 @@ CANDIDATE = (
     "tokens_free",
     "words_free",
     "characters_free",
+    "frequency",
+    "unlisted",
+    "spelling",
+    "searched",
+    "changed",
+    "any_changed",
 )
 # Of "none of these": a constant; the log-sum of the candidates' chains (how much of what is possible they cover); the
-# logarithm of the lost characters; and whether there are several words, no known length, known letters.
-NONE = ("constant", "mass", "mass_spaces", "lost", "spaces", "free", "known")
+# logarithm of the lost characters; whether there are several words, no known length, known letters; and whether the
+# word list alone proposed the candidates.
+NONE = ("constant", "mass", "mass_spaces", "lost", "spaces", "free", "known", "decided")
 
-ODD = -4.0  # an unclear letter read otherwise than it looks: as good as one in fifty
+_CHANGED = -4.0  # an unclear letter read otherwise than it looks: one in fifty
 # The prior probability that a hole holds one of the words of the lexicon that fit it, and the most that a context may
 # speak for one of them or against it, in nats: what a model says of names that it does not know is rough.
 LEXICON = 0.05
@@ -48,7 +57,7 @@ LEXICON_CONTEXT = 1.5
 
 
 @dataclass(frozen=True)
-class Weights:
+class ConfidenceWeights:
     """Weights of the features, in the order of `CANDIDATE` and `NONE`."""
 
     candidate: tuple[float, ...]
@@ -57,9 +66,9 @@ class Weights:
 
 # Without a calibration: what fitted a small English model, rounded. The order of readings is sound with it; the
 # probabilities of another model are not honest before they are fitted.
-PLAIN = Weights(
-    (0.45, 0.45, 0, 0, 0, 0, 0, 0, 0, 0),
-    (-2.9, 0.5, 0.15, 1.5, 0, 3.3, -7.3),
+PLAIN = ConfidenceWeights(
+    (0.45, 0.45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, _CHANGED, 0),
+    (-2.9, 0.5, 0.15, 1.5, 0, 3.3, -7.3, 0),
 )
 
 
@@ -91,26 +100,57 @@ def traits(hole: Hole) -> Traits:
     return Traits(count, spaces, free, kept / max(1, kept + count))
 
 
-def candidate_features(
-    hole: Traits, *, chain: float, pll: float, masks: float, tokens: int, text: str
-) -> tuple[float, ...]:
+@dataclass(frozen=True)
+class CandidateEvidence:
+    """What the model and the word list say of a candidate; logarithms in nats.
+
+    Attributes:
+        text: the reading.
+        tokens: its number of tokens.
+        chain: log-probability of its tokens in the search, with the prior of their number, summed over spellings.
+        pll: pseudo-log-likelihood of its tokens.
+        masks: the sum of log p([MASK]) along the search.
+        frequency, unlisted, spelling: see `decoding.lexical.LexicalEvidence`.
+        searched: whether the search found it; otherwise the word list or the caller proposed it.
+        changed: number of unclear characters that it reads otherwise than they look.
+    """
+
+    text: str
+    tokens: int
+    chain: float
+    pll: float
+    masks: float = 0.0
+    frequency: float = 0.0
+    unlisted: int = 0
+    spelling: float = 0.0
+    searched: bool = True
+    changed: int = 0
+
+
+def candidate_features(hole: Traits, evidence: CandidateEvidence) -> tuple[float, ...]:
     """The features of a candidate, in the order of `CANDIDATE`."""
-    words = text.count(" ") + 1
+    words = evidence.text.count(" ") + 1
     return (
-        chain,
-        pll,
-        chain if hole.spaces else 0.0,
-        pll if hole.spaces else 0.0,
-        -masks / 10,
-        float(tokens),
+        evidence.chain,
+        evidence.pll,
+        evidence.chain if hole.spaces else 0.0,
+        evidence.pll if hole.spaces else 0.0,
+        -evidence.masks / 10,
+        float(evidence.tokens),
         float(words),
-        float(tokens) if hole.free else 0.0,
+        float(evidence.tokens) if hole.free else 0.0,
         float(words) if hole.free else 0.0,
-        len(text) / 10 if hole.free else 0.0,
+        len(evidence.text) / 10 if hole.free else 0.0,
+        evidence.frequency,
+        float(evidence.unlisted),
+        evidence.spelling / 10,
+        float(evidence.searched),
+        float(evidence.changed),
+        float(evidence.changed > 0),
     )
 
 
-def none_features(hole: Traits, chains: Sequence[float]) -> tuple[float, ...]:
+def none_features(hole: Traits, chains: Sequence[float], *, decided: bool = False) -> tuple[float, ...]:
     """The features of "none of these", in the order of `NONE`."""
     mass = float(np.logaddexp.reduce(np.array(chains))) if chains else -30.0
     return (
@@ -121,6 +161,7 @@ def none_features(hole: Traits, chains: Sequence[float]) -> tuple[float, ...]:
         float(hole.spaces),
         float(hole.free),
         hole.known,
+        float(decided),
     )
 
 

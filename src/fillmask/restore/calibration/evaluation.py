@@ -16,8 +16,8 @@ import numpy as np
 
 from fillmask.restore.calibration.samples import KINDS, Documents, Sample, draw
 from fillmask.restore.damage import Hole, Known
+from fillmask.restore.decoding.document_decoder import decode, settings_for
 from fillmask.restore.restoration import Reading
-from fillmask.restore.restoring import decode, settings_for
 from fillmask.runtime.masked_lm import MaskedLM
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def restoring(model: MaskedLM, strategy: str, **changes: Any) -> System:
         decoded = decode(model, sample.damaged, settings)
         found = []
         for number in range(len(sample.truths)):
-            hole = decoded.outcome.reads[number]
+            hole = decoded.state.posteriors[number]
             pairs = zip(hole.candidates, hole.probabilities()[0], strict=True)
             found.append([Reading(c.text, p) for c, p in pairs][:READINGS])
         return found

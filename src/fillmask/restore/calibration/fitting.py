@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import CorpusError
-from fillmask.restore.calibration.calibration_file import Stored
-from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, Weights
+from fillmask.restore.calibration.calibration_file import Calibration
+from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, ConfidenceWeights
 from fillmask.restore.calibration.lengths import Lengths, estimate
 from fillmask.restore.calibration.samples import KINDS, Documents, Sample, draw
-from fillmask.restore.restoring import Settings, decode, settings_for
+from fillmask.restore.decoding.document_decoder import DecodingSettings, decode, settings_for
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tokenization.tokenizer import Tokenizer
 
@@ -43,7 +43,7 @@ _PARAGRAPHS = 2000  # that lengths are counted on
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class FittingCase:
     """One hole that was read.
 
     Attributes:
@@ -68,7 +68,7 @@ def fit(
     strategies: Sequence[str] = FITTED,
     kinds: Sequence[str] = KINDS,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Stored:
+) -> Calibration:
     """Priors and weights for a model, to be saved beside it with `stored.save`.
 
     Args:
@@ -92,10 +92,10 @@ def fit(
         for chosen in ([samples[::_PART], samples] if strategy in _TWICE else [samples])
     ]
     total = sum(len(s.truths) for _, chosen in passes for s in chosen)
-    weights: dict[str, Weights] = {}
+    weights: dict[str, ConfidenceWeights] = {}
     done = 0
     for strategy, chosen in passes:
-        cases: list[Case] = []
+        cases: list[FittingCase] = []
         for sample in chosen:
             cases += collect(model, sample, settings_for(strategy), lengths, weights.get(strategy, PLAIN))
             done += len(sample.truths)
@@ -108,7 +108,7 @@ def fit(
         if cases:
             weights[strategy] = fit_weights(cases)
     sources = {"sources": [*texts]} if len(texts) > 1 else {}
-    return Stored(lengths, weights, {"holes": holes_read, "seed": seed, "kinds": list(kinds), **sources})
+    return Calibration(lengths, weights, {"holes": holes_read, "seed": seed, "kinds": list(kinds), **sources})
 
 
 def lengths_of(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Lengths:
@@ -126,24 +126,31 @@ def lengths_of(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Leng
 
 
 def collect(
-    model: MaskedLM, sample: Sample, settings: Settings, lengths: Lengths, weights: Weights = PLAIN
-) -> list[Case]:
+    model: MaskedLM, sample: Sample, settings: DecodingSettings, lengths: Lengths, weights: ConfidenceWeights = PLAIN
+) -> list[FittingCase]:
     """The holes of a sample as cases."""
     options = replace(settings.options, finalists=max(20, settings.options.finalists))
-    known = Stored(lengths, {})
-    decoded = decode(model, sample.damaged, replace(settings, options=options), known=known, weights=weights)
+    decoded = decode(
+        model,
+        sample.damaged,
+        replace(settings, options=options),
+        calibration=Calibration(lengths, {}),
+        weights=weights,
+    )
     cases = []
     for number, truth in enumerate(sample.truths):
-        read = decoded.outcome.reads[number]
+        read = decoded.state.posteriors[number]
         texts = [c.text for c in read.candidates]
         features = np.array([c.features for c in read.candidates], float).reshape(-1, len(CANDIDATE))
         cases.append(
-            Case(sample.kind, features, np.array(read.none_features), texts.index(truth) if truth in texts else None)
+            FittingCase(
+                sample.kind, features, np.array(read.none_features), texts.index(truth) if truth in texts else None
+            )
         )
     return cases
 
 
-def fit_weights(cases: Sequence[Case], start: Weights = PLAIN) -> Weights:
+def fit_weights(cases: Sequence[FittingCase], start: ConfidenceWeights = PLAIN) -> ConfidenceWeights:
     """The weights under which the truth of the cases is likeliest, with a weak pull towards `start`."""
     spread = np.concatenate(
         [_spread(np.concatenate([c.candidates for c in cases])), _spread(np.array([c.none for c in cases]))]
@@ -169,7 +176,7 @@ def fit_weights(cases: Sequence[Case], start: Weights = PLAIN) -> Weights:
             if trial > value:
                 weights = tried
                 break
-    return Weights(tuple(map(float, weights[:size])), tuple(map(float, weights[size:])))
+    return ConfidenceWeights(tuple(map(float, weights[:size])), tuple(map(float, weights[size:])))
 
 
 def _spread(features: Numbers) -> Numbers:
@@ -178,7 +185,7 @@ def _spread(features: Numbers) -> Numbers:
     return spread
 
 
-def _likelihood(cases: Sequence[Case], weights: Numbers, size: int) -> tuple[float, Numbers, Numbers]:
+def _likelihood(cases: Sequence[FittingCase], weights: Numbers, size: int) -> tuple[float, Numbers, Numbers]:
     """Log-likelihood of the truths, its gradient, and minus its curvature."""
     value = 0.0
     gradient = np.zeros(len(weights))
@@ -201,4 +208,4 @@ def _likelihood(cases: Sequence[Case], weights: Numbers, size: int) -> tuple[flo
     return value, gradient, curvature
 
 
-__all__ = ["CANDIDATE", "FITTED", "HOLES", "NONE", "Case", "collect", "fit", "fit_weights", "lengths_of"]
+__all__ = ["CANDIDATE", "FITTED", "HOLES", "NONE", "FittingCase", "collect", "fit", "fit_weights", "lengths_of"]

@@ -2,7 +2,7 @@
 
 A hypothesis is a row of tokens, some still masked. Each step asks the model for
 every hypothesis at once, picks a place in each, and fills it with the best
-tokens that the hole's machine admits there, given what is chosen to the left
+tokens that the hole's token_automaton admits there, given what is chosen to the left
 and to the right. In best-first order the place is the one whose best token is
 likeliest (Brooks 2024 gives the score: with Hammersley, Clifford and Besag's
 theorem, log p(x) − log p([MASK]) at each step makes the sum independent of the
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fillmask.restore.decoding.cached_scorer import Asker
-from fillmask.restore.decoding.token_automaton import Machine
+from fillmask.restore.decoding.cached_scorer import CachedScorer
+from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.tokenized_context import Surroundings
 from fillmask.restore.decoding.trie import Ids
 from fillmask.runtime.engines import Floats
@@ -28,26 +28,26 @@ BEST_FIRST, LEFT_TO_RIGHT = "best-first", "left-to-right"
 
 
 @dataclass(frozen=True)
-class Job:
+class SearchQuery:
     """So many tokens to be found for a hole.
 
     Attributes:
         around: the tokens round the hole.
-        machine: what they have to spell.
+        token_automaton: what they have to spell.
         count: how many tokens.
         beam: hypotheses to keep while places are open.
         keep: finished ones to return; they cost nothing more.
     """
 
     around: Surroundings
-    machine: Machine
+    token_automaton: TokenAutomaton
     count: int
     beam: int
     keep: int = 1
 
 
 @dataclass(frozen=True)
-class Found:
+class TokenSequence:
     """Tokens that fill a hole.
 
     Attributes:
@@ -71,15 +71,17 @@ class _Partial:
         return [place for place, token in enumerate(self.tokens) if token is None]
 
 
-def search(asker: Asker, jobs: Sequence[Job], *, order: str = BEST_FIRST, correction: float = 1.0) -> list[list[Found]]:
-    """The best token sequences of each job, best first; none where the machine admits none of that length.
+def search(
+    scorer: CachedScorer, queries: Sequence[SearchQuery], *, order: str = BEST_FIRST, correction: float = 1.0
+) -> list[list[TokenSequence]]:
+    """The best token sequences of each query, best first; none where the token_automaton admits none of that length.
 
     Args:
         order: `BEST_FIRST` or `LEFT_TO_RIGHT`.
         correction: weight of −log p([MASK]).
     """
     beams: list[list[_Partial]] = [
-        [_Partial((None,) * job.count)] if _possible(job.machine, job.count) else [] for job in jobs
+        [_Partial((None,) * query.count)] if _possible(query.token_automaton, query.count) else [] for query in queries
     ]
     while True:
         open_items = [(n, item) for n, beam in enumerate(beams) for item in beam if None in item.tokens]
@@ -87,36 +89,36 @@ def search(asker: Asker, jobs: Sequence[Job], *, order: str = BEST_FIRST, correc
             break
         rows = []
         for n, item in open_items:
-            shown = [asker.mask if token is None else token for token in item.tokens]
+            shown = [scorer.mask if token is None else token for token in item.tokens]
             places = item.places() if order == BEST_FIRST else item.places()[:1]
-            rows.append(jobs[n].around.row(shown, places))
+            rows.append(queries[n].around.row(shown, places))
         grown: dict[int, dict[tuple[int | None, ...], _Partial]] = {}
-        for index, answers in asker.ask(rows):
+        for index, answers in scorer.log_probabilities(rows):
             n, item = open_items[index]
             places = item.places() if order == BEST_FIRST else item.places()[:1]
             into = grown.setdefault(n, {})
-            width = _width(jobs[n], item)
-            for new in _grow(item, places, answers, jobs[n].machine, width, asker.mask, correction):
+            width = _width(queries[n], item)
+            for new in _grow(item, places, answers, queries[n].token_automaton, width, scorer.mask, correction):
                 old = into.get(new.tokens)
                 if old is None or _score(new, correction) > _score(old, correction):
                     into[new.tokens] = new
         for n, beam in enumerate(beams):
             if beam and None in beam[0].tokens:
-                beams[n] = _best(list(grown.get(n, {}).values()), _width(jobs[n], beam[0]), correction)
+                beams[n] = _best(list(grown.get(n, {}).values()), _width(queries[n], beam[0]), correction)
     return [
-        [Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in beam]
+        [TokenSequence(tuple(t for t in item.tokens if t is not None), item.chain, item.masks) for item in beam]
         for beam in beams
     ]
 
 
-def _width(job: Job, item: _Partial) -> int:
+def _width(query: SearchQuery, item: _Partial) -> int:
     """How many hypotheses to keep when one more place of this one is filled."""
-    return max(job.beam, job.keep) if item.tokens.count(None) == 1 else job.beam
+    return max(query.beam, query.keep) if item.tokens.count(None) == 1 else query.beam
 
 
-def _possible(machine: Machine, count: int) -> bool:
-    lefts, _ = machine.frontier([None] * count)
-    return bool((lefts[-1] & machine.accepting).any())
+def _possible(token_automaton: TokenAutomaton, count: int) -> bool:
+    lefts, _ = token_automaton.frontier([None] * count)
+    return bool((lefts[-1] & token_automaton.accepting).any())
 
 
 def _score(item: _Partial, correction: float) -> float:
@@ -132,13 +134,13 @@ def _grow(
     item: _Partial,
     places: Sequence[int],
     answers: Floats,
-    machine: Machine,
+    token_automaton: TokenAutomaton,
     width: int,
     mask: int,
     correction: float,
 ) -> list[_Partial]:
     """The hypothesis with one more place filled, in each of the best ways."""
-    lefts, rights = machine.frontier(item.tokens)
+    lefts, rights = token_automaton.frontier(item.tokens)
     best: tuple[float, int, Ids, Floats] | None = None
     # No place is surer than its best token of all; so those that cannot be surest are not looked at.
     bounds = answers.max(axis=1) - correction * answers[:, mask]
@@ -146,7 +148,7 @@ def _grow(
         if best is not None and bounds[number] <= best[0]:
             break
         row, place = answers[number], places[number]
-        chosen = machine.best(row, lefts[place], rights[place + 1], width)
+        chosen = token_automaton.best(row, lefts[place], rights[place + 1], width)
         confidence = float(row[chosen[0]] - correction * row[mask])
         if best is None or confidence > best[0]:
             best = confidence, place, chosen, row
@@ -159,27 +161,29 @@ def _grow(
     return grown
 
 
-def spread(answers: Floats, machine: Machine, count: int, beam: int, mask: int) -> list[Found]:
+def factorized_search(
+    answers: Floats, token_automaton: TokenAutomaton, count: int, beam: int, mask: int
+) -> list[TokenSequence]:
     """Token sequences by the product of their places' probabilities, each place read with all others masked.
 
     Args:
         answers: log-probabilities of the places, (count, vocabulary).
         beam: sequences to keep while going from left to right.
     """
-    if not _possible(machine, count):
+    if not _possible(token_automaton, count):
         return []
-    _, rights = machine.frontier([None] * count)
-    items = [(_Partial(()), machine.start)]
+    _, rights = token_automaton.frontier([None] * count)
+    items = [(_Partial(()), token_automaton.start)]
     for place, row in enumerate(answers):
         grown = []
         for item, left in items:
-            chosen = machine.best(row, left, rights[place + 1], beam)
+            chosen = token_automaton.best(row, left, rights[place + 1], beam)
             for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
                 new = _Partial((*item.tokens, token), item.chain + value, item.masks + float(row[mask]))
                 grown.append((new, left))
         best = set(_best([new for new, _ in grown], beam, 0.0))
-        items = [(new, machine.after(left, new.tokens[-1])) for new, left in grown if new in best]
+        items = [(new, token_automaton.after(left, new.tokens[-1])) for new, left in grown if new in best]
     return [
-        Found(tuple(t for t in item.tokens if t is not None), item.chain, item.masks)
+        TokenSequence(tuple(t for t in item.tokens if t is not None), item.chain, item.masks)
         for item in _best([item for item, _ in items], beam, 0.0)
     ]

@@ -2,7 +2,7 @@
 
 A set of states is a row of booleans, (states,). What is worked out is kept,
 since a beam asks the same again and again, until its owner has it forgotten
-for want of memory (`forget`). Several threads may ask one machine: what is
+for want of memory (`forget`). Several threads may ask one token_automaton: what is
 shared is complete before it can be seen, and no one counts on its staying.
 """
 
@@ -27,14 +27,14 @@ _FIRST = 256  # tokens
 _SIDES = 512  # half-chosen rows of tokens whose states are kept
 
 
-class Machine:
+class TokenAutomaton:
     """A region's automaton over tokens.
 
     A set of states is a row of booleans, (states,). `before` and `after` say
     from where and to where some number of free tokens lead.
 
     Args:
-        grown: called when the machine has come to keep more.
+        grown: called when the token_automaton has come to keep more.
 
     Attributes:
         kept: bytes that `forget` would free, about.

@@ -5,7 +5,7 @@ hole is cut as it will be in the restored text. The first token of a hole takes
 the space before it. Where punctuation touches the hole, a token may reach from
 the hole into it (`shop` and `."` may give `shop`, `."` or, after a reading that
 ends in a full stop, `.."`); each way is a layout of its own, so that no
-tokenisation is lost. The frame knows tokens, not models.
+tokenisation is lost. The context knows tokens, not models.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import overload
 from fillmask.errors import InputError
 from fillmask.restore.damage import Damaged, Hole
 from fillmask.restore.decoding.automaton import Region
-from fillmask.restore.decoding.token_automaton import Machine
+from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.vocabulary import METASPACE, WORDPIECE, Vocabulary
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
@@ -69,14 +69,14 @@ class Surroundings:
 
 
 class _Layouts(Sequence[tuple[Layout, ...]]):
-    """The layouts of each hole, found when they are first asked for: those across an edge need their machine."""
+    """The layouts of each hole, found when they are first asked for: those across an edge need their token_automaton."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, context: TokenizedContext) -> None:
+        self._context = context
         self._found: dict[int, tuple[Layout, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self._frame.holes)
+        return len(self._context.holes)
 
     @overload
     def __getitem__(self, number: int) -> tuple[Layout, ...]: ...
@@ -86,16 +86,16 @@ class _Layouts(Sequence[tuple[Layout, ...]]):
         if isinstance(number, slice):
             return [self[n] for n in range(len(self))[number]]
         if number not in self._found:
-            self._found[number] = self._frame.all_layouts(range(len(self))[number])
+            self._found[number] = self._context.all_layouts(range(len(self))[number])
         return self._found[number]
 
 
-class Frame:
+class TokenizedContext:
     """Tokens between the holes of a text, and the layouts of each hole.
 
     Args:
         window: most tokens of the text round a hole that the model is to read.
-        check: called while machines are made; what it raises ends the work.
+        check: called while token_automata are made; what it raises ends the work.
 
     Raises:
         InputError: nothing can stand in a hole, or the vocabulary cannot spell anything that may.
@@ -121,9 +121,9 @@ class Frame:
         self.between = _between(tokenizer, self._texts)
         self.layouts = _Layouts(self)
 
-    def machine(self, layout: Layout) -> Machine:
+    def token_automaton(self, layout: Layout) -> TokenAutomaton:
         """The layout as the vocabulary spells it."""
-        return self.vocabulary.machine(layout.region, self._check)
+        return self.vocabulary.token_automaton(layout.region, self._check)
 
     def plain(self, number: int) -> Layout:
         """The layout of hole `number` in which no token reaches across its edges."""
@@ -155,7 +155,7 @@ class Frame:
             region = Region(hole, before, after, across_lead=taken > 0, across_tail=following > 0)
             layout = Layout(region, taken, following)
             try:
-                self.machine(layout)
+                self.token_automaton(layout)
             except InputError:
                 continue  # no token reaches across, or in too many ways
             found.append(layout)

@@ -4,8 +4,8 @@ Three ways of writing are read: byte-level BPE (`Ġ` is a space; a token may be
 part of a character), WordPiece (`##` goes on with a word; spaces are in no
 token) and the `▁` of SentencePiece. The tokens stand in a trie, sorted, so that
 all tokens that an automaton admits from a state are found level by level with
-numpy: about a millisecond for 25,000 tokens. `Machine` is a region's automaton
-seen through the vocabulary; machines are kept, since the same kinds of hole
+numpy: about a millisecond for 25,000 tokens. `TokenAutomaton` is a region's automaton
+seen through the vocabulary; token_automata are kept, since the same kinds of hole
 come again and again.
 """
 
@@ -21,14 +21,14 @@ import numpy as np
 
 from fillmask.errors import InputError
 from fillmask.restore.decoding.automaton import BREAK, Automaton, Region, compile_region
-from fillmask.restore.decoding.token_automaton import Machine
+from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.trie import Ids, Trie
 from fillmask.restore.decoding.utf8 import byte_table
 from fillmask.tokenization.tokenizer import Tokenizer
 
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
 _META = "▁"
-_KEPT = 48  # machines: the holes and layouts of a group, and some
+_KEPT = 48  # token_automata: the holes and layouts of a group, and some
 _MOST_KEPT = 256 << 20  # bytes of what they have worked out, of all together
 _LONG = 250  # states of an automaton over characters
 BREAK_MARK = "\x00"
@@ -78,7 +78,7 @@ class Vocabulary:
         for number, piece in self._spelled.items():
             self._inside[number] = isinstance(piece, bytes) and 0x80 <= piece[0] < 0xC0
         self._lock = Lock()  # a server asks from several threads
-        self._machines: OrderedDict[Region, Machine] = OrderedDict()
+        self._token_automata: OrderedDict[Region, TokenAutomaton] = OrderedDict()
 
     def _characters(self, token: str) -> str:
         if self.kind == METASPACE:
@@ -117,7 +117,7 @@ class Vocabulary:
         written: str = self._backend.normalizer.normalize_str(character)
         return written.replace(_META, "").strip()
 
-    def machine(self, region: Region, check: Callable[[], None] | None = None) -> Machine:
+    def token_automaton(self, region: Region, check: Callable[[], None] | None = None) -> TokenAutomaton:
         """The region as this vocabulary spells it.
 
         Args:
@@ -127,9 +127,9 @@ class Vocabulary:
             InputError: nothing is admissible.
         """
         with self._lock:
-            if region in self._machines:
-                self._machines.move_to_end(region)
-                return self._machines[region]
+            if region in self._token_automata:
+                self._token_automata.move_to_end(region)
+                return self._token_automata[region]
         automaton = compile_region(region, self.normalize, check)
         classes = None
         if self.kind == BYTES:
@@ -138,7 +138,7 @@ class Vocabulary:
         else:
             table, states = automaton.table, np.arange(len(automaton.table), dtype=np.int32)
             classes = np.array([_class(automaton, c) for c in self._letters], np.int32)
-        machine = Machine(
+        token_automaton = TokenAutomaton(
             self._trie,
             self.ids,
             self.size,
@@ -151,24 +151,24 @@ class Vocabulary:
             self._bound,
         )
         with self._lock:
-            if region in self._machines:  # made by another thread meanwhile
-                self._machines.move_to_end(region)
-                return self._machines[region]
-            self._machines[region] = machine
-            if len(self._machines) > _KEPT:
-                self._machines.popitem(last=False)
-        return machine
+            if region in self._token_automata:  # made by another thread meanwhile
+                self._token_automata.move_to_end(region)
+                return self._token_automata[region]
+            self._token_automata[region] = token_automaton
+            if len(self._token_automata) > _KEPT:
+                self._token_automata.popitem(last=False)
+        return token_automaton
 
     def _bound(self) -> None:
-        """Have the machines that were not asked for longest forget what they worked out, where all keep too much."""
+        """Have the token_automata that were not asked for longest forget what they worked out, where all keep too much."""
         with self._lock:
-            machines = list(self._machines.values())
-        total = sum(machine.kept for machine in machines)
-        for machine in machines:
+            token_automata = list(self._token_automata.values())
+        total = sum(token_automaton.kept for token_automaton in token_automata)
+        for token_automaton in token_automata:
             if total <= _MOST_KEPT:
                 break
-            total -= machine.kept
-            machine.forget()
+            total -= token_automaton.kept
+            token_automaton.forget()
 
 
 def _class(automaton: Automaton, character: str) -> int:

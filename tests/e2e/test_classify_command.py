@@ -53,7 +53,7 @@ def test_bad_rows_are_named_and_the_others_answered(model: str) -> None:
     ("arguments", "code", "message"),
     [
         (("classify", "A dog"), 2, "--model is needed: the bundled model does not classify"),
-        (("classify", "-m", "bundled", "A dog"), 1, "bundled has no head that classifies (it is a ModernBertForMaskedLM)"),
+        (("classify", "-m", "bundled", "A dog"), 1, "bundled has no classification head (classifier.*): it is a ModernBertForMaskedLM"),
         (("classify", "-m", "{model}", "-"), 1, "there is no text to classify"),
         (("classify", "-m", "{model}", "old dog " * 300), 1, "truncation=True, --truncate"),
         (("classify", "-m", "/nowhere/model", "A dog"), 1, "there is no model '/nowhere/model'"),

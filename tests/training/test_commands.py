@@ -526,7 +526,7 @@ def test_a_classifier_is_refused_where_masks_are_filled(
         with contextlib.redirect_stderr(io.StringIO()) as said:
             assert run([str(argument) for argument in arguments]) == 1
         (line,) = said.getvalue().splitlines()
-        assert "has no head that fills masks (it is a ModernBertForSequenceClassification)" in line
+        assert "has no masked language model head (decoder.*): it is a ModernBertForSequenceClassification" in line
         assert not out.exists()
 
 

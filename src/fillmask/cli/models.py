@@ -35,7 +35,7 @@ def list_models(as_json: bool) -> None:
     for name, folder in hub.cached():
         try:
             checkpoint = open_checkpoint(folder)
-            if not encoders.is_masked_lm(checkpoint.config):
+            if not encoders.holds_head(checkpoint.config, checkpoint.weights, "fill"):
                 continue
             rows.append(describe(checkpoint) | {"name": name.repository, "revision": name.revision})
         except CheckpointError:  # of another kind: not for fillmask

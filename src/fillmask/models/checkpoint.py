@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError, UnsupportedModelError
-from fillmask.models import encoders, hub
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, InputError
+from fillmask.models import encoders, heads, hub
 from fillmask.models.config import Config
+from fillmask.models.heads import Task
 from fillmask.models.weights import Weights
 from fillmask.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 BUNDLED = "bundled"
-_OTHER_TASKS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 _BUNDLED_FOLDER = Path(__file__).parent.parent / "bundled"
 
 
@@ -96,14 +96,27 @@ def _check_no_revision(revision: str | None, what: str) -> None:
 
 
 def check_fills(checkpoint: Checkpoint) -> None:
-    """Raise UnsupportedModelError for a model that was fine-tuned to another task and has no head that fills masks."""
-    classes = [str(name) for name in checkpoint.config.raw("architectures", []) or []]
-    if classes and all(name.endswith(_OTHER_TASKS) for name in classes):
-        raise UnsupportedModelError(
-            f"{checkpoint.name} has no head that fills masks (it is a {classes[0]}); name a masked language model,"
-            " such as the one that it was fine-tuned from"
-            + ("; `fillmask classify` takes this one" if classes[0].endswith(_OTHER_TASKS[0]) else "")
-        )
+    """Refuse a checkpoint that has no head that fills masks: one of an encoder alone, or one trained for another task.
+
+    Raises:
+        UnsupportedModelError: it has none.
+    """
+    check_head(checkpoint, "fill")
+
+
+def check_head(checkpoint: Checkpoint, task: Task) -> None:
+    """Refuse a checkpoint that does not hold the head for a task.
+
+    For a family without a graph here this looks at the class that the config names; the torch engine looks at the
+    tensors as it loads them.
+
+    Raises:
+        UnsupportedModelError: it does not hold it.
+    """
+    config = checkpoint.config
+    if not encoders.holds_head(config, checkpoint.weights, task):
+        family = encoders.FAMILIES.get(config.family)
+        raise heads.no_head(checkpoint.name, config, task, () if family is None else family.head(task))
 
 
 def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkpoint:

@@ -104,7 +104,7 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
     def shape(self, name: str) -> tuple[int, ...]:

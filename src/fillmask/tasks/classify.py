@@ -14,9 +14,9 @@ from typing import Any, TypedDict
 import numpy as np
 
 from fillmask.choices import LABEL_FUNCTIONS
-from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError, UnsupportedModelError
+from fillmask.errors import CorruptCheckpointError, InputError, TextTooLongError
 from fillmask.models import encoders
-from fillmask.models.checkpoint import Checkpoint, open_checkpoint
+from fillmask.models.checkpoint import Checkpoint, check_head, open_checkpoint
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.engines import Budget, Floats
@@ -24,7 +24,6 @@ from fillmask.tasks.masked_texts import numbered
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
-_HEADS = ("classifier.weight", "classifier.out_proj.weight")
 _STREAM_CHUNK = 64
 _UNSAID: Any = object()  # of top_k, whose None means all labels
 
@@ -66,7 +65,7 @@ class Classifier:
         function_to_apply: str | None = None,
     ) -> None:
         self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
-        _check_head(self.checkpoint)
+        check_head(self.checkpoint, "classify")
         self.tokenizer: Tokenizer = self.checkpoint.tokenizer
         config = self.checkpoint.config
         self.labels: tuple[str, ...] = labels_of(self.checkpoint)
@@ -212,20 +211,6 @@ def labels_of(checkpoint: Checkpoint) -> tuple[str, ...]:
     if not numbers or sorted(numbers) != list(range(len(numbers))):
         raise CorruptCheckpointError(f"config.json has id2label={named!r:.80}; expected labels numbered from 0")
     return tuple(numbers[number] for number in range(len(numbers)))
-
-
-def _check_head(checkpoint: Checkpoint) -> None:
-    classes = [str(name) for name in checkpoint.config.raw("architectures", []) or []]
-    if classes and not any("ForSequenceClassification" in name for name in classes):
-        what = f"it is a {classes[0]}"
-    elif not classes and not any(name in checkpoint.weights for name in _HEADS):
-        what = f"it has no tensor {_HEADS[0]}"
-    else:
-        return
-    raise UnsupportedModelError(
-        f"{checkpoint.name} has no head that classifies ({what}); make one with `fillmask train finetune`,"
-        " or name a model that was fine-tuned to classify"
-    )
 
 
 def _applied(logits: Floats, function: str) -> Floats:

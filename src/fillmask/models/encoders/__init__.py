@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fillmask.errors import UnsupportedModelError
+from fillmask.models import heads
 from fillmask.models.config import Config
+from fillmask.models.heads import Task
 from fillmask.models.weights import Weights
 
 
@@ -34,34 +36,52 @@ class Graph:
 
 @dataclass(frozen=True)
 class Family:
-    """A family's module here, and how many tokens its models take.
+    """A family's module here, where its models keep their tensors, and how many tokens they take.
 
     Attributes:
         module: of this package.
-        positions: where the config does not say.
+        base: the module of the encoder in the checkpoint, such as `bert`.
+        mask_head: modules that only a masked language model holds; one of them is enough.
+        classifier_head: modules that only a classifier holds; one of them is enough.
+        ignored: patterns of tensors that no model of the family reads.
+        positions: number of positions, where the config does not say.
         first: number of the first token's position: the tokens have so many fewer positions. "pad" stands for the
             one after the padding id.
     """
 
     module: str
+    base: str
+    mask_head: tuple[str, ...]
+    classifier_head: tuple[str, ...] = ("classifier",)
+    ignored: tuple[str, ...] = ()
     positions: int = 512
     first: int | Literal["pad"] = 0
 
+    def head(self, task: Task) -> tuple[str, ...]:
+        return self.mask_head if task == "fill" else self.classifier_head
+
+
+_BERT_HEAD, _ROBERTA_HEAD = ("cls.predictions",), ("lm_head",)
+_ELECTRA_HEAD = ("generator_predictions", "generator_lm_head")
+_ROBERTA = Family("roberta", "roberta", _ROBERTA_HEAD, first="pad")
 
 # By model_type in config.json.
 FAMILIES = {
-    "bert": Family("bert"),
-    "roberta": Family("roberta", first="pad"),
-    "xlm-roberta": Family("roberta", first="pad"),
-    "camembert": Family("roberta", first="pad"),
-    "distilbert": Family("distilbert"),
-    "albert": Family("albert"),
-    "electra": Family("electra"),
-    "mpnet": Family("mpnet", first=2),
-    "convbert": Family("convbert"),
-    "deberta-v2": Family("deberta_v2"),
-    "nomic_bert": Family("nomic_bert", positions=2048),
-    "modernbert": Family("modernbert", positions=8192),
+    "bert": Family("bert", "bert", _BERT_HEAD),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "distilbert": Family("distilbert", "distilbert", ("vocab_transform", "vocab_layer_norm", "vocab_projector")),
+    "albert": Family("albert", "albert", ("predictions",)),
+    "electra": Family("electra", "electra", _ELECTRA_HEAD),
+    "mpnet": Family("mpnet", "mpnet", _ROBERTA_HEAD, first=2),
+    "convbert": Family("convbert", "convbert", _ELECTRA_HEAD),
+    "deberta-v2": Family(
+        "deberta_v2", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=(r"(^|\.)embeddings\.position_embeddings\.",)
+    ),
+    "nomic_bert": Family("nomic_bert", "nomic_bert", _BERT_HEAD, positions=2048),
+    # Its classifier has a `head` too.
+    "modernbert": Family("modernbert", "model", ("decoder",), positions=8192),
 }
 
 # Families without a graph here whose first token, as RoBERTa's, has the position after the padding id.
@@ -70,7 +90,7 @@ _COUNTED_FROM_PAD = frozenset({
 })  # fmt: skip
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 8
+VERSION = 9
 
 
 def has_graph(config: Config) -> bool:
@@ -78,9 +98,16 @@ def has_graph(config: Config) -> bool:
     return config.family in FAMILIES
 
 
-def is_masked_lm(config: Config) -> bool:
-    """Whether the config is of a masked language model, by its family or by the class that it was saved from."""
-    return has_graph(config) or any("ForMaskedLM" in str(name) for name in config.raw("architectures", []) or [])
+def holds_head(config: Config, weights: Weights, task: Task) -> bool:
+    """Whether a checkpoint holds the head for a task: by its tensors, or, where these do not tell, by its class.
+
+    The tensors do not tell for a family that has no graph here, and for a mask head that is the word embeddings alone.
+    """
+    family = FAMILIES.get(config.family)
+    if family is not None and any(heads.starts_with_any(name, family.head(task)) for name in weights):
+        return True
+    tied = config.family == "modernbert" and not config.flag("decoder_bias", True)
+    return (family is None or (task == "fill" and tied)) and heads.is_saved_for(config, task)
 
 
 def longest(config: Config) -> int | None:
@@ -92,6 +119,24 @@ def longest(config: Config) -> int | None:
         return positions - first if positions > first else None
     first = config.integer("pad_token_id", 1) + 1 if family.first == "pad" else family.first
     return config.integer("max_position_embeddings", family.positions) - first
+
+
+def transformers_options(config: Config, weights: Weights) -> dict[str, Any]:
+    """Values that `from_pretrained` must be given so that transformers builds the head that the checkpoint holds."""
+    if config.family == "deberta-v2":
+        return {"legacy": not uses_own_head(config, weights)}
+    return {}
+
+
+def uses_own_head(config: Config, weights: Weights) -> bool:
+    """Whether a DeBERTa fills masks with the head that it was trained with, `lm_predictions`.
+
+    transformers' own head, `cls.predictions`, runs where the file holds only that one, or holds both and the config
+    says `legacy`.
+    """
+    own = any(heads.starts_with_any(name, ["lm_predictions"]) for name in weights)
+    other = any(heads.starts_with_any(name, ["cls.predictions"]) for name in weights)
+    return own and not (other and config.flag("legacy", False))
 
 
 def build(config: Config, weights: Weights) -> Graph:
@@ -127,10 +172,13 @@ def _built(config: Config, weights: Weights, labels: int | None = None) -> Graph
             f"config.json has model_type={config.family!r}, which has no graph here; expected one of"
             f" {', '.join(FAMILIES)}, or engine='torch', which runs what transformers runs"
         )
-    module = importlib.import_module(f"fillmask.models.encoders.{FAMILIES[config.family].module}")
-    builder = importlib.import_module("fillmask.models.encoders.graph").GraphBuilder(weights)
+    family = FAMILIES[config.family]
+    task: Task = "fill" if labels is None else "classify"
+    module = importlib.import_module(f"fillmask.models.encoders.{family.module}")
+    builder = importlib.import_module("fillmask.models.encoders.graph").GraphBuilder(weights, family.base)
     if labels is None:
         module.build(builder, config)
     else:
         module.build_classifier(builder, config, labels)
+    heads.check_all_read(builder.unread(), family.base, family.head(task), family.ignored)
     return Graph(builder.serialize(config.family), builder.references(), builder.tables())

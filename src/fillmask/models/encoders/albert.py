@@ -22,7 +22,7 @@ HEAD = HeadNames(
     dense="predictions.dense",
     norm="predictions.LayerNorm",
     decoder="predictions.decoder.weight",
-    bias=("predictions.bias", "predictions.decoder.bias"),
+    bias=("predictions.decoder.bias", "predictions.bias"),
 )
 CLASSIFIER = ClassifierNames("albert.pooler", "classifier", "tanh")
 

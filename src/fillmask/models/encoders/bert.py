@@ -12,7 +12,7 @@ HEAD = HeadNames(
     dense="cls.predictions.transform.dense",
     norm="cls.predictions.transform.LayerNorm",
     decoder="cls.predictions.decoder.weight",
-    bias=("cls.predictions.bias", "cls.predictions.decoder.bias"),
+    bias=("cls.predictions.decoder.bias", "cls.predictions.bias"),
 )
 
 CLASSIFIER = ClassifierNames("bert.pooler.dense", "classifier", "tanh")

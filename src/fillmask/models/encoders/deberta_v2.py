@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.config import Config
-from fillmask.models.encoders import bert, ops, postnorm
+from fillmask.models.encoders import bert, ops, postnorm, uses_own_head
 from fillmask.models.encoders.graph import GraphBuilder, Value
 from fillmask.models.encoders.ops import GraphInputs
 from fillmask.models.encoders.postnorm import ClassifierNames, EncoderOutput, HeadNames, LayerNames, Sizes
@@ -64,8 +64,8 @@ def build(g: GraphBuilder, config: Config) -> None:
     """The graph of DebertaV2ForMaskedLM."""
     inputs = ops.inputs(g)
     encoded = _encode(g, config, inputs)
-    legacy = config.flag("legacy", not g.has(f"{HEAD.dense}.weight"))
-    postnorm.head(g, config, inputs, encoded, bert.HEAD if legacy else HEAD, activation=encoded.sizes.activation)
+    names = HEAD if uses_own_head(config, g.weights) else bert.HEAD
+    postnorm.head(g, config, inputs, encoded, names, activation=encoded.sizes.activation)
 
 
 def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:

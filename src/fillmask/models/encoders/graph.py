@@ -28,10 +28,18 @@ _OLD_NORM_NAMES = ((".weight", ".gamma"), (".bias", ".beta"))
 
 
 class GraphBuilder:
-    """Collects nodes; every method returns the name of a value in the graph."""
+    """Collects nodes; every method returns the name of a value in the graph.
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    Args:
+        weights: the checkpoint's.
+        base: the module of the encoder. As in transformers, a file that was saved from the encoder alone names its
+            tensors without it.
+    """
+
+    def __init__(self, weights: Weights, base: str) -> None:
+        self.weights = weights
+        self._base = f"{base}."
+        self._read: set[str] = set()
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -83,9 +91,23 @@ class GraphBuilder:
             self._initializers[name] = numpy_helper.from_array(value, name)
         return Value(name)
 
-    def has(self, *names: str) -> bool:
-        """Whether the checkpoint holds all these tensors."""
-        return all(name in self._weights for name in names)
+    def has(self, name: str) -> bool:
+        """Whether the checkpoint holds this tensor, which then counts as read."""
+        return self._stored_name(name) is not None
+
+    def _stored_name(self, name: str) -> str | None:
+        """What the checkpoint calls a tensor; None where it has no such tensor."""
+        names = [name]
+        names += [name.removesuffix(new) + old for new, old in _OLD_NORM_NAMES if name.endswith(new)]
+        names += [other.removeprefix(self._base) for other in names if other.startswith(self._base)]
+        stored = next((other for other in names if other in self.weights), None)
+        if stored is not None:
+            self._read.add(stored)
+        return stored
+
+    def unread(self) -> list[str]:
+        """The checkpoint's tensors that nobody asked for."""
+        return [name for name in self.weights if name not in self._read]
 
     def weight(self, name: str, *shape: int, rows: tuple[int, int] | None = None) -> Value:
         """A tensor of the checkpoint, or some of its rows, after checking its whole shape.
@@ -93,18 +115,16 @@ class GraphBuilder:
         Raises:
             CorruptCheckpointError: it is missing, or not of the shape that the config asks for.
         """
-        if name not in self._weights:
-            for new, old in _OLD_NORM_NAMES:
-                if name.endswith(new) and name.removesuffix(new) + old in self._weights:
-                    name = name.removesuffix(new) + old
-        if name not in self._weights:
+        stored = self._stored_name(name)
+        if stored is None:
             raise CorruptCheckpointError(
                 f"the weights do not fit the config: tensor {name} is missing; expected it with shape {list(shape)}"
             )
-        found = self._weights.shape(name)
-        if found != shape:
+        name = stored
+        stored_shape = self.weights.shape(name)
+        if stored_shape != shape:
             raise CorruptCheckpointError(
-                f"the weights do not fit the config: tensor {name} has shape {list(found)}; expected {list(shape)}"
+                f"the weights do not fit the config: tensor {name} has shape {list(stored_shape)}; expected {list(shape)}"
             )
         reference = name if rows is None else f"{name}[{rows[0]}:{rows[1]}]"
         if reference not in self._initializers:

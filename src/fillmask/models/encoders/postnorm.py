@@ -197,8 +197,11 @@ def after_attention(
 class HeadNames:
     """Where the head keeps its tensors.
 
-    `bias` may have two names, the head's own and the decoder's, which are one tensor in most models; the decoder's is
-    the one that is used where a file has both. Without a `decoder` the embeddings are tied whatever the config says.
+    Attributes:
+        dense, norm: the layers before the output matrix.
+        decoder: the output matrix; None for a head whose matrix always is the word embeddings, whatever the config says.
+        bias: names of the output bias, in order of preference. Most models hold one tensor under two names, the
+            decoder's and the head's own; where a file has both, the decoder's counts.
     """
 
     dense: str
@@ -222,7 +225,8 @@ def head(
     x = ops.activation(g, ops.linear(g, x, names.dense, size, sizes.hidden), activation)
     x = ops.layer_norm(g, x, names.norm, size, sizes.eps)
     decoder = words if tied or names.decoder is None else g.weight(names.decoder, vocab_size, size)
-    bias = next((name for name in names.bias[::-1] if g.has(name)), names.bias[0])
+    stored = [name for name in names.bias if g.has(name)]
+    bias = stored[0] if stored else names.bias[-1]
     logits = g.op("Gemm", x, decoder, g.weight(bias, vocab_size), transB=1)
     ops.log_probabilities(g, logits, vocab_size)
 

@@ -16,7 +16,7 @@ HEAD = HeadNames(
     dense="lm_head.dense",
     norm="lm_head.layer_norm",
     decoder="lm_head.decoder.weight",
-    bias=("lm_head.bias", "lm_head.decoder.bias"),
+    bias=("lm_head.decoder.bias", "lm_head.bias"),
 )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError
 from fillmask.models import encoders
-from fillmask.models.checkpoint import Checkpoint, check_fills
+from fillmask.models.checkpoint import Checkpoint, check_head
 
 if TYPE_CHECKING:
     from fillmask.runtime.precision_selection import Choice
@@ -117,9 +117,8 @@ def load(
 def _load(
     checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None, labels: int | None
 ) -> Engine:
-    if labels is None:
-        check_fills(checkpoint)
-    elif precision == "auto":
+    check_head(checkpoint, "fill" if labels is None else "classify")
+    if labels is not None and precision == "auto":
         precision = "float32"  # what is measured for "auto" is measured on masks
     precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
     match engine:

@@ -9,21 +9,27 @@ more in float32 (`rescoring`).
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import itertools
+import logging
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError, UnsupportedModelError
+from fillmask.models import encoders
+from fillmask.models.heads import Task, check_all_read, in_short, is_saved_for, no_head, starts_with_any
 from fillmask.runtime.engines import ON_A_CPU, ON_A_GPU, Batch
 from fillmask.runtime.engines.rescoring import Head
 
 try:
     import torch
     from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils import logging as transformers_logging
 except ImportError as missing:
     raise MissingExtraError("the torch engine", "torch") from missing
 
@@ -49,7 +55,7 @@ class Torch:
         self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
         if threads is not None:
             torch.set_num_threads(threads)
-        model, _ = _load(AutoModelForMaskedLM, checkpoint, precision, "masked language model")
+        model = _load(AutoModelForMaskedLM, checkpoint, precision, "fill")
         self._model = model.to(self.device).train(False)
         decoder = self._model.get_output_embeddings()
         if decoder is None:
@@ -123,11 +129,7 @@ class TorchClassifier:
         self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
         if threads is not None:
             torch.set_num_threads(threads)
-        model, missing = _load(AutoModelForSequenceClassification, checkpoint, precision, "classifier")
-        if missing:  # transformers draws them at random, with a warning
-            raise CorruptCheckpointError(
-                f"the weights of {checkpoint.name} do not fit the config: tensor {min(missing)} is missing"
-            )
+        model = _load(AutoModelForSequenceClassification, checkpoint, precision, "classify")
         self._model = model.to(self.device).train(False)
         self._takes_types = takes_types(model)
         self._padding_leaks = checkpoint.config.family in _PADDING_LEAKS
@@ -152,21 +154,82 @@ class TorchClassifier:
         return found
 
 
-def _load(kind: Any, checkpoint: Checkpoint, precision: str, what: str) -> tuple[Any, set[str]]:
-    """The checkpoint's model of a kind, and the tensors that it lacks.
+def _load(model_class: Any, checkpoint: Checkpoint, precision: str, task: Task) -> Any:
+    """The checkpoint's transformers model, with every tensor from the file.
+
+    transformers fills what a file lacks with random numbers and leaves out what it has no place for, with a warning
+    that nobody sees in a job. Here both are errors.
 
     Raises:
-        UnsupportedModelError: transformers has no class for it.
+        UnsupportedModelError: transformers has no class for it, or the file has no head for the task.
+        CorruptCheckpointError: a tensor is missing, of another shape, or has no place in the model.
     """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a load of milliseconds, on someone else's stderr
+    options = encoders.transformers_options(checkpoint.config, checkpoint.weights)
     try:
-        model, found = kind.from_pretrained(
-            checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision],
-            output_loading_info=True,
-        )  # fmt: skip
+        with _no_load_report():
+            model, report = model_class.from_pretrained(
+                checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=_DTYPES[precision],
+                output_loading_info=True, ignore_mismatched_sizes=True, **options,
+            )  # fmt: skip
     except (ValueError, KeyError) as error:
+        what = "masked language model" if task == "fill" else "classifier"
         raise UnsupportedModelError(f"transformers has no {what} for {checkpoint.name}: {error}") from error
-    return model, set(found["missing_keys"])
+    _check_report(model, report, checkpoint, task)
+    return model
+
+
+@contextlib.contextmanager
+def _no_load_report() -> Iterator[None]:
+    """Keep transformers from writing its own report of missing tensors, which `_check_report` turns into errors."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+
+
+def _check_report(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint, task: Task) -> None:
+    base = model.base_model_prefix
+    missing = set(report["missing_keys"])
+    own = {
+        name for name in model.state_dict() if not starts_with_any(name, [base]) and name not in _tied_to(model, base)
+    }
+    head = _modules(own)
+    # A head without tensors of its own is the word embeddings again: then the class alone says whether it was trained.
+    if own <= missing and (own or not is_saved_for(checkpoint.config, task)):
+        raise no_head(checkpoint.name, checkpoint.config, task, head or _modules(_tied_to(model, base)))
+    fault = f"the weights of {checkpoint.name} do not fit the config: "
+    if missing:
+        raise CorruptCheckpointError(
+            f"{fault}{in_short(missing)} {'is' if len(missing) == 1 else 'are'} missing; download the model again"
+        )
+    mismatched = sorted(report["mismatched_keys"])
+    if mismatched:
+        name, stored, expected = mismatched[0]
+        raise CorruptCheckpointError(f"{fault}tensor {name} has shape {list(stored)}; expected {list(expected)}")
+    errors = list(report.get("error_msgs") or [])
+    if errors:
+        raise CorruptCheckpointError(f"{fault}{str(errors[0]).splitlines()[0]}")
+    family = encoders.FAMILIES.get(checkpoint.config.family)
+    check_all_read(set(report["unexpected_keys"]), base, head, family.ignored if family else ())
+
+
+def _tied_to(model: Any, base: str) -> set[str]:
+    """The head's tensors that are tensors of the encoder too, such as an output matrix that is the word embeddings."""
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    return {name for name, source in tied.items() if starts_with_any(source, [base])}
+
+
+def _modules(names: Iterable[str]) -> list[str]:
+    """For each first part of the names, the longest module that holds all names with it: `cls.predictions`."""
+    modules = []
+    for _, group in itertools.groupby(sorted(names), lambda name: name.partition(".")[0]):
+        paths = [name.split(".")[:-1] for name in group]
+        common = [parts[0] for parts in itertools.takewhile(lambda p: len(set(p)) == 1, zip(*paths, strict=False))]
+        modules.append(".".join(common) or paths[0][0])
+    return modules
 
 
 def takes_types(model: Any) -> bool:

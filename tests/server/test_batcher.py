@@ -135,23 +135,23 @@ def test_rows_leave_the_queue_with_their_request() -> None:
     asyncio.run(main())
 
 
-def test_rooms() -> None:
-    room = Capacity(4, "queue_items", 100, "queue_tokens")
-    first = room.enter()
+def test_a_capacity_is_shared() -> None:
+    capacity = Capacity(4, "queue_items", 100, "queue_tokens")
+    first = capacity.reserve()
     first.grow(items=2, tokens=60)
-    second = room.enter()
+    second = capacity.reserve()
     with pytest.raises(ApiError, match="queue_items") as full:
-        room.enter()
+        capacity.reserve()
     assert (full.value.status, full.value.headers) == (429, {"Retry-After": "1"})
     with pytest.raises(ApiError, match="queue_tokens"):
         second.grow(tokens=41)
     with pytest.raises(LimitError, match="queue_tokens"):
         second.grow(tokens=101)
-    first.leave()
-    first.leave()
+    first.release()
+    first.release()
     second.grow(items=3, tokens=100)
-    second.leave()
-    assert (room.used_items, room.used_tokens) == (0, 0)
+    second.release()
+    assert (capacity.used_items, capacity.used_tokens) == (0, 0)
 
 
 class _Engine:

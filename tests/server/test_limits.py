@@ -137,7 +137,7 @@ def test_only_json_is_taken(client: httpx.Client) -> None:
 )  # fmt: skip
 def test_no_path_reaches_the_disk(service: Service, path: str) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while data := connection.recv(65536):
             answer += data
@@ -149,10 +149,10 @@ def test_no_path_reaches_the_disk(service: Service, path: str) -> None:
     [
         b"GET / HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
-        b"POST /v1/fill-mask HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n{}",
-        b"POST /v1/fill-mask HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/fill-mask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: -5\r\n\r\n{}",
+        b"POST /v1/fill-mask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 900) for n in range(200)) + b"\r\n",
-        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
 def test_broken_requests_do_no_harm(service: Service, client: httpx.Client, raw: bytes) -> None:
@@ -161,7 +161,7 @@ def test_broken_requests_do_no_harm(service: Service, client: httpx.Client, raw:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(100)
-        except (ConnectionResetError, BrokenPipeError):
+        except OSError:
             answer = b""
     assert not answer.startswith(b"HTTP/1.1 5")
     assert client.get("/health/ready").status_code == 200

@@ -87,7 +87,7 @@ def test_clients_that_leave_are_not_inferred(serve: Callable[..., Service]) -> N
         leaving: list[socket.socket] = []
         for _ in range(100):
             connection = socket.create_connection(("127.0.0.1", service.port))
-            head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
+            head = f"POST {_FILL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
             connection.sendall(head.encode() + _BODY)
             leaving.append(connection)
         service.wait_for_metric("fillmask_queued", 100)

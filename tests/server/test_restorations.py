@@ -148,7 +148,7 @@ def test_a_restoration_ends_when_its_client_leaves(serve: Callable[..., Service]
     for stream in (False, True):
         body = json.dumps({"inputs": _LONG, "stream": stream}).encode()
         connection = socket.create_connection(("127.0.0.1", service.port))
-        head = f"POST /v1/restore HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST /v1/restore HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         service.wait_for_metric('fillmask_in_flight{route="/v1/restore"}', 1)
         time.sleep(0.3)
@@ -166,9 +166,7 @@ def test_clients_that_leave_a_stream_leave_no_complaint(serve: Callable[..., Ser
     service = serve()
     service.worker()
     body = json.dumps({"inputs": _LONG, "stream": True}).encode()
-    head = (
-        f"POST /v1/restore HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"POST /v1/restore HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     clients = 5
     connections = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(clients)]
     for connection in connections:
@@ -204,7 +202,7 @@ def test_restorations_do_not_starve_masks(serve: Callable[..., Service]) -> None
         connections = []
         for _ in range(3):
             connection = socket.create_connection(("127.0.0.1", service.port))
-            head = f"POST /v1/restore HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(long)}\r\n\r\n"
+            head = f"POST /v1/restore HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(long)}\r\n\r\n"
             connection.sendall(head.encode() + long)
             connections.append(connection)
         service.wait_for_metric('fillmask_in_flight{route="/v1/restore"}', 3)

@@ -88,7 +88,7 @@ def requests(model: Path, count: int = 50_000, warm_up: int = 5_000, clients: in
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             for number in numbers:
                 body = bodies[number % len(bodies)]
-                head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                head = f"POST {_FILL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(head.encode() + body)
                 found = await reader.readuntil(b"\r\n\r\n")
                 length = next(line for line in found.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -192,7 +192,7 @@ def leave(model: Path) -> None:
     for _ in range(10):
         os.kill(service.worker(), signal.SIGSTOP)
         sent = []
-        head = f"POST {_FILL} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
+        head = f"POST {_FILL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(_BODY)}\r\n\r\n"
         for number in range(101):  # the first is with the model process, so that the others wait
             connection = socket.create_connection(("127.0.0.1", service.port))
             connection.sendall(head.encode() + _BODY)

@@ -21,10 +21,54 @@ from fillmask.cli.options import model_options
     help="Port to listen at; 0 for a free one.",
 )
 @click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    envvar="FILLMASK_ALLOWED_HOSTS",
+    help="A name that requests may have in their Host header, beside the loopback names and --host: fill.example.org,"
+    " *.example.org, or * for every name. May be repeated.",
+)
+@click.option(
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    envvar="FILLMASK_CORS",
+    help="An origin whose pages may send requests, such as https://example.org, or * for all. May be repeated.",
+)
+@click.option(
+    "--root-path",
+    metavar="PATH",
+    envvar="FILLMASK_ROOT_PATH",
+    default="",
+    help="The prefix under which a proxy shows the service, such as /fillmask. Requests may carry it or not.",
+)
+@click.option(
     "--api-key",
+    "api_keys",
+    multiple=True,
     metavar="KEY",
-    envvar="FILLMASK_API_KEY",
-    help="What requests must carry; better set in the environment, where other users do not see it.",
+    help="A key that requests must carry; may be repeated. Better set FILLMASK_API_KEY or --api-key-file, which other"
+    " users of the machine cannot see.",
+)
+@click.option(
+    "--api-key-file",
+    metavar="FILE",
+    envvar="FILLMASK_API_KEY_FILE",
+    help="A file of keys, one a line.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    envvar="FILLMASK_METRICS_PORT",
+    help="Answer /metrics at a port of its own, without a key, and not beside the other routes; 0 for a free one.",
+)
+@click.option(
+    "--metrics-host",
+    envvar="FILLMASK_METRICS_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of the port for metrics.",
 )
 @click.option(
     "--replicas",
@@ -60,6 +104,15 @@ from fillmask.cli.options import model_options
     help="What accepted requests have to finish after SIGTERM.",
 )
 @click.option(
+    "--keep-alive",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    envvar="FILLMASK_KEEP_ALIVE",
+    default=30.0,
+    show_default=True,
+    help="How long a connection without a request stays open. Longer than that of a proxy in front.",
+)
+@click.option(
     "--limit",
     "limits",
     multiple=True,
@@ -87,7 +140,14 @@ from fillmask.cli.options import model_options
 )
 @model_options
 def command(
-    limits: tuple[str, ...], batch_wait: float, threads: int | None, replicas: int, api_key: str | None, **rest: Any
+    limits: tuple[str, ...],
+    batch_wait: float,
+    threads: int | None,
+    replicas: int,
+    api_keys: tuple[str, ...],
+    api_key_file: str | None,
+    root_path: str,
+    **options: Any,
 ) -> int:
     """Answer HTTP requests with a model, until a signal.
 
@@ -101,12 +161,17 @@ def command(
     """
     import os
 
+    from fillmask.server.http.auth import read_keys
+    from fillmask.server.http.routes import checked_root_path
     from fillmask.server.limits import Limits
     from fillmask.server.run import serve
     from fillmask.server.settings import ServerSettings
 
-    if api_key is not None and not api_key.strip():
-        raise click.UsageError("the key is empty; leave --api-key and FILLMASK_API_KEY out for a service without one")
+    keys = read_keys(api_keys, api_key_file)
+    try:
+        prefix = checked_root_path(root_path)
+    except ValueError as error:
+        raise click.UsageError(f"--root-path: {error}") from None
     if replicas > 1 and threads is None:
         threads = max(1, (os.cpu_count() or 1) // replicas)
     return serve(
@@ -115,7 +180,8 @@ def command(
             batch_wait=batch_wait / 1000,
             threads=threads,
             replicas=replicas,
-            api_key=api_key,
-            **rest,
+            api_keys=keys,
+            root_path=prefix,
+            **options,
         )
     )

@@ -16,12 +16,14 @@ STATUSES = {
     "bad_request": 400,
     "invalid_json": 400,
     "unauthorized": 401,
+    "forbidden_origin": 403,
     "not_found": 404,
     "task_not_served": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "body_too_large": 413,
     "unsupported_media_type": 415,
+    "unknown_host": 421,
     "invalid_request": 422,
     "invalid_input": 422,
     "limit_exceeded": 422,
@@ -29,6 +31,7 @@ STATUSES = {
     "no_target": 422,
     "text_too_long": 422,
     "overloaded": 429,
+    "headers_too_large": 431,
     "client_left": 499,
     "internal": 500,
     "not_available": 501,
@@ -76,5 +79,5 @@ def type_of(error: FillMaskError) -> str:
 
 def body_of(message: str, error_type: str, request_id: str) -> bytes:
     """The body of an error."""
-    found = {"error": message, "error_type": error_type, "request_id": request_id}
-    return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
+    body = {"error": message, "error_type": error_type, "request_id": request_id}
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")

@@ -24,6 +24,7 @@ class Metrics:
         self.batch_tokens = Histogram("fillmask_batch_tokens", "Tokens of a batch, padding included.", registry=registry, buckets=_TOKENS)  # fmt: skip
         self.batch_rows = Histogram("fillmask_batch_rows", "Texts of a batch.", registry=registry, buckets=_ROWS)
         self.in_flight = Gauge("fillmask_in_flight", "Requests in work or waiting.", ["route"], registry=registry)
+        self.connections = Gauge("fillmask_connections", "Open connections.", registry=registry)
         self.queued = Gauge("fillmask_queued", "Texts and jobs that wait for the model.", ["task"], registry=registry)
         self.ready = Gauge("fillmask_model_processes_ready", "Model processes that answer.", registry=registry)
         self.restarts = Counter("fillmask_model_process_restarts", "Model processes started again.", registry=registry)
@@ -31,5 +32,5 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of them in Prometheus's text format."""
-        found: bytes = generate_latest(self.registry)
-        return found
+        text: bytes = generate_latest(self.registry)
+        return text

@@ -40,10 +40,11 @@ def deployment(args: dict[str, str]) -> serve.Application:
 
     def build() -> Any:
         from fillmask.server.http.app import create_app
+        from fillmask.server.http.auth import read_keys
         from fillmask.server.service import Service
 
-        # The key is read on the node and not sent about with the application.
-        service = Service(replace(settings, api_key=os.environ.get("FILLMASK_API_KEY") or None))
+        # Keys are read on the node and not sent about with the application.
+        service = Service(replace(settings, api_keys=read_keys(())))
         service.give_up = lambda message: os._exit(1)  # Ray Serve starts another replica
         return create_app(service)
 

@@ -17,7 +17,7 @@ from fillmask.server.errors import ApiError, LimitError
 from fillmask.server.http import schemas
 from fillmask.server.http.call import Call
 from fillmask.server.metrics import Metrics
-from fillmask.server.scheduling.admission import Capacity
+from fillmask.server.scheduling.admission import BodyCapacity, Capacity
 from fillmask.server.scheduling.batcher import Answer, Batcher
 from fillmask.server.scheduling.jobs import JobQueue, QueuedJob
 from fillmask.server.settings import ServerSettings
@@ -63,13 +63,13 @@ class Service:
         limits = settings.limits
         fill = Capacity(limits.queue_items, "queue_items", limits.queue_tokens, "queue_tokens")
         jobs = Capacity(limits.queue_jobs, "queue_jobs", limits.queue_job_tokens, "queue_job_tokens")
-        self.rooms = {
-            "/": fill,
-            "/v1/fill-mask": fill,
-            "/v1/score": jobs,
-            "/v1/classify": jobs,
-            "/v1/restore": Capacity(limits.queue_documents, "queue_documents", retry_after=5),
+        self.capacities = {  # by task
+            "fill-mask": fill,
+            "score": jobs,
+            "classify": jobs,
+            "restore": Capacity(limits.queue_documents, "queue_documents", retry_after=5),
         }
+        self.bodies = BodyCapacity(limits.queue_body_bytes)
         self.tokenizer = checkpoint.tokenizer
         size = checkpoint.config.integer("vocab_size")
         self._texts = MaskedTexts(self.tokenizer, size) if self.tokenizer.mask_token_id is not None else None
@@ -133,7 +133,7 @@ class Service:
             logs.event("targets outside the vocabulary", level=logging.WARNING, request_id=call.request_id, targets=len(told))  # fmt: skip
         if not rows:
             return b"[]"
-        call.place.grow(tokens=self._check_model_tokens(sum(len(row.read.ids) for row in rows)))
+        call.reservation.grow(tokens=self._check_model_tokens(sum(len(row.read.ids) for row in rows)))
         found = await call.wait(self.batcher.submit(rows))
         answers = _by_text(found, shapes)
         return answers[0] if len(answers) == 1 else b"[" + b",".join(answers) + b"]"
@@ -169,7 +169,7 @@ class Service:
             return b"[]"
         # A text of n tokens is read n times.
         lengths = await self._read(lambda: [len(self.tokenizer.encode(text)) for text in texts])
-        call.place.grow(tokens=self._check_model_tokens(sum(n * n for n in lengths)))
+        call.reservation.grow(tokens=self._check_model_tokens(sum(n * n for n in lengths)))
         method = (request.parameters or schemas.ScoreParameters()).method or "word-l2r"
         wanted = {"inputs": texts, "many": not isinstance(request.inputs, str), "method": method}
         return await call.wait(self.jobs.submit("score", wanted).future)
@@ -181,7 +181,7 @@ class Service:
         if not texts:
             return b"[]"
         lengths = await self._read(lambda: [len(self.tokenizer.encode(text)) for text in texts])
-        call.place.grow(tokens=self._check_model_tokens(sum(lengths)))
+        call.reservation.grow(tokens=self._check_model_tokens(sum(lengths)))
         asked = request.parameters or schemas.ClassifyParameters()
         wanted = {"inputs": texts, "top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
         return await call.wait(self.jobs.submit("classify", wanted).future)
@@ -215,7 +215,7 @@ class Service:
         self._check("max_texts", len(texts), f"the request has {len(texts):,} texts")
         longest = max(map(len, texts), default=0)
         self._check("max_text_characters", longest, f"a text has {longest:,} characters")
-        call.place.grow(items=max(len(texts) - 1, 0))
+        call.reservation.grow(items=max(len(texts) - 1, 0))
         return texts
 
     def _check_words(self, words: Sequence[str]) -> None:

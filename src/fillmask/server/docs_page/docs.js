@@ -52,7 +52,7 @@ async function send(method, path, body, output) {
   output.className = "";
   const start = performance.now();
   try {
-    const answer = await fetch(path, method === "POST" ? { method, body, headers: { "Content-Type": "application/json" } } : {});
+    const answer = await fetch(path.slice(1) || "./", method === "POST" ? { method, body, headers: { "Content-Type": "application/json" } } : {});
     const text = await answer.text();
     let shown = text;
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { /* not JSON: as it is */ }
@@ -116,7 +116,7 @@ function operation(path, method, of) {
 }
 
 async function start() {
-  const answer = await fetch("/openapi.json");
+  const answer = await fetch("openapi.json");
   description = await answer.json();
   main.textContent = "";
   for (const part of (description.info.description || "").split("\n\n")) element("p", main, part.replaceAll("`", ""));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,14 +13,16 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from fillmask.errors import FillMaskError
 from fillmask.server.errors import ApiError, body_of, type_of
 from fillmask.server.http import schemas, strict_json, warning_header
 from fillmask.server.http.call import Call
 from fillmask.server.http.events import events
-from fillmask.server.http.limits_middleware import LimitsMiddleware
+from fillmask.server.http.limits_middleware import CALL, ROOT_PATH, LimitsMiddleware
 from fillmask.server.http.openapi import describe, errors
+from fillmask.server.http.routes import RouteTable
 from fillmask.server.metrics import CONTENT_TYPE
 from fillmask.server.page.static_files import read_static_files
 from fillmask.server.service import Service
@@ -28,11 +31,22 @@ _Body = TypeVar("_Body", bound=BaseModel)
 _HTTP_TYPES = {404: "not_found", 405: "method_not_allowed"}
 _JSON = "application/json"
 _TYPES = ("str", "constrained-str")
+_LARGE_BODY = 16_384  # bytes; parsing fewer takes no time that another request would notice
 
 
 def create_app(service: Service) -> Any:
     """The application over a service; its lifespan is the service's."""
-    max_depth = service.limits.max_json_depth
+    limits = service.limits
+    large_body = asyncio.Lock()
+
+    async def parse(body: bytes) -> Any:
+        if len(body) <= _LARGE_BODY:
+            return strict_json.parse(body, max_depth=limits.max_json_depth, max_values=limits.max_json_values)
+        # One at a time, and whatever else is waiting for the event loop goes before the next.
+        async with large_body:
+            value = strict_json.parse(body, max_depth=limits.max_json_depth, max_values=limits.max_json_values)
+            await asyncio.sleep(0)
+            return value
 
     class StrictRoute(APIRoute):
         """Bodies are parsed by `strict_json` before FastAPI checks them."""
@@ -42,7 +56,7 @@ def create_app(service: Service) -> Any:
 
             async def strict(request: Request) -> Response:
                 if request.method == "POST":
-                    request._json = strict_json.parse(await request.body(), max_depth)
+                    request._json = await parse(await request.body())
                 return await handler(request)
 
             return strict
@@ -99,6 +113,7 @@ def create_app(service: Service) -> Any:
         """The server answers."""
         return {"status": "live"}
 
+    @app.get("/health", responses=errors(503), tags=["service"], response_model=schemas.HealthSchema)
     @app.get("/health/ready", responses=errors(503), tags=["service"], response_model=schemas.HealthSchema)
     async def ready() -> dict[str, str]:
         """The model answers, and the service is not shutting down."""
@@ -113,39 +128,52 @@ def create_app(service: Service) -> Any:
         """Counters and histograms for Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
-    schema = describe(app, service.limits, with_key=service.settings.api_key is not None)
+    schema = describe(app, limits, with_key=bool(service.settings.api_keys))
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
-        return Response(schema, media_type=_JSON)
+    async def openapi(request: Request) -> Response:
+        return Response(schema.under(request.scope[ROOT_PATH]), media_type=_JSON)
 
-    pages = read_static_files()
+    files = read_static_files()
 
-    def page(request: Request) -> Response:
-        found = pages[request.scope["path"]]
+    async def serve_file(request: Request) -> Response:
+        file = files[request.scope["path"]]
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        etag = f'{found.etag[:-1]}-gzip"' if packed else found.etag
+        etag = f'{file.etag[:-1]}-gzip"' if packed else file.etag
         headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         if packed:
             headers["Content-Encoding"] = "gzip"
-        content = found.packed if packed else found.content
-        return Response(content, media_type=found.content_type, headers=headers)
+        content = file.packed if packed else file.content
+        return Response(content, media_type=file.content_type, headers=headers)
 
-    async def serve_page(request: Request) -> Response:
-        return page(request)
+    async def redirect_to_docs(request: Request) -> Response:
+        # Relative, since only the client knows under which prefix it sees the service.
+        return Response(status_code=308, headers={"Location": "../docs"})
 
-    for path in pages:
-        app.add_route(path, serve_page, methods=["GET"], include_in_schema=False)
+    for path in files:
+        app.add_route(path, serve_file, methods=["GET"], include_in_schema=False)
+    for path in ("/docs/", "/docs/index.html"):
+        app.add_route(path, redirect_to_docs, methods=["GET"], include_in_schema=False)
 
     _handle_errors(app)
-    routes = {route.path for route in app.routes if isinstance(route, APIRoute)} | set(pages)
-    return LimitsMiddleware(app, service, frozenset(routes))
+    settings = service.settings
+    routes = RouteTable(_methods(app), root_path=settings.root_path, metrics_port=settings.metrics_port)
+    return LimitsMiddleware(app, service, routes)
+
+
+def _methods(app: FastAPI) -> dict[str, frozenset[str]]:
+    """The methods of every path that the application has a route for."""
+    methods: dict[str, frozenset[str]] = {}
+    for route in app.routes:
+        assert isinstance(route, (APIRoute, Route))
+        methods[route.path] = methods.get(route.path, frozenset()) | frozenset(route.methods or ())
+    return methods
 
 
 def _call(request: Request) -> Call:
-    call: Call = request.scope["fillmask.call"]
+    call: Call = request.scope[CALL]
     return call
 
 
@@ -177,6 +205,11 @@ def _handle_errors(app: FastAPI) -> None:
                    "method_not_allowed": f"{request.method} is not possible here; see /docs"}.get(kind, str(error.detail))  # fmt: skip
         return refuse(request, kind, error.status_code, message, error.headers)
 
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # The middleware logs it: Starlette sends this and raises the error again.
+        return refuse(request, "internal", 500, "the service failed on this request; see its log")
+
+    app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(FillMaskError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, of_http)

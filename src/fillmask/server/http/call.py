@@ -7,7 +7,8 @@ import time
 from typing import Any, TypeVar
 
 from fillmask.server.errors import ApiError
-from fillmask.server.scheduling.admission import Reservation
+from fillmask.server.http.request_body import deadline_exceeded
+from fillmask.server.scheduling.admission import BodyShare, Reservation
 
 _Answer = TypeVar("_Answer")
 
@@ -18,14 +19,16 @@ class Call:
     Attributes:
         request_id: the client's, or one of ours.
         route: its path, where that is one of the service's.
-        place: what it takes of a room; set for requests that need the model.
+        reservation: what it holds of its task's capacity; set for requests that need the model.
+        share: what its body holds of the bytes of all bodies.
         warnings: what the client is to be told beside its answer.
     """
 
     def __init__(self, request_id: str, route: str) -> None:
         self.request_id = request_id
         self.route = route
-        self.place: Reservation
+        self.reservation: Reservation
+        self.share: BodyShare | None = None
         self.started = time.perf_counter()
         self.error_type: str | None = None
         self.has_place = False
@@ -35,9 +38,9 @@ class Call:
         self._timer: asyncio.TimerHandle | None = None
         self.left = asyncio.Event()
 
-    def take(self, place: Reservation) -> None:
-        """Have a place until the call ends."""
-        self.place = place
+    def take(self, reservation: Reservation) -> None:
+        """Hold a reservation until the call ends."""
+        self.reservation = reservation
         self.has_place = True
 
     def set_deadline(self, seconds: float) -> None:
@@ -80,7 +83,9 @@ class Call:
         if self._timer is not None:
             self._timer.cancel()
         if self.has_place:
-            self.place.leave()
+            self.reservation.release()
+        if self.share is not None:
+            self.share.release()
         if self._waits_for is not None and not self._waits_for.done():
             self._waits_for.cancel()
 
@@ -88,8 +93,3 @@ class Call:
 def _look_at(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-def deadline_exceeded(seconds: float) -> ApiError:
-    """There was no answer in time."""
-    return ApiError("deadline_exceeded", f"there was no answer within {seconds:g} s, the deadline of the request")

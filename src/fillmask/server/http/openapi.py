@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from fillmask import __version__
 from fillmask.server.http import schemas, warning_header
+from fillmask.server.http.routes import HEALTH
 from fillmask.server.limits import Limits
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -24,10 +25,12 @@ and stands in the log, and `X-Request-Timeout`, seconds after which it is given 
 `GET /info`."""
 _MODEL_ERRORS = {
     400: "The body is not JSON, or is packed wrongly.",
+    403: "The request is from a page of another site.",
     404: "The model does not serve this task.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "Not application/json, or an unknown encoding.",
+    421: "The Host header names another service.",
     422: "The request does not fit the schema or a limit, or its text cannot be used.",
     429: "The service is busy; try again after Retry-After.",
     500: "The service failed.",
@@ -108,7 +111,9 @@ _TASKS: dict[str, tuple[type[BaseModel], Any, list[Any], Any]] = {
 
 def errors(asked: type[BaseModel] | int | None = None) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for FastAPI: of one that asks the model, or the statuses given."""
-    statuses = _MODEL_ERRORS if isinstance(asked, type) else {500: _MODEL_ERRORS[500]}
+    statuses = (
+        _MODEL_ERRORS if isinstance(asked, type) else {status: _MODEL_ERRORS[status] for status in (403, 421, 500)}
+    )
     if asked == 503:
         statuses = {**statuses, 503: "The model does not answer, or the service is shutting down."}
     return {
@@ -136,8 +141,20 @@ _WARNING = {
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 
 
-def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> bytes:
-    """The description as JSON."""
+class Description:
+    """The description of the routes."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self._content = content
+        self._json = {"": json.dumps(content).encode()}
+
+    def under(self, root_path: str) -> bytes:
+        """As JSON, for clients that see the service under a prefix."""
+        return self._json.get(root_path) or json.dumps({**self._content, "servers": [{"url": root_path}]}).encode()
+
+
+def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> Description:
+    """The description of the routes."""
     app.title, app.version, app.description = "fillmask", __version__, _ABOUT
     found = app.openapi()
     known = found["components"]["schemas"]
@@ -168,11 +185,11 @@ def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> bytes:
         found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         refused = {"description": "No key, or a wrong one.", "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="ErrorBody")}}}}  # fmt: skip
         for path, operations in found["paths"].items():
-            if path != "/health/live":
+            if path not in HEALTH:
                 for operation in operations.values():
                     operation["security"] = [{"key": []}]
                     operation["responses"]["401"] = refused
-    return json.dumps(found).encode()
+    return Description(found)
 
 
 def _bound(schema: dict[str, Any], limits: Limits) -> None:

@@ -38,20 +38,19 @@ class StaticFile:
 
 
 def read_static_files() -> dict[str, StaticFile]:
-    """Path of a request to page: the files of `page` under `/`, those of `docs_page` under `/docs`."""
-    found = {"/": _page(_FALLBACK, "text/html; charset=utf-8")}
+    """Path of a request to file: those of `page` under `/`, those of `docs_page` under `/docs`."""
+    files = {"/": _page(_FALLBACK, "text/html; charset=utf-8")}
     for path in _SHARED:
-        found[f"/{path.name}"] = _of_file(path)
-    for folder, prefix in ((_FOLDER / "page", "/"), (_FOLDER / "docs_page", "/docs/")):
+        files[f"/{path.name}"] = _of_file(path)
+    for folder, prefix in ((_FOLDER / "page", ""), (_FOLDER / "docs_page", "/docs")):
         for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
             if not path.is_file() or path.suffix in (".py", ".pyc", ".md"):
                 continue
-            page = _of_file(path)
-            found[prefix + path.relative_to(folder).as_posix()] = page
-            if path.name == "index.html" and path.parent == folder:
-                found[prefix] = page
-                found[prefix.rstrip("/") or "/"] = page
-    return found
+            if path == folder / "index.html":
+                files[prefix or "/"] = _of_file(path)
+            if path != folder / "index.html" or not prefix:
+                files[f"{prefix}/{path.relative_to(folder).as_posix()}"] = _of_file(path)
+    return files
 
 
 def _of_file(path: Path) -> StaticFile:

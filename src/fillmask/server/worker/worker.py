@@ -83,7 +83,7 @@ class _Worker:
             found: list[Ranked | wire.RowError]
             try:
                 found = [*_filled(model, batch.rows)]
-            except Exception:
+            except BaseException:  # what Rust panics with is no Exception
                 # The rows are of several requests: what is wrong with one is not the others' fault.
                 found = [self._filled_alone(model, row) for row in batch.rows]
             self._channel.send(wire.BatchRan(batch.number, time.perf_counter() - start))
@@ -92,7 +92,7 @@ class _Worker:
     def _filled_alone(self, model: MaskedLM, row: wire.FillRow) -> Ranked | wire.RowError:
         try:
             return _filled(model, [row])[0]
-        except Exception as error:
+        except BaseException as error:
             return self._refusal(error)
 
     def _write_answers(self) -> None:
@@ -115,7 +115,7 @@ class _Worker:
                 json.dumps(texts.candidates(row.ids, place, best, single=row.single), ensure_ascii=False).encode()
                 for place, best in zip(row.positions, found, strict=True)
             ]
-        except Exception as error:
+        except BaseException as error:
             return self._refusal(error)
 
     def _run_jobs(self, name: str) -> None:
@@ -126,7 +126,7 @@ class _Worker:
                 body = self._job(job, self._stops[job.number])
             except _StoppedError:
                 self._channel.send(wire.JobCancelled(job.number))
-            except Exception as error:
+            except BaseException as error:
                 self._channel.send(wire.JobFailed(job.number, self._refusal(error)))
             else:
                 self._channel.send(wire.JobDone(job.number, body, time.perf_counter() - start))
@@ -161,7 +161,7 @@ class _Worker:
         check()
         return body
 
-    def _refusal(self, error: Exception) -> wire.RowError:
+    def _refusal(self, error: BaseException) -> wire.RowError:
         if isinstance(error, MissingExtraError):
             kind = "not_available"
         else:
@@ -233,6 +233,12 @@ def main() -> None:
         model, classifier, description = _load(settings)
     except (FillMaskError, OSError) as error:
         channel.send(wire.ModelFailed(str(error)))
+        return
+    except Exception as error:
+        traceback.print_exception(error)
+        channel.send(
+            wire.ModelFailed(f"the model {settings['model']} cannot be loaded ({type(error).__name__}); see the log")
+        )
         return
     try:
         channel.send(wire.ModelReady(description))

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     url: str = ""
+    status: int | None = None  # of every answer, where it is no success
 
 
 def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
@@ -48,6 +50,9 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             hub.requests.append(f"{self.command} {self.path}")
             hub.tokens.add(self.headers.get("Authorization", ""))
+            if hub.status is not None:
+                self._reply(hub.status)
+                return
             path = self.path.partition("?")[0]
             names = sorted(p.name for p in hub.folder.iterdir())
             if path in ("/api/models/someone/tiny/revision/main", f"/api/models/someone/tiny/revision/{COMMIT}"):
@@ -75,8 +80,8 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
 
 
 @pytest.fixture
-def hub(modernbert_folder: Path) -> Iterator[Hub]:
-    served = Hub(modernbert_folder)
+def hub(modernbert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    served = Hub(Path(shutil.copytree(modernbert_folder, tmp_path_factory.mktemp("hub") / "tiny")))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
     served.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -160,3 +165,69 @@ def test_a_hub_that_does_not_answer_is_one_clear_line(tmp_path: Path) -> None:
     assert found.returncode == 1
     (line,) = [text for text in found.stderr.splitlines() if text.startswith("fillmask: ")]
     assert "someone/tiny" in line
+
+
+def fill(home: Path, hub: Hub, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(home, hub.url, "fill", "--json", "-m", "someone/tiny", "a <mask> b", **environment)
+
+
+def the_line(finished: subprocess.CompletedProcess[str]) -> str:
+    assert finished.returncode == 1, finished.stderr
+    (line,) = [text for text in finished.stderr.splitlines() if text.startswith("fillmask: ")]
+    assert "Traceback" not in finished.stderr
+    return line
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (503, "the hub answers 503 (Service Unavailable): the fault is the hub's; try again later"),
+        (500, "the hub answers 500 (Internal Server Error)"),
+        (429, "the hub answers 429 (Too Many Requests): it limits requests"),
+        (403, "the hub answers 403 (Forbidden): set HF_TOKEN"),
+        (418, "the hub answers 418"),
+    ],
+)
+def test_a_status_is_said(hub: Hub, tmp_path: Path, status: int, message: str) -> None:
+    hub.status = status
+    line = the_line(fill(tmp_path, hub))
+    assert message in line
+    assert "offline" not in line
+
+
+@pytest.mark.parametrize("trouble", ["offline", "503", "no connection"])
+def test_a_snapshot_that_holds_what_is_needed_is_enough(hub: Hub, tmp_path: Path, trouble: str) -> None:
+    for name in (
+        "vocab.json",
+        "merges.txt",
+        "model-00001-of-00002.safetensors",
+    ):  # beside tokenizer.json and the weights
+        (hub.folder / name).write_text("{}")
+    (hub.folder / "special_tokens_map.json").write_text("{}")
+    online = fill(tmp_path, hub)
+    assert online.returncode == 0, online.stderr
+    (snapshot,) = tmp_path.glob("hub/models--someone--tiny/snapshots/*")
+    for name in ("vocab.json", "model-00001-of-00002.safetensors"):
+        (snapshot / name).unlink()
+    hub.status = 503 if trouble == "503" else None
+    url = "http://127.0.0.1:9" if trouble == "no connection" else hub.url
+    settings = {"HF_HUB_OFFLINE": "1"} if trouble == "offline" else {}
+    again = run(tmp_path, url, "fill", "--json", "-m", "someone/tiny", "a <mask> b", **settings)
+    assert again.stdout == online.stdout, again.stderr
+    (snapshot / "special_tokens_map.json").unlink()
+    line = the_line(run(tmp_path, url, "fill", "--json", "-m", "someone/tiny", "a <mask> b", **settings))
+    assert "the cached snapshot of someone/tiny lacks special_tokens_map.json" in line
+    assert {"offline": "HF_HUB_OFFLINE is set", "503": "the hub answers 503"}.get(trouble, "cannot be reached") in line
+
+
+def test_only_a_pickle_or_a_sentencepiece_model(hub: Hub, tmp_path: Path) -> None:
+    """What the repository has is known from its list; neither is downloaded."""
+    (hub.folder / "tokenizer.json").rename(hub.folder / "spiece.model")
+    line = the_line(fill(tmp_path / "a", hub))
+    assert "someone/tiny has its tokenizer only as spiece.model, a SentencePiece model" in line
+    assert "C.from_pretrained('someone/tiny').save_pretrained('FOLDER')" in line
+    (hub.folder / "model.safetensors").unlink()
+    line = the_line(fill(tmp_path / "b", hub))
+    assert "someone/tiny has its weights only as pytorch_model.bin, a pickle" in line
+    assert "AutoModelForMaskedLM" in line
+    assert not any("/resolve/" in r and (".bin" in r or ".model" in r) for r in hub.requests)

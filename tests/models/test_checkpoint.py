@@ -79,7 +79,12 @@ FAULTS: list[tuple[str, Callable[[Path], object], type[Exception], str]] = [
         CheckpointNotFoundError,
         "model.safetensors is missing",
     ),
-    ("pickle only", _pickle_only, CheckpointNotFoundError, "pytorch_model.bin only, a pickle.* never read"),
+    (
+        "pickle only",
+        _pickle_only,
+        CheckpointNotFoundError,
+        "only as pytorch_model.bin, a pickle.* never read.*AutoModelForMaskedLM",
+    ),
     ("truncated", _truncate, CorruptCheckpointError, "not a whole safetensors file"),
     (
         "empty",

@@ -21,7 +21,17 @@ MOST_BYTES = 60_000_000
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The wheel and the sdist, built from the checkout without the network."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--sdist", "--outdir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--sdist",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
@@ -67,9 +77,16 @@ def test_the_wheel_runs_offline(distributions: tuple[Path, Path], tmp_path: Path
     target = tmp_path / "site"
     with zipfile.ZipFile(distributions[0]) as archive:
         archive.extractall(target)
-    environment = {**os.environ, "PYTHONPATH": str(target), "HF_HUB_OFFLINE": "1", "FILLMASK_CACHE": str(tmp_path / "cache")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(target),
+        "HF_HUB_OFFLINE": "1",
+        "FILLMASK_CACHE": str(tmp_path / "cache"),
+    }
     script = "import fillmask, sys; print(fillmask.__file__); sys.exit(0)"
-    origin = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    origin = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
     assert origin.stdout.startswith(str(target))
     command = [sys.executable, "-m", "fillmask", "fill", "--json", "I am <mask> to the bakery"]
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)

@@ -8,7 +8,9 @@ and the tokenizer is read when asked for.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
@@ -20,17 +22,33 @@ from fillmask.models.weights import Weights
 from fillmask.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 BUNDLED = "bundled"
+_PICKLE = "a pickle, which can run code and is never read"
+# Weights in other forms, by what they are.
+_OTHER_WEIGHTS = {
+    _PICKLE: ("pytorch_model*", "model*.bin", "model*.pt", "model*.pth", "*.ckpt"),
+    "a TensorFlow file": ("*.h5", "*.ckpt.index"),
+    "a Flax file": ("*.msgpack",),
+    "a file of llama.cpp": ("*.gguf",),
+    "an ONNX file": ("*.onnx",),
+}
 _BUNDLED_FOLDER = Path(__file__).parent.parent / "bundled"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint folder; `revision` is its commit on the hub, None for a local one."""
+    """An opened checkpoint folder.
+
+    Attributes:
+        name: what it was opened by.
+        revision: its commit on the hub; None for a local folder.
+        files: names of its files, and of those on the hub that were not downloaded.
+    """
 
     name: str
     folder: Path
     config: Config
     revision: str | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -44,6 +62,13 @@ class Checkpoint:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        """The tokenizer.
+
+        Raises:
+            CheckpointNotFoundError: there are no tokenizer files, or only a SentencePiece model.
+            CorruptCheckpointError: they cannot be read.
+        """
+        _check_vocabulary(self.name if self.revision else str(self.folder), self.files, self.config)
         return load_tokenizer(self.folder, encoders.longest(self.config))
 
     @property
@@ -80,7 +105,7 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
     if revision is not None:
         name = hub.HubName(name.repository, revision)
     folder = hub.fetch(name)
-    return _open_folder(name.repository, folder, revision=folder.name)
+    return _open_folder(name.repository, folder, folder.name, hub.listed_files(name, folder.name))
 
 
 def _is_folder(path: Path) -> bool:
@@ -119,7 +144,9 @@ def check_head(checkpoint: Checkpoint, task: Task) -> None:
         raise heads.no_head(checkpoint.name, config, task, () if family is None else family.head(task))
 
 
-def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkpoint:
+def _open_folder(
+    name: str, folder: Path, revision: str | None = None, listed: Collection[str] | None = None
+) -> Checkpoint:
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -130,12 +157,47 @@ def _open_folder(name: str, folder: Path, revision: str | None = None) -> Checkp
     if not isinstance(values, dict) or "model_type" not in values:
         raise CorruptCheckpointError(f"{path} names no model_type; expected a Hugging Face model config")
     config = Config(values)
-    if not any((folder / weights).exists() for weights in ("model.safetensors", "model.safetensors.index.json")):
-        pickles = sorted(p.name for p in folder.glob("*.bin"))
-        if pickles:
+    names = _names(folder) if listed is None else [*listed, *_names(folder)]
+    _check_weights(name if revision else str(folder), names, config)
+    return Checkpoint(name, folder, config, revision, tuple(names))
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _check_weights(model: str, names: Collection[str], config: Config) -> None:
+    """Refuse a model whose files, by their names, hold no weights that fillmask reads."""
+    if not {"model.safetensors", "model.safetensors.index.json"}.isdisjoint(names):
+        return
+    for form, patterns in _OTHER_WEIGHTS.items():
+        others = sorted(name for name in names if any(fnmatch(name, pattern) for pattern in patterns))
+        if others:
+            how = f"convert it: {_conversion(model, config)}" if form == _PICKLE else "use a copy that has it"
             raise CheckpointNotFoundError(
-                f"{folder} has its weights in {pickles[0]} only, a pickle, which can run code and is never read;"
-                " convert it: AutoModelForMaskedLM.from_pretrained(…).save_pretrained(…, safe_serialization=True)"
+                f"{model} has its weights only as {others[0]}, {form}; expected model.safetensors; {how}"
             )
-        raise CheckpointNotFoundError(f"{folder / 'model.safetensors'} is missing; expected the weights there")
-    return Checkpoint(name, folder, config, revision)
+    raise CheckpointNotFoundError(f"{model} has no weights: model.safetensors is missing; expected the weights there")
+
+
+def _check_vocabulary(model: str, names: Collection[str], config: Config) -> None:
+    """Refuse a model whose files, by their names, hold a vocabulary only as a SentencePiece model."""
+    if any(name in names for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        return
+    pieces = sorted(name for name in names if name.endswith((".model", ".spm")))
+    if pieces:
+        raise CheckpointNotFoundError(
+            f"{model} has its tokenizer only as {pieces[0]}, a SentencePiece model; expected tokenizer.json; convert it:"
+            f" pip install transformers torch sentencepiece, then {_conversion(model, config)}"
+        )
+
+
+def _conversion(model: str, config: Config) -> str:
+    """A command line that writes a model and its tokenizer, with transformers, in the form that is read here."""
+    tasks = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+    names = heads.class_names(config)
+    task = next((task for task in tasks if any(name.endswith(task) for name in names)), "ForMaskedLM")
+    return (
+        f'python -c "from transformers import AutoModel{task} as M, AutoTokenizer as T;'
+        f" [C.from_pretrained('{model}').save_pretrained('FOLDER') for C in (M, T)]\""
+    )

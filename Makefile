@@ -3,6 +3,7 @@
 #   make run     install into .venv and answer the tutorial's phrases
 #   make test    lint, then the torch-free tests in .venv, then the training and conformance tests in .venv-train
 #   make lint    ruff and mypy
+#   make docs    the site, into site/; every link is checked
 #   make bench   the benchmarks behind the README's speed tables, a quarter of an hour (needs .venv-train)
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 # Two processes, which share no file of tests.
 PYTEST = -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-base test-train lint bench bench-jobs soak fuzz clean
+.PHONY: run test test-base test-train lint docs bench bench-jobs soak fuzz clean
 
 run: .venv/.run
 	.venv/bin/fillmask fill \
@@ -43,6 +44,11 @@ lint: .venv-train/.done
 	.venv-train/bin/ruff check .
 	.venv-train/bin/ruff format --check .
 	.venv-train/bin/mypy
+
+# Nothing is fetched: the theme and its fonts are local files.
+docs: .venv-train/.done
+	.venv-train/bin/python scripts/figures.py
+	NO_MKDOCS_2_WARNING=1 .venv-train/bin/mkdocs build --strict --site-dir site
 
 # A text that the models were not trained on, one paragraph a line, makes the benchmarks' sentences real ones:
 # make bench TEXT=held_out.txt
@@ -86,5 +92,5 @@ clean:
 .venv-train/.done: pyproject.toml
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/python $(PIP) '$(TORCH)'
-	.venv-train/bin/python $(PIP) --editable '.[train,openvino,serve,ray,dev]' httpx playwright schemathesis $(PEERS)
+	.venv-train/bin/python $(PIP) --editable '.[train,openvino,serve,ray,docs,dev]' httpx playwright schemathesis nbclient ipykernel $(PEERS)
 	touch $@

@@ -21,6 +21,15 @@ def test_the_readme_tour_runs() -> None:
         exec(compile(block, "README.md", "exec"), names)
 
 
+@pytest.mark.parametrize("name", ["index.md", "tutorials/fill.md", "tutorials/restore.md"])
+def test_the_tutorials_run(name: str) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text("utf-8"), re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, name, "exec"), names)
+
+
 def test_the_tables_are_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     readme = _module("benchmarks/readme.py")

@@ -28,6 +28,7 @@ _TOKENIZER_OPTIONS = (
     "return_token_type_ids",
 )
 _DO_NOT_TRUNCATE = "do_not_truncate"
+_LONG_TEXT = 1_000  # characters; tokenizing them takes about a millisecond
 _TRUNCATIONS = ("longest_first", "only_first", "only_second", _DO_NOT_TRUNCATE)
 
 
@@ -164,7 +165,7 @@ class Tokenizer:
             check_text(pair)
         add_special_tokens = bool(options.get("add_special_tokens", True))
         strategy, longest = _truncation(options)
-        found = self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
+        found = self._encode(text, pair, add_special_tokens)
         limit = min(longest or self.model_max_length, self.model_max_length)
         if strategy != _DO_NOT_TRUNCATE and len(found.ids) > limit:
             found = self._truncated(text, pair, limit, strategy, add_special_tokens)
@@ -189,7 +190,7 @@ class Tokenizer:
             InputError: not a text, or a lone surrogate.
         """
         check_text(text)
-        found = self.backend.encode(text)
+        found = self._encode(text, None, True)
         places: dict[tuple[int | None, int], list[int]] = {}
         for place, (word, added) in enumerate(zip(found.word_ids, found.special_tokens_mask, strict=True)):
             if not added:
@@ -211,8 +212,8 @@ class Tokenizer:
         added = self.backend.num_special_tokens_to_add(pair is not None) if add_special_tokens else 0
         if limit < added:
             raise InputError(f"max_length is {limit}; expected {added} or more, as many as there are special tokens")
-        first = self.backend.encode(text, add_special_tokens=False)
-        second = None if pair is None else self.backend.encode(pair, add_special_tokens=False)
+        first = self._encode(text, None, False)
+        second = None if pair is None else self._encode(pair, None, False)
         lengths = _cut(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
         first.truncate(lengths[0], direction=self.truncation_side)
         if second is not None:
@@ -222,7 +223,16 @@ class Tokenizer:
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a text of any length."""
         check_text(text)
-        return list(self.backend.encode(text, add_special_tokens=add_special_tokens).ids)
+        return list(self._encode(text, None, add_special_tokens).ids)
+
+    def _encode(self, text: str, pair: str | None, add_special_tokens: bool) -> Any:
+        """The backend's encoding of a text, or of two."""
+        if len(text) + len(pair or "") < _LONG_TEXT:
+            return self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
+        # `encode` keeps the GIL, and a long text would stop all other threads.
+        return self.backend.encode_batch(
+            [text if pair is None else (text, pair)], add_special_tokens=add_special_tokens
+        )[0]
 
     def tokenize(self, text: str) -> list[str]:
         """Tokens of a text, without special tokens."""

@@ -120,7 +120,7 @@ class _Plain:
         return self.text(letters), lambda attached: (Known(letters),)
 
     def lost(self, *, attached: bool) -> _Chunk:
-        if self.random.random() < 0.2:
+        if not attached and self.random.random() < 0.2:
             return self.random.choice(["<mask>", "[MASK]"]), lambda attached: (Lost(1, None),)
         if not attached and self.random.random() < 0.6:
             return self.random.choice(["...", "…", "___", "[...]", "[…]"]), lambda attached: (_UNKNOWN,)
@@ -167,7 +167,7 @@ class _Tei(_Plain):
     def whole(self, paragraphs: list[str]) -> str:
         name = self.random.choice(["p", "ab", "head"])
         body = "\n".join(f"<{name}>{paragraph}</{name}>" for paragraph in paragraphs)
-        return f'<TEI xmlns="http://www.tei-c.org/ns/1.0">\n<teiHeader>lost <gap/></teiHeader><text><body>\n{body}\n</body></text></TEI>'
+        return f'<TEI xmlns="http://www.tei-c.org/ns/1.0">\n<teiHeader>lost <gap/></teiHeader><text><body>\n<div type="edition">{body}</div>\n</body></text></TEI>'
 
     def blank(self) -> tuple[str, str]:
         return self.random.choice([" ", " ", "\n  ", "<lb/>", '\n<lb n="2"/>', " <pb/> ", " <!-- a --> ", "&#32;"]), " "
@@ -190,7 +190,7 @@ class _Tei(_Plain):
         if dice < 0.15:
             return f"<unclear>{shown}</unclear>", lambda attached: (Known(letters, False),)
         if dice < 0.3:
-            name = self.random.choice(["supplied", "add", "ex", "tei:hi xmlns:tei='t'"])
+            name = self.random.choice(["supplied", "add", "ex", "tei:hi xmlns:tei='http://www.tei-c.org/ns/1.0'"])
             return f"<{name}>{shown}</{name.split()[0]}>", lambda attached: (Known(letters),)
         if dice < 0.4:
             return f"{shown}<surplus>{self.letters()}</surplus>", lambda attached: (Known(letters),)
@@ -211,7 +211,7 @@ class _Tei(_Plain):
                     f'<gap quantity="{count}" precision="low" unit="character"/>',
                     Lost(max(1, count - slack), count + slack, spaces, count),
                 ),
-                ('<gap quantity="1" unit="word"/>', Lost(1, None)),
+                *([] if attached else [('<gap quantity="1" unit="word"/>', Lost(1, None))]),
             ]
         )
         return shown, lambda attached: (lost,)

@@ -40,7 +40,6 @@ def _letters(count: int) -> Lost:
         ("18[..]", [Known("18"), _letters(2)]),
         ("bak...", [Known("bak"), _TRAILING]),
         ("…ery", [_TRAILING, Known("ery")]),
-        ("ba<mask>", [Known("ba"), _WORD]),
         ("<mask>'s", [_WORD, Known("'s")]),
         ("[..]n't", [_letters(2), Known("n't")]),
         ("don’[.]", [Known("don’"), Lost(1, 1, True)]),

@@ -1,154 +1,193 @@
 """The restoration as an edition in EpiDoc TEI.
 
 A TEI source stays as it is, byte for byte, but for its holes (and one
-`<respStmt>` that says whose the readings are). A plain or Leiden source
+`<respStmt>` that says whose the readings are). A source in another notation
 becomes a document of its own, its editorial marks as elements.
 
-A restored stretch is `<supplied reason="lost" cert="…">`: high from a
-probability of 0.8, medium from 0.5, low below. Where a hole has other
-readings, its words stand in `<app type="alternative">`: `<lem>` what was read,
-`<rdg>` the others, each with its probability as `<certainty degree="…">`.
+A restored stretch is `<supplied reason="lost" cert="…" resp="…">`: high from a
+probability of 0.8, medium from 0.5, low below; it has the size and the `xml:id`
+of its gap. Where a hole has other readings, its words stand in
+`<app type="alternative">`: `<lem>` what was read, `<rdg>` the others, each with
+its probability as `<certainty degree="…">`. A gap that says more than
+`<supplied>` can hold stays as it is in an `<rdg type="source">`. Letters that
+are unclear and read as they are written are not touched.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from fillmask.restore.damage import Known, Lost
+from fillmask.errors import FillMaskError
+from fillmask.restore.damage import Known
 from fillmask.restore.editions.align import portions
-from fillmask.restore.editions.shown import UNCALIBRATED, certainty, chosen, others, probability
-from fillmask.restore.editions.transcript import RESPONSIBLE, Tagged, Transcript, escape, statement
-from fillmask.restore.notation import Document, Stretch
+from fillmask.restore.editions.markup import Markup
+from fillmask.restore.editions.shown import chosen, others, probability
+from fillmask.restore.editions.tagged import Tagged
+from fillmask.restore.editions.transcript import Transcript
+from fillmask.restore.notation import Stretch
+from fillmask.restore.notation.xml_tree import escape, is_well_formed
 from fillmask.restore.restoration import Gap, Reading, Restoration
 
 _MOST = 5  # other readings of a hole
 _LEAST = 0.01  # their probability: rarer ones would be noise in an edition
-_TAG = re.compile(r"<(?P<close>/)?(?P<name>[^\s<>/!?][^\s<>/]*)(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*?(?P<empty>/)?>")
-_SILENT = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>", re.DOTALL)
-# Elements in which a gap may stand but text may not, and what holds text there.
-_HOLDERS = dict.fromkeys(
-    ["div", "div1", "div2", "div3", "body", "front", "back", "argument", "epigraph", "postscript"], "ab"
-) | {
-    "lg": "l",
-    "list": "item",
-}
 
 
 def render(restoration: Restoration) -> str:
-    """The edition, an XML document in UTF-8."""
-    document = restoration.document
-    if document.notation == "tei":
-        edition = _Edition(restoration, Tagged(document))
-        text = _with_responsibility(edition.text(), edition.source, calibrated=restoration.calibrated)
-        return _declared(text)
-    return _Edition(restoration, Transcript(document, calibrated=restoration.calibrated)).text()
+    """The edition, an XML document in UTF-8.
+
+    Raises:
+        FillMaskError: the edition would not be well-formed.
+    """
+    kind = Tagged if restoration.document.notation == "tei" else Transcript
+    text = _Edition(restoration, kind(restoration.document, calibrated=restoration.calibrated)).text()
+    if not is_well_formed(text):
+        raise FillMaskError("the edition would not be well-formed XML; write another format, and report the document")
+    return text
 
 
 class _Edition:
-    """The source with readings in its holes.
-
-    Attributes:
-        responsible: whether there is a header in which the readings' author can be named.
-    """
+    """The source with readings in its holes."""
 
     def __init__(self, restoration: Restoration, source: Tagged | Transcript) -> None:
         self.restoration = restoration
-        self.document: Document = restoration.document
         self.source = source
-        self.responsible = source.has_header
 
     def text(self) -> str:
-        written = []
-        done = 0
-        for gap, (start, end) in zip(self.restoration.gaps, self.document.spans, strict=True):
-            written += [self.source.between(done, start), self.source.prefixed(self._hole(gap))]
-            done = end
-        written.append(self.source.between(done, len(self.document.source)))
-        return self.source.whole("".join(written))
+        replaced = []
+        for gap in self.restoration.gaps:
+            stretches = self.restoration.document.stretches[gap.index]
+            written = self._hole(gap, stretches)
+            if written is not None:
+                replaced.append((*self._span(stretches), written))
+        return self.source.whole(replaced)
 
-    def _hole(self, gap: Gap) -> str:
-        stretches = self.document.stretches[gap.index]
+    def _span(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
+        return self.source.place(stretches[0])[0], self.source.place(stretches[-1])[1]
+
+    def _hole(self, gap: Gap, stretches: Sequence[Stretch]) -> str | None:
+        """What stands in the place of a hole; None where the source stays."""
         reading = chosen(self.restoration, gap)
         best = portions(stretches, reading) if reading else None
         if best is None:
-            return self._not_restored(stretches, reading)
+            return self._against_the_letters(stretches, reading) if reading else None
+        if all(_stands(stretch, text) for stretch, text in zip(stretches, best, strict=True)):
+            return None
         share = probability(self.restoration, gap)
-        lemma = self._words(stretches, best, share)
         alternatives = [
-            (other, found)
+            (other, texts)
             for other in others(self.restoration, gap)[:_MOST]
-            if other.probability >= _LEAST and (found := portions(stretches, other.text)) is not None
+            if other.probability >= _LEAST and (texts := portions(stretches, other.text)) is not None
         ]
-        if _is_balanced(lemma):
-            written = self._apparatus(lemma, share, stretches, alternatives)
-            holder = _HOLDERS.get(self.source.parent(stretches[0].start), "")
-            return f"<{holder}>{written}</{holder}>" if holder else written
-        # The hole begins in one element and ends in another: each lost stretch has its own apparatus.
+        start, end = self._span(stretches)
+        markup = self.source.markup(start)
+        if self.source.is_balanced(start, end):
+            words = self._words(stretches, best, share, markup, is_closed=self.source.is_within_unclear(start))
+            written = self._apparatus(words, share, stretches, alternatives, markup)
+            holder = self.source.holder(stretches[0])
+            written = markup.element(holder, written, share) if holder else written
+            written = self.source.outside_unclear(start, written)
+        else:
+            written = self._each_loss(stretches, best, share, alternatives)
+        return f"{' ' * stretches[0].space_before}{written}{' ' * stretches[-1].space_after}"
+
+    def _each_loss(
+        self,
+        stretches: Sequence[Stretch],
+        best: Sequence[str],
+        share: float,
+        alternatives: Sequence[tuple[Reading, list[str]]],
+    ) -> str:
+        """The hole begins in one element and ends in another: each lost stretch has its own apparatus."""
         written = ""
-        for number, stretch in enumerate(stretches):
-            written += self._joint(stretches, number)
-            part = self._stretch(stretch, best[number], share)
-            if _is_lost(stretch):
-                said = [(other, [found[number]]) for other, found in alternatives if found[number] != best[number]]
-                part = self._apparatus(part, share, [stretch], _summed(said))
-            written += part
+        for number, (stretch, text) in enumerate(zip(stretches, best, strict=True)):
+            markup = self.source.markup(stretch.start)
+            part = self._stretch(stretch, text, share, markup, is_closed=False)
+            if stretch.is_lost:
+                parts = [(other, [texts[number]]) for other, texts in alternatives if texts[number] != text]
+                part = self._apparatus(part, share, [stretch], _summed(parts), markup)
+            written += self._joint(stretches, number) + part
         return written
 
     def _apparatus(
-        self, lemma: str, share: float, stretches: Sequence[Stretch], alternatives: Sequence[tuple[Reading, list[str]]]
+        self,
+        words: str,
+        share: float,
+        stretches: Sequence[Stretch],
+        alternatives: Sequence[tuple[Reading, list[str]]],
+        markup: Markup,
     ) -> str:
-        if not alternatives:
-            return lemma
-        written = f'<app type="alternative"><lem>{lemma}{_degree(share)}</lem>'
-        for other, found in alternatives:
-            words = "".join(
-                self._supplied(text, other.probability) if _is_lost(stretch) else escape(text)
-                for stretch, text in zip(stretches, found, strict=True)
+        """The words that stand in the text, with the other readings and the gaps whose details are to be kept."""
+        keeps_gaps = any(stretch.is_lost and self.source.carried(stretch) is None for stretch in stretches)
+        if not alternatives and not keeps_gaps:
+            return words
+        parts = [markup.element("lem", words + markup.degree(share), share)]
+        for other, texts in alternatives:
+            read = "".join(
+                markup.supplied(text, other.probability) if stretch.is_lost else escape(text)
+                for stretch, text in zip(stretches, texts, strict=True)
             )
-            written += f'<rdg cert="{certainty(other.probability)}">{words}{_degree(other.probability)}</rdg>'
-        return written + "</app>"
+            parts.append(markup.element("rdg", read + markup.degree(other.probability), other.probability))
+        if keeps_gaps:
+            kept = "".join(
+                self.source.gap(stretch) if stretch.is_lost else escape(_letters(stretch)) for stretch in stretches
+            )
+            parts.append(markup.element("rdg", kept, 1.0, {"type": "source"}))
+        return markup.element("app", "".join(parts), share, {"type": "alternative"})
 
-    def _words(self, stretches: Sequence[Stretch], texts: Sequence[str], share: float) -> str:
+    def _words(
+        self, stretches: Sequence[Stretch], texts: Sequence[str], share: float, markup: Markup, *, is_closed: bool
+    ) -> str:
         """The words of a hole with all that is in them in the source: marks, line ends, notes."""
-        written = ""
-        for number, (stretch, text) in enumerate(zip(stretches, texts, strict=True)):
-            written += self._joint(stretches, number) + self._stretch(stretch, text, share)
-        return written
+        return "".join(
+            self._joint(stretches, number) + self._stretch(stretch, text, share, markup, is_closed=is_closed)
+            for number, (stretch, text) in enumerate(zip(stretches, texts, strict=True))
+        )
 
     def _joint(self, stretches: Sequence[Stretch], number: int) -> str:
         """What the source has between a stretch and the one before it."""
         if number == 0:
             return ""
-        return self.source.between(stretches[number - 1].end, stretches[number].start)
+        return self.source.between(self.source.place(stretches[number - 1])[1], self.source.place(stretches[number])[0])
 
-    def _stretch(self, stretch: Stretch, text: str, share: float) -> str:
-        as_it_is = self.source.between(stretch.start, stretch.end)
-        if _is_lost(stretch):
-            return self._supplied(text, share)
-        known = stretch.elements[0]
-        if isinstance(known, Known) and text != known.text:
-            # The letters are unclear, and the reading takes them for others.
-            return f"<choice>{_unclear(as_it_is)}<unclear>{escape(text)}</unclear></choice>"
-        return as_it_is
+    def _stretch(self, stretch: Stretch, text: str, share: float, markup: Markup, *, is_closed: bool) -> str:
+        """A stretch as it is read.
 
-    def _supplied(self, text: str, share: float) -> str:
-        if not text:  # the word was whole after all
-            return ""
-        responsible = f' resp="#{RESPONSIBLE}"' if self.responsible else ""
-        return f'<supplied reason="lost" cert="{certainty(share)}"{responsible}>{escape(text)}</supplied>'
+        Args:
+            is_closed: whether an <unclear> that is open round the stretch in the source is closed round what is written.
+        """
+        if stretch.is_lost:
+            return self.source.restored(stretch, text, share, markup)
+        start, end = self.source.place(stretch)
+        as_it_is = self.source.between(start, end)
+        stands = _stands(stretch, text)
+        if self.source.is_within_unclear(start) and (is_closed or not stands):
+            as_it_is = markup.element("unclear", as_it_is)
+        if stands:
+            return as_it_is
+        # The letters are unclear, and the reading takes them for others.
+        other = markup.element("unclear", escape(text), share)
+        choice = markup.element("choice", as_it_is + other, share)
+        return choice if is_closed else self.source.outside_unclear(start, choice)
 
-    def _not_restored(self, stretches: Sequence[Stretch], given: str) -> str:
-        """The hole as it is; beside it a reading that was given although the surviving letters speak against it."""
-        written = "".join(
-            self._joint(stretches, number)
-            + (self.source.gap(stretch) if _is_lost(stretch) else self.source.between(stretch.start, stretch.end))
-            for number, stretch in enumerate(stretches)
-        )
-        if given and _is_balanced(written):
-            return f"<choice><sic>{written}</sic><corr>{escape(given)}</corr></choice>"
+    def _against_the_letters(self, stretches: Sequence[Stretch], given: str) -> str:
+        """A reading that was given although the surviving letters speak against it, beside the hole as it is."""
+        start, end = self._span(stretches)
+        as_it_is = self.source.open(start, end, stretches)
+        markup = self.source.markup(start)
+        if self.source.is_balanced(start, end):
+            corrected = markup.element("corr", escape(given), 1.0)
+            return markup.element("choice", markup.element("sic", as_it_is, 1.0) + corrected, 1.0)
         # Where an element begins or ends inside the hole, nothing can be put round it.
-        return written + (f"<note>{escape(given)}</note>" if given else "")
+        return as_it_is + self.source.markup(stretches[-1].start).element("note", escape(given), 1.0)
+
+
+def _stands(stretch: Stretch, text: str) -> bool:
+    """Whether the letters of a stretch are there and read as they are written."""
+    return not stretch.is_lost and text == _letters(stretch)
+
+
+def _letters(stretch: Stretch) -> str:
+    return "".join(element.text for element in stretch.elements if isinstance(element, Known))
 
 
 def _summed(alternatives: Sequence[tuple[Reading, list[str]]]) -> list[tuple[Reading, list[str]]]:
@@ -156,56 +195,4 @@ def _summed(alternatives: Sequence[tuple[Reading, list[str]]]) -> list[tuple[Rea
     shares: dict[str, float] = {}
     for reading, (text,) in alternatives:
         shares[text] = shares.get(text, 0.0) + reading.probability
-    return [(Reading(text, share), [text]) for text, share in sorted(shares.items(), key=lambda found: -found[1])]
-
-
-def _is_lost(stretch: Stretch) -> bool:
-    return any(isinstance(element, Lost) for element in stretch.elements)
-
-
-def _unclear(written: str) -> str:
-    return written if written.startswith("<unclear") else f"<unclear>{written}</unclear>"
-
-
-def _degree(share: float) -> str:
-    return f'<certainty match=".." locus="value" degree="{share:.2f}"/>'
-
-
-def _is_balanced(written: str) -> bool:
-    """Whether every element that begins in the text ends in it."""
-    names: list[str] = []
-    for tag in _TAG.finditer(_SILENT.sub("", written)):
-        if tag["close"]:
-            if not names or names.pop() != tag["name"]:
-                return False
-        elif not tag["empty"]:
-            names.append(tag["name"])
-    return not names
-
-
-def _with_responsibility(text: str, source: Tagged | Transcript, *, calibrated: bool) -> str:
-    if not source.has_header:  # nowhere to say it but after the document
-        said = "" if calibrated or not source.document.stretches else f"\n<!-- fillmask: {UNCALIBRATED} -->\n"
-        return text.rstrip() + said if said else text
-    if f'xml:id="{RESPONSIBLE}"' in text:
-        return text
-    found = re.search(r"</(?:[\w.-]+:)?titleStmt\s*>", text)
-    return (
-        text[: found.start()] + source.prefixed(statement(calibrated=calibrated)) + text[found.start() :]
-        if found
-        else text
-    )
-
-
-def _declared(text: str) -> str:
-    """The text with a declaration, if it has one, that says UTF-8, since that is how it is written."""
-    declaration = re.match(r"\ufeff?<\?xml\b.*?\?>", text, re.DOTALL)
-    if declaration is None:
-        return text.removeprefix("\ufeff")
-    found = re.sub(r"(encoding\s*=\s*)(\"[^\"]*\"|'[^']*')", _utf8, declaration.group().removeprefix("\ufeff"))
-    return found + text[declaration.end() :]
-
-
-def _utf8(declared: re.Match[str]) -> str:
-    quoted = declared[2]
-    return declared.group() if quoted[1:-1].upper() == "UTF-8" else f"{declared[1]}{quoted[0]}UTF-8{quoted[0]}"
+    return [(Reading(text, share), [text]) for text, share in sorted(shares.items(), key=lambda item: -item[1])]

@@ -1,20 +1,17 @@
-"""A source as TEI, stretch by stretch: XML as it is, other notations as the elements that their marks stand for."""
+"""A source in another notation than TEI as TEI: its marks, line ends and paragraphs become elements."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from functools import cached_property
-from xml.sax.saxutils import escape as _escape
+from collections.abc import Mapping, Sequence
 
-import fillmask
 from fillmask.restore.damage import Element, Known, Lost
-from fillmask.restore.editions.shown import UNCALIBRATED
+from fillmask.restore.editions.markup import Markup
 from fillmask.restore.notation import Document, Stretch
 from fillmask.restore.notation.assembly import kind_of_blank
-from fillmask.restore.notation.document import Break, Gone, Hidden, Mark, Piece, Said, Unclear
-
-RESPONSIBLE = "fillmask"  # the xml:id by which readings name their author
+from fillmask.restore.notation.document import Break, Hidden, Mark, Piece, Said, Unclear
+from fillmask.restore.notation.xml_tree import escape
 
 _MARKS = {
     "supplied": '<supplied reason="lost">',
@@ -23,97 +20,91 @@ _MARKS = {
     "erased": '<del rend="erasure">',
     "expansion": "<ex>",
 }
-# What XML 1.0 has no room for.
-_IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PARAGRAPH = "</ab>\n<ab>"
 _BLANKS = {"paragraph": _PARAGRAPH, "line": "\n<lb/>", "space": " "}
-_NAME = re.compile(r"<(?P<close>/)?(?P<name>[^\s<>/!?]+)")
-_ADDED = re.compile(
-    r"(?<=<)(/?)(?=(?:supplied|app|lem|rdg|certainty|choice|unclear|sic|corr|ab|l|item|respStmt|resp|name)\b)"
-)
-
-
-def escape(text: str) -> str:
-    """Text as XML holds it; characters that it cannot hold become replacement characters."""
-    return _escape(_IMPOSSIBLE.sub("\ufffd", text))
-
-
-def statement(*, calibrated: bool = True) -> str:
-    """Who is responsible for the readings, for the header, and what their probabilities are worth."""
-    rough = "" if calibrated else f"; {UNCALIBRATED}"
-    return (
-        f'<respStmt xml:id="{RESPONSIBLE}"><resp>restoration of lost text by a masked language model{rough}</resp>'
-        f"<name>fillmask {fillmask.__version__}</name></respStmt>"
-    )
-
-
-class Tagged:
-    """A TEI source: what is not restored is copied."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.has_header = re.search(r"</(?:[\w.-]+:)?titleStmt\s*>", document.source) is not None
-        root = re.search(r"<([\w.-]+:)?[\w.-]+", document.source)
-        self._prefix = (root[1] or "") if root else ""
-
-    def between(self, start: int, end: int) -> str:
-        return self.document.source[start:end]
-
-    def gap(self, stretch: Stretch) -> str:
-        return self.document.source[stretch.start : stretch.end]
-
-    def whole(self, text: str) -> str:
-        return text
-
-    def prefixed(self, added: str) -> str:
-        """Added elements with the prefix that the root has."""
-        return _ADDED.sub(rf"\1{self._prefix}", added) if self._prefix else added
-
-    def parent(self, offset: int) -> str:
-        """The element in which the piece at `offset` stands, without prefix."""
-        return self._parents.get(offset, "")
-
-    @cached_property
-    def _parents(self) -> dict[int, str]:
-        found: dict[int, str] = {}
-        names: list[str] = []
-        for piece in self.document.pieces:
-            if isinstance(piece.says, Gone):
-                found[piece.start] = names[-1] if names else ""
-            elif (tag := _NAME.match(piece.source)) and not isinstance(piece.says, Said):
-                if tag["close"]:
-                    names.pop()
-                elif not piece.source.endswith("/>"):
-                    names.append(tag["name"].rpartition(":")[2])
-        return found
 
 
 class Transcript:
-    """A plain or Leiden source: its marks, line ends and paragraphs become elements."""
+    """A source without elements of TEI.
 
-    has_header = True
+    Args:
+        calibrated: whether the probabilities are fitted for the model.
+    """
 
     def __init__(self, document: Document, *, calibrated: bool = True) -> None:
         self.document = document
         self._calibrated = calibrated
 
-    def between(self, start: int, end: int) -> str:
+    def markup(self, offset: int) -> Markup:
+        """What writes elements at a place of the source: the same everywhere."""
+        return Markup()
+
+    def place(self, stretch: Stretch) -> tuple[int, int]:
+        """The characters of a stretch."""
+        return stretch.start, stretch.end
+
+    def carried(self, stretch: Stretch) -> Mapping[str, str] | None:
+        """The attributes of the <supplied> in the place of a stretch: none."""
+        return {}
+
+    def restored(self, stretch: Stretch, text: str, probability: float, markup: Markup) -> str:
+        """A lost stretch as it is read; nothing where the word was whole after all."""
+        return markup.supplied(text, probability) if text else ""
+
+    def holder(self, stretch: Stretch) -> str:
+        """The element that text needs round it at a stretch: none."""
+        return ""
+
+    def is_within_unclear(self, start: int) -> bool:
+        """Whether an <unclear> is open at `start`: what is copied brings its own."""
+        return False
+
+    def outside_unclear(self, start: int, written: str) -> str:
+        """What is written at `start`: nothing is open there."""
+        return written
+
+    def is_balanced(self, start: int, end: int) -> bool:
+        """Whether every element that begins in a stretch of the source ends in it."""
+        depths = [0]
+        for piece in self._pieces(start, end):
+            if isinstance(piece.says, Mark):
+                depths.append(depths[-1] + (1 if piece.says.opens else -1))
+        return min(depths) == 0 == depths[-1] and "paragraph" not in self._breaks(start, end)
+
+    def _breaks(self, start: int, end: int) -> set[str]:
+        return {piece.says.kind for piece in self._pieces(start, end) if isinstance(piece.says, Break)}
+
+    def _pieces(self, start: int, end: int) -> Sequence[Piece]:
+        """The pieces of a stretch of the source."""
         pieces = self.document.pieces
-        number = bisect_right(pieces, start, key=lambda piece: piece.start) - 1
-        written = []
-        while 0 <= number < len(pieces) and pieces[number].start < end:
-            piece = pieces[number]
-            if piece.end > start:
-                written.append(self._piece(piece, max(start, piece.start), min(end, piece.end)))
-            number += 1
-        return "".join(written)
+        first = max(0, bisect_right(pieces, start, key=lambda piece: piece.start) - 1)
+        last = bisect_right(pieces, end - 1, key=lambda piece: piece.start) if end > start else first
+        return [piece for piece in pieces[first:last] if piece.end > start]
+
+    def open(self, start: int, end: int, stretches: Sequence[Stretch]) -> str:
+        """A hole that stays as it is."""
+        written, at = "", start
+        for stretch in stretches:
+            written += self.between(at, stretch.start)
+            written += self.gap(stretch) if stretch.is_lost else self.between(stretch.start, stretch.end)
+            at = stretch.end
+        return written + self.between(at, end)
+
+    def between(self, start: int, end: int) -> str:
+        """The source as elements."""
+        return "".join(
+            self._piece(piece, max(start, piece.start), min(end, piece.end)) for piece in self._pieces(start, end)
+        )
 
     def _piece(self, piece: Piece, start: int, end: int) -> str:
         match piece.says:
+            case Said(text) if text != piece.source:
+                return escape(text)
             case Said():
                 return self._said(start, end)
             case Unclear(text):
-                return f"<unclear>{escape(text)}</unclear>"
+                shown = self.document.source[start:end] if text == piece.source else text
+                return f"<unclear>{escape(shown)}</unclear>"
             case Hidden(text):
                 return escape(text)
             case Mark(kind, opens):
@@ -144,21 +135,29 @@ class Transcript:
         return "".join(written)
 
     def gap(self, stretch: Stretch) -> str:
+        """A lost stretch that stays lost."""
+        words = [element for element in stretch.elements if element != Known(" ")]
+        if all(element == Lost(1, None) for element in words):
+            return f'<gap reason="lost" quantity="{len(words)}" unit="word"/>'
         return "".join(map(_gap, stretch.elements))
 
-    def prefixed(self, added: str) -> str:
-        return added
-
-    def parent(self, offset: int) -> str:
-        return ""
-
-    def whole(self, text: str) -> str:
+    def whole(self, replaced: Sequence[tuple[int, int, str]]) -> str:
+        """The document, with stretches of the source replaced: (start, end, what is written there), in order."""
+        changes = {start: (end, text) for start, end, text in replaced}
+        written, done = [], 0
+        for stretches in self.document.stretches:
+            start, end = stretches[0].start, stretches[-1].end
+            end, text = changes.get(start) or (end, self.open(start, end, stretches))
+            written += [self.between(done, start), text]
+            done = end
+        written.append(self.between(done, len(self.document.source)))
         edge = rf"(?:\s|<lb/>|{_PARAGRAPH})+"
-        body = re.sub(rf"^{edge}|{edge}$", "", text)
+        body = re.sub(rf"^{edge}|{edge}$", "", "".join(written))
+        statement = Markup().responsibility(calibrated=self._calibrated)
         return f"""<?xml version="1.0" encoding="UTF-8"?>
 <TEI xmlns="http://www.tei-c.org/ns/1.0">
 <teiHeader><fileDesc>
-<titleStmt><title>A damaged text, restored</title>{statement(calibrated=self._calibrated)}</titleStmt>
+<titleStmt><title>A damaged text, restored</title>{statement}</titleStmt>
 <publicationStmt><p>Unpublished.</p></publicationStmt>
 <sourceDesc><p>Made from a transcript in {_NOTATIONS[self.document.notation]}.</p></sourceDesc>
 </fileDesc></teiHeader>
@@ -169,11 +168,16 @@ class Transcript:
 """
 
 
-_NOTATIONS = {"plain": "plain text", "leiden": "Leiden notation"}
+_NOTATIONS = {
+    "plain": "plain text",
+    "leiden": "Leiden notation",
+    "page": "PAGE XML",
+    "alto": "ALTO",
+    "hocr": "hOCR",
+}
 
 
 def _gap(element: Element) -> str:
-    """A lost stretch that stays lost."""
     if isinstance(element, Known):
         return escape(element.text)
     if not isinstance(element, Lost) or element.most is None:

@@ -15,13 +15,15 @@ from fillmask.tokenization.tokenizer import check_text
 __all__ = ["Document", "Place", "Stretch", "detect", "parse"]
 
 
-def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -> Document:
+def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False, div: str | None = None) -> Document:
     """Read a damaged document.
 
     Args:
         source: the document.
         notation: "plain", "leiden", "tei", or "auto": the one that `detect` finds.
         keep_ellipses: whether "..." and "…" without brackets are punctuation, not damage.
+        div: in TEI, which `<div type="edition">` is read: its number from 1, or its `xml:id`, `subtype`, `n` or
+            `xml:lang`; the first by default.
 
     Raises:
         NotationError: not well-formed in its notation; it names line and column.
@@ -31,12 +33,14 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -
     if notation not in NOTATIONS:
         raise InputError(f"there is no notation {notation!r}; expected one of {', '.join(NOTATIONS)}")
     found = detect(source) if notation == "auto" else notation
+    if div is not None and found != "tei":
+        raise InputError(f"div is {div!r}, and the document is read as {found}; expected TEI")
     if found == "plain":
         return parse_plain(source, keep_ellipses=keep_ellipses)
     if found == "tei":
         from fillmask.restore.notation.tei import parse_tei
 
-        return parse_tei(source, keep_ellipses=keep_ellipses)
+        return parse_tei(source, keep_ellipses=keep_ellipses, div=div)
     try:
         return parse_leiden(source, keep_ellipses=keep_ellipses)
     except NotationError as error:
@@ -47,7 +51,7 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False) -
 
 def detect(source: str) -> str:
     """The notation of a document: "tei" where it is XML, "leiden" where it has a sign that plain text has not."""
-    from fillmask.restore.notation.tei import looks_tei
+    from fillmask.restore.notation.tei_scope import looks_tei
 
     if looks_tei(source):
         return "tei"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -27,11 +28,12 @@ _TOKEN = re.compile(
 )
 
 
-def assemble(notation: str, source: str, pieces: Iterable[Piece], *, lines: bool) -> Document:
+def assemble(notation: str, source: str, pieces: Iterable[Piece], *, lines: bool, language: str = "") -> Document:
     """The document that the pieces add up to.
 
     Args:
         lines: whether a newline in the text ends a line (plain, Leiden); in XML only elements do.
+        language: what the document says that its language is.
     """
     kept = tuple(pieces)
     assembly = _Assembly(lines)
@@ -40,7 +42,14 @@ def assemble(notation: str, source: str, pieces: Iterable[Piece], *, lines: bool
     assembly.finish()
     damaged = Damaged(tuple(assembly.parts))
     return Document(
-        source, notation, kept, damaged, tuple(assembly.layout), tuple(assembly.stretches), tuple(assembly.joins)
+        source,
+        notation,
+        kept,
+        damaged,
+        tuple(assembly.layout),
+        tuple(assembly.stretches),
+        tuple(assembly.joins),
+        language,
     )
 
 
@@ -59,16 +68,19 @@ class _Assembly:
         # Blanks not yet written, since they differ at the ends: (kind, characters).
         self.blanks: list[tuple[str, str]] = []
         self.owed = False  # a line ended within the last hole: the next blank is a line end
+        self.space_before = False  # of the word in hand: a space that the source has not
 
     def read(self, piece: Piece) -> None:
         match piece.says:
             case Said(text) | Unclear(text):
+                confidence = piece.says.confidence if isinstance(piece.says, Unclear) else None
                 # An entity, or letters whose mark was taken off, are one place: source and text do not run in step.
                 whole = text != piece.source
                 for token in _TOKEN.finditer(text):
                     start = piece.start if whole else piece.start + token.start()
                     end = piece.end if whole else piece.start + token.end()
-                    self._token(token.lastgroup or "other", token.group(), start, end, isinstance(piece.says, Said))
+                    known = Known(token.group(), isinstance(piece.says, Said), confidence)
+                    self._token(token.lastgroup or "other", known, start, end)
             case Gone():
                 self._letters(piece.says, "", piece.start, piece.end)
             case Break(kind, joined):
@@ -80,9 +92,10 @@ class _Assembly:
             self.layout.append("".join(raw for _, raw in self.blanks))
         self.parts, self.layout = _merged(self.parts), _merged(self.layout)
 
-    def _token(self, kind: str, text: str, start: int, end: int, certain: bool) -> None:
+    def _token(self, kind: str, said: Known, start: int, end: int) -> None:
+        text = said.text
         if kind == "word":
-            self._letters(Known(text, certain), start=start, end=end, looks=text)
+            self._letters(said, start=start, end=end, looks=text)
         elif kind == "space":
             self.pending.append((kind_of_blank(text) if self.lines else "space", text, start))
         elif kind in ("apostrophe", "hyphen") and self.word and not self.pending:
@@ -92,6 +105,7 @@ class _Assembly:
             self._write(text, text)
 
     def _letters(self, said: Known | Gone, looks: str, start: int, end: int) -> None:
+        self._keep_apart(said, start)
         if self.pending:
             if self.word and self._joins(said):
                 if self.pending[0][0] == "apostrophe":
@@ -111,6 +125,18 @@ class _Assembly:
         self.word.append((said, start, end))
         self.looks.append(looks)
 
+    def _keep_apart(self, said: Known | Gone, start: int) -> None:
+        """Put a space between a lost word and the letters or the loss that touch it in the source."""
+        after = bool(self.word) and _is_whole_word(self.word[-1][0])
+        if not self.word or not (after or _is_whole_word(said)):
+            return
+        kinds = {kind for kind, _, _ in self.pending}
+        if kinds - {"joined"}:
+            return
+        self.pending = [("space", " ", start)]
+        self._flush(space_after=after)
+        self.space_before = not after
+
     def _crossed(self) -> str:
         """How what a word is read over looks: its hyphen, shown where the source shows none, and one line end."""
         kinds = [kind for kind, _, _ in self.pending]
@@ -129,7 +155,7 @@ class _Assembly:
         kinds = [kind for kind, _, _ in self.pending]
         if kinds == ["apostrophe"]:
             return True
-        if "paragraph" in kinds or "word" in kinds:
+        if "paragraph" in kinds or "word" in kinds or _is_whole_word(said) or _is_whole_word(self.word[-1][0]):
             return False
         if "joined" in kinds:
             return all(kind != "apostrophe" for kind in kinds)
@@ -141,14 +167,19 @@ class _Assembly:
         # "Anglo-\nSaxon" has a hyphen of its own; "ba-\nkery" has not.
         return hyphen in _SOFT or isinstance(said, Gone) or said.text[0].islower()
 
-    def _flush(self) -> None:
-        """End the word in hand, and write it and what is pending."""
+    def _flush(self, *, space_after: bool = False) -> None:
+        """End the word in hand, and write it and what is pending.
+
+        Args:
+            space_after: whether the pending space is not in the source.
+        """
         if self.word:
             if all(isinstance(said, Known) and said.certain for said, _, _ in self.word):
                 text = "".join(said.text for said, _, _ in self.word if isinstance(said, Known))
                 self._write(text, "".join(self.looks))
             else:
-                self._hole()
+                self._hole(space_after)
+            self.space_before = False
             self.word.clear()
             self.looks.clear()
         for kind, text, _ in self.pending:
@@ -158,7 +189,7 @@ class _Assembly:
                 self.blanks.append((kind, text))
         self.pending.clear()
 
-    def _hole(self) -> None:
+    def _hole(self, space_after: bool) -> None:
         attached = any(
             isinstance(one, Gone) != isinstance(other, Gone)
             and all(isinstance(said, Gone) or said.text[0] not in _APOSTROPHES for said in (one, other))
@@ -171,6 +202,8 @@ class _Assembly:
             else:
                 elements = said.attached if attached else said.alone
             stretches.append(Stretch(start, end, elements))
+        stretches[0] = replace(stretches[0], space_before=self.space_before)
+        stretches[-1] = replace(stretches[-1], space_after=space_after)
         self._blank()
         self.parts.append(Hole(_joined(element for stretch in stretches for element in stretch.elements)))
         self.layout.append(len(self.stretches))
@@ -210,16 +243,24 @@ def kind_of_blank(text: str) -> str:
     return "line" if len(pages) > 1 or "\n" in pages[0] else "space"
 
 
+def _is_whole_word(said: Known | Gone) -> bool:
+    return isinstance(said, Gone) and said.whole_words
+
+
 def _joined(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Known letters in a row as one element."""
     found: list[Element] = []
     for element in elements:
         last = found[-1] if found else None
-        if isinstance(element, Known) and isinstance(last, Known) and element.certain == last.certain:
-            found[-1] = Known(last.text + element.text, last.certain)
+        if isinstance(element, Known) and isinstance(last, Known) and _are_alike(element, last):
+            found[-1] = Known(last.text + element.text, last.certain, last.confidence)
         else:
             found.append(element)
     return tuple(found)
+
+
+def _are_alike(one: Known, other: Known) -> bool:
+    return (one.certain, one.confidence) == (other.certain, other.confidence)
 
 
 def _merged(parts: list[str | _Part]) -> list[str | _Part]:

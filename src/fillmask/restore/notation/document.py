@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -33,9 +33,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """Letters that are hard to read."""
+    """Letters that are hard to read.
+
+    Attributes:
+        text: the letters.
+        confidence: the probability that the source gives them, 0 to 1; None where it gives none.
+    """
 
     text: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,12 @@ class Gone:
     Attributes:
         alone: what is lost where it stands by itself.
         attached: what is lost where it is part of a word.
+        whole_words: whether whole words are lost: letters beside them belong to other words, even without a space.
     """
 
     alone: tuple[Element, ...]
     attached: tuple[Element, ...]
+    whole_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,22 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a hole and its place in the source: source[start:end] says `elements`."""
+    """A part of a hole and its place in the source: source[start:end] says `elements`.
+
+    Attributes:
+        space_before, space_after: whether the text has a space there that the source has not.
+    """
 
     start: int
     end: int
     elements: tuple[Element, ...]
+    space_before: bool = False
+    space_after: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether something is lost in it."""
+        return any(isinstance(element, Lost) for element in self.elements)
 
 
 @dataclass(frozen=True)
@@ -126,13 +145,14 @@ class Document:
 
     Attributes:
         source: as it was given.
-        notation: "plain", "leiden" or "tei".
+        notation: "plain", "leiden", "tei", "page", "alto" or "hocr".
         pieces: the source, cut into what each stretch of it says.
         damaged: the text to be read: natural text, marks resolved, a space for every line end, a newline for every end
             of a paragraph, and the holes.
         layout: the text to be shown: stretches of text with their lines as they are, and numbers of holes.
         stretches: of each hole, its parts and their places in the source.
         joins: first character and the one after the last of each line end, with its hyphen, that a word is read over.
+        language: what the document says that its language is (`xml:lang`), "" where it does not.
     """
 
     source: str
@@ -142,6 +162,7 @@ class Document:
     layout: tuple[str | int, ...]
     stretches: tuple[tuple[Stretch, ...], ...]
     joins: tuple[tuple[int, int], ...]
+    language: str = ""
 
     def print(self) -> str:
         """The document in its notation, piece by piece: reading what is printed gives the same document."""
@@ -244,4 +265,9 @@ def one_word(count: int = 1) -> Gone:
     words: list[Element] = [Lost(1, None)]
     for _ in range(count - 1):
         words += [Known(" "), Lost(1, None)]
-    return Gone(tuple(words), tuple(words))
+    return Gone(tuple(words), tuple(words), whole_words=True)
+
+
+def some_words() -> Gone:
+    """Whole words are lost, nobody knows how many."""
+    return replace(unknown(), whole_words=True)

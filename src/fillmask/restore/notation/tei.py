@@ -1,29 +1,29 @@
-"""TEI XML in the EpiDoc manner, cut into tags and text where they stand, so that an edition can keep every byte.
+"""TEI XML: what its elements say of a text and of what is lost in it.
 
-lxml says whether the document is well-formed, with entities and network off;
-what it says is then read from the source itself, since only that has places.
+The document is a tree whose nodes know their places (`xml_tree`); this module
+walks it and says of each stretch of the source what it means.
 
-    <gap quantity unit precision extent atLeast atMost/>   lost; by unit: characters, words, or anything else (unknown)
-    <unclear>                                              likely these letters
-    <supplied> <add> <ex> <expan> <hi> …                   read as text
-    <surplus> <del> <note> <am> <fw>                       not read; <del rend="erasure"> is
-    <choice> <app> <subst>                                 the one that belongs in the text is read
-    <lb/> <cb/> <pb/> with break="no"                      the end of a line; a word goes on
-    <p> <ab> <head> <l> …                                  the end of a paragraph or a line
-    <teiHeader>                                            not read, nor anything outside an edition where there is one
+    <gap/>                                         lost; see `extent` for how much
+    <unclear>                                      likely these letters
+    <supplied> <add> <ex> <expan> <hi> …           read as text
+    <surplus> <del> <note> <am> <fw> <metamark>    not read; <del rend="erasure"> is
+    <choice> <app> <subst> <mod>                   the alternative that belongs in the text is read
+    <lb/> <cb/> <pb/> with break="no"              the end of a line; a word goes on
+    <space/>                                       a space
+    <p> <ab> <head> <l> <line> <zone> …            the end of a paragraph or a line
+    <teiHeader>                                    not read
+
+`tei_scope` says which part of the document is the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
-from fillmask.errors import NotationError
-from fillmask.restore.damage import Lost
 from fillmask.restore.notation.assembly import assemble
 from fillmask.restore.notation.document import (
-    LONGEST_COUNT,
     Break,
     Document,
     Gone,
@@ -32,291 +32,326 @@ from fillmask.restore.notation.document import (
     Piece,
     Said,
     Unclear,
-    counted,
-    malformed,
-    one_word,
-    roughly,
     unknown,
 )
+from fillmask.restore.notation.extent import Extent, loss, number, read_extent, unit_of
+from fillmask.restore.notation.tei_scope import is_tei, scope_of
+from fillmask.restore.notation.unread_signs import warn_of_unread
+from fillmask.restore.notation.xml_tree import Element, Text, parse_xml
 
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PARAGRAPHS = _names(
-    "p ab head div div1 div2 div3 lg list table opener closer postscript text body front back group argument epigraph "
-    "trailer figure textpart"
+PARAGRAPHS = _names(
+    "p ab head div div1 div2 div3 div4 div5 div6 div7 lg list table opener closer postscript text body front back group "
+    "argument epigraph trailer figure textpart surface surfaceGrp zone sourceDoc floatingText sp castList"
 )
-_LINES = _names("l item row cell label salute signed dateline address addrLine byline")
+LINES = _names("l item row cell label salute signed dateline address addrLine byline line speaker stage docImprint")
 _BREAKS = _names("lb cb pb gb")
 _WORDS = _names("w num")
 _UNREAD = _names(
-    "teiHeader facsimile sourceDoc standOff note surplus am fw figDesc desc index certainty respons "
-    "listApp listBibl xenoData"
+    "teiHeader facsimile sourceDoc standOff note noteGrp surplus secl am fw figDesc desc index certainty respons precision "
+    "listApp listBibl xenoData metamark del listTranspose substJoin"
 )
 # Of the children of these, one is the text: the first of these names, else the first child.
-_CHOICES = {
-    "choice": ("corr", "reg", "expan"),
-    "app": ("lem",),
-    "subst": ("add",),
-}
+_CHOICES = {"choice": ("corr", "reg", "expan"), "app": ("lem",)}
+# In these, white space beside elements is only the layout of the file.
+_LAID_OUT = _names("choice app subst mod rdgGrp")
+_STRUCK = re.compile(r"strike|strikethrough|struck|crossed|line-through|cancel", re.IGNORECASE)
 # Reasons for a gap that are the editor's and not damage: there is nothing to restore.
 _NO_DAMAGE = _names("ellipsis sampling editorial irrelevant inaudible")
-_MOST_WORDS = 50
-
-_NAME = r"[^\W\d][\w.\-·]*(?::[^\W\d][\w.\-·]*)?"
-_TOKEN = re.compile(
-    r"(?P<silent><!--.*?-->|<\?.*?\?>|<!DOCTYPE[^>]*>)"
-    r"|<!\[CDATA\[(?P<cdata>.*?)\]\]>"
-    rf"|</(?P<close>{_NAME})\s*>"
-    rf"|<(?P<open>{_NAME})(?P<attributes>(?:\s+{_NAME}\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*(?P<empty>/?)>"
-    r"|&(?P<entity>[^;\s&<]+);"
-    r"|(?P<text>[^<&]+)",
-    re.DOTALL,
-)
-_ATTRIBUTE = re.compile(rf"(?P<name>{_NAME})\s*=\s*(?:\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)')")
-_BEFORE_DOCTYPE = re.compile(r"\s+|<!--.*?-->|<\?.*?\?>", re.DOTALL)
-_DOCTYPE = re.compile(r"<!DOCTYPE(?:[^\"'\[>]|\"[^\"]*\"|'[^']*')*")
-_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-_LOOKS = re.compile(
-    r"\ufeff?\s*(?:<\?xml\b|<!DOCTYPE\b|<!--|<(?:\w+:)?(?:TEI|TEI\.2|teiCorpus|text|body|div|ab|p|lg|l)(?:\s[^<>]*)?>)"
-)
+# What the writer took out belongs in the text as little as what stands in <del>.
+_DELETED = _names("deleted deletion cancelled canceled cancellation struck strikethrough")
+_ROUGH = _names("low circa ca medium unknown")
+# Elements that tell of damage, and say nothing here.
+_NOT_UNDERSTOOD = _names("lacuna lacunaStart lacunaEnd damageSpan illegible missing lost redacted")
+# What an editor's word for certainty says in numbers.
+_CERTAINTY = {"high": 0.95, "medium": 0.8, "low": 0.5}
 
 
-def looks_tei(source: str) -> bool:
-    """Whether a document is XML: by its declaration, or a root element of TEI that is closed at the end."""
-    found = _LOOKS.match(source)
-    return found is not None and (not found.group().lstrip("\ufeff \t\r\n").startswith("<!--") or "</" in source)
-
-
-def parse_tei(source: str, *, keep_ellipses: bool = True) -> Document:
+def parse_tei(source: str, *, keep_ellipses: bool = True, div: str | None = None) -> Document:
     """Read TEI XML. What is damaged is in the elements, so an ellipsis in the text is always punctuation.
+
+    Args:
+        keep_ellipses: without effect; every notation takes it.
+        div: which `<div type="edition">` to read, see `scope_of`.
 
     Raises:
         NotationError: not well-formed XML, a document type with declarations of its own, an entity that XML does not
-            know, or a gap whose size is no size.
+            know, or no TEI.
+        InputError: there is no such `div`.
     """
-    _check(source)
-    return assemble("tei", source, _Reader(source).pieces(), lines=False)
+    root = parse_xml(source)
+    scope = scope_of(root, source, div)
+    reader = _Reader(source, root, scope)
+    document = assemble("tei", source, reader.pieces(), lines=False, language=_language(scope))
+    warn_of_unread(source, reader.not_understood)
+    return document
 
 
-def _check(source: str) -> None:
-    """Whether the source is well-formed. Nothing is fetched, and nothing expands."""
-    from lxml import etree
-
-    doctype = _DOCTYPE.match(source, _prolog(source))
-    if doctype and source[doctype.end() : doctype.end() + 1] != ">":
-        raise malformed(
-            source, doctype.start(), "a document type with declarations of its own is not read; take them out"
-        )
-
-    parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        etree.fromstring(source.encode(), parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        what = re.sub(r", line \d+, column \d+.*$", "", error.msg or "", flags=re.DOTALL)
-        raise NotationError(f"not well-formed XML: {what}", max(line, 1), max(column, 1)) from None
-    except (ValueError, AssertionError) as error:
-        raise malformed(source, 0, f"not XML: {error}") from None
+def _language(scope: Iterable[Element]) -> str:
+    for element in scope:
+        for ancestor in (element, *element.ancestors()):
+            if "xml:lang" in ancestor.attributes:
+                return ancestor.attributes["xml:lang"]
+    return ""
 
 
-def _prolog(source: str) -> int:
-    """Where blanks, comments and instructions at the start end; a step each, so that many take no longer than their text."""
-    position = 1 if source.startswith("\ufeff") else 0
-    while skipped := _BEFORE_DOCTYPE.match(source, position):
-        position = skipped.end()
-    return position
-
-
-@dataclass(frozen=True, slots=True)
-class _Tag:
-    """A token of the source.
+class _State:
+    """What holds for the nodes in an element.
 
     Attributes:
-        kind: "open", "close", "empty", "text", "entity" or "silent".
-        text: what it says, for text and entities.
-        name: without its prefix, for tags; `attributes` as they are written.
+        is_read: whether their text is part of the text.
+        is_unclear: whether their letters are hard to read.
+        confidence: the probability that the source gives unclear letters.
+        is_laid_out: whether white space between elements is only the layout of the file.
+        is_alternative: whether line ends at the edges of the element are only the layout of the file.
+        in_word: whether the element is a word, or in one.
     """
 
-    kind: str
-    start: int
-    end: int
-    name: str = ""
-    attributes: str = ""
-    text: str = ""
+    __slots__ = ("confidence", "in_word", "is_alternative", "is_laid_out", "is_read", "is_unclear")
+
+    def __init__(self, outer: _State | None = None) -> None:
+        self.is_read: bool = outer is not None and outer.is_read
+        self.is_unclear: bool = outer is not None and outer.is_unclear
+        self.confidence: float | None = None if outer is None else outer.confidence
+        self.in_word: bool = outer is not None and outer.in_word
+        self.is_laid_out = False
+        self.is_alternative = False
 
 
 class _Reader:
-    def __init__(self, source: str) -> None:
+    """The pieces of a document.
+
+    Attributes:
+        not_understood: places of what tells of damage and is not read, filled while pieces are read.
+    """
+
+    def __init__(self, source: str, root: Element, scope: Sequence[Element]) -> None:
         self.source = source
-        self.tags = list(self._tags())
-        self.passed_over = self._not_chosen()
-        self.scope = self._scope()
-
-    def _tags(self) -> Iterator[_Tag]:
-        position = 0
-        while position < len(self.source):
-            token = _TOKEN.match(self.source, position)
-            if token is None:
-                raise malformed(self.source, position, "a tag that cannot be read")
-            start, end = token.span()
-            if token["text"] is not None:
-                yield _Tag("text", start, end, text=token["text"])
-            elif token["open"] is not None:
-                kind = "empty" if token["empty"] else "open"
-                yield _Tag(kind, start, end, token["open"].rpartition(":")[2], token["attributes"])
-            elif token["close"] is not None:
-                yield _Tag("close", start, end, token["close"].rpartition(":")[2])
-            elif token["entity"] is not None:
-                yield _Tag("entity", start, end, text=self._entity(token["entity"], start))
-            elif token["cdata"] is not None:
-                yield _Tag("silent", start, token.start("cdata"))
-                yield _Tag("text", *token.span("cdata"), text=token["cdata"])
-                yield _Tag("silent", token.end("cdata"), end)
-            else:
-                yield _Tag("silent", start, end)
-            position = end
-
-    def _entity(self, name: str, start: int) -> str:
-        if name in _ENTITIES:
-            return _ENTITIES[name]
-        if name.startswith("#"):
-            return chr(int(name[2:], 16) if name[1] == "x" else int(name[1:]))  # lxml has seen that it is a character
-        raise malformed(self.source, start, f"the entity &{name}; is not declared; write the character itself")
-
-    def _not_chosen(self) -> frozenset[int]:
-        """Tags that open an alternative which is not the text."""
-        found: set[int] = set()
-        parents: list[tuple[str, list[int]]] = []
-        for number, tag in enumerate(self.tags):
-            if tag.kind in ("open", "empty"):
-                if parents:
-                    parents[-1][1].append(number)
-                if tag.kind == "open":
-                    parents.append((tag.name, []))
-            elif tag.kind == "close":
-                name, children = parents.pop()
-                if name in _CHOICES and children:
-                    wanted = _CHOICES[name]
-                    chosen = next((c for want in wanted for c in children if self.tags[c].name == want), children[0])
-                    found.update(child for child in children if child != chosen)
-        return frozenset(found)
-
-    def _scope(self) -> str:
-        """The element whose contents are the text: an edition, else <text>, else all there is."""
-        names = set()
-        for tag in self.tags:
-            if tag.kind == "open":
-                names.add(self._part(tag))
-        return "edition" if "edition" in names else "text" if "text" in names else ""
-
-    def _part(self, tag: _Tag) -> str:
-        if tag.name == "div" and "edition" in tag.attributes and _attributes(tag).get("type") == "edition":
-            return "edition"
-        return tag.name if tag.name == "text" else ""
+        self.root = root
+        self.scope = frozenset(map(id, scope))
+        self.is_edition = any(element.attributes.get("type") == "edition" for element in scope)
+        self.ids = {element.attributes["xml:id"] for element in root.elements() if "xml:id" in element.attributes}
+        self.not_understood: list[tuple[int, str]] = []
+        self._deleted_until = ""  # the id at which what is marked by <delSpan> ends
+        self._at = 0
 
     def pieces(self) -> Iterator[Piece]:
-        # For each open element: whether it ended the reading (hidden), began it (in scope), made letters unclear.
-        stack: list[tuple[bool, bool, bool]] = []
-        hidden = unclear = 0
-        within = 0 if self.scope else 1
-        number = 0
-        while number < len(self.tags):
-            tag = self.tags[number]
-            reads = within > 0 and hidden == 0
-            says: Meaning = None
-            end = tag.end
-            if tag.kind in ("open", "empty"):
-                unread = self._is_unread(tag, number)
-                if tag.name == "gap" and reads and not unread:
-                    says = self._gap(tag)
-                    number = self._closing(number)
-                    end = self.tags[number].end
-                elif tag.kind == "open":
-                    begins = bool(self.scope) and self._part(tag) == self.scope
-                    stack.append((unread, begins, tag.name == "unclear"))
-                    hidden, within, unclear = hidden + unread, within + begins, unclear + (tag.name == "unclear")
-                if tag.name != "gap" and reads and not unread:
-                    says = _break(tag)
-            elif tag.kind == "close":
-                unread, begins, doubtful = stack.pop()
-                hidden, within, unclear = hidden - unread, within - begins, unclear - doubtful
-                if reads:
-                    says = _break(tag)
-            elif tag.kind != "silent":
-                says = (Unclear(tag.text) if unclear else Said(tag.text)) if reads else Hidden(tag.text)
-            yield Piece(tag.start, self.source[tag.start : end], says)
-            number += 1
+        # Nodes with the state round them, and whether only the end tag is to come.
+        todo: list[tuple[Element | Text, _State, bool]] = [(self.root, _State(), False)]
+        while todo:
+            node, state, closes = todo.pop()
+            if isinstance(node, Text):
+                yield from self._text(node, state)
+                continue
+            if closes:
+                yield from self._piece(node.content_end, node.end, _end_of(node) if state.is_read else None)
+                continue
+            if node.attributes.get("xml:id", "") == self._deleted_until:
+                self._deleted_until = ""
+            inner = self._state_in(node, state)
+            says = self._says(node, inner) if state.is_read and inner.is_read else None
+            if isinstance(says, Gone) or (node.name == "gap" and says is not None) or node.is_empty_tag:
+                yield from self._piece(node.start, node.end, says)
+                continue
+            yield from self._piece(node.start, node.content_start, says)
+            todo.append((node, inner, True))
+            todo.extend((child, inner, False) for child in reversed(node.children))
+        yield from self._piece(len(self.source), len(self.source), None)
 
-    def _is_unread(self, tag: _Tag, number: int) -> bool:
-        if number in self.passed_over:
-            return True
-        if tag.name == "del":
-            return "erasure" not in _attributes(tag).get("rend", "")
-        return tag.name in _UNREAD
+    def _piece(self, start: int, end: int, says: Meaning) -> Iterator[Piece]:
+        """What stands before `start` and says nothing (comments, instructions, CDATA marks), and the piece itself."""
+        if start > self._at:
+            yield Piece(self._at, self.source[self._at : start], None)
+        if end > start:
+            yield Piece(start, self.source[start:end], says)
+        self._at = end
 
-    def _closing(self, number: int) -> int:
-        """The tag that closes the element of tag `number`."""
-        depth = 0
-        while True:
-            depth += {"open": 1, "close": -1}.get(self.tags[number].kind, 0)
-            if depth == 0:
-                return number
-            number += 1
+    def _text(self, node: Text, state: _State) -> Iterator[Piece]:
+        start, end, text = node.start, node.end, node.text
+        if not state.is_read or self._deleted_until or (state.is_laid_out and not text.strip()):
+            yield from self._piece(start, end, Hidden(text))
+            return
+        if state.is_alternative and end - start == len(text):
+            # Line ends at the edges of an alternative are the layout of the file.
+            siblings = node.parent.children
+            begin = _leading_lines(text) if siblings[0] is node else 0
+            rest = _leading_lines(reversed(text[begin:])) if siblings[-1] is node else 0
+            if begin:
+                yield from self._piece(start, start + begin, Hidden(text[:begin]))
+            text, start, end = text[begin : len(text) - rest], start + begin, end - rest
+        if text:
+            says = Unclear(text, state.confidence) if state.is_unclear else Said(text)
+            yield from self._piece(start, end, says)
+        if end < node.end:
+            yield from self._piece(end, node.end, Hidden(node.text[end - node.end :]))
 
-    def _gap(self, tag: _Tag) -> Meaning:
-        given = _attributes(tag)
-        if given.get("reason", "") in _NO_DAMAGE:
-            return Said("…")
-        extent = re.fullmatch(r"\s*(\d+)\s*(\S*)\s*", given.get("extent", ""))
-        quantity = given.get("quantity", extent[1] if extent else "")
-        unit = given.get("unit", extent[2] if extent else "") or "character"
-        least, most = self._size(tag, "atLeast", given), self._size(tag, "atMost", given)
-        exact = self._size(tag, "quantity", {"quantity": quantity})
-        if least is not None and most is not None and least > most:
-            raise malformed(self.source, tag.start, f"a gap of at least {least} and at most {most}")
-        if exact == 0 or most == 0:
-            raise malformed(self.source, tag.start, "a gap of nothing; expected a quantity of at least 1")
-        if unit.rstrip("s.").lower() == "word" and exact is not None and exact <= _MOST_WORDS:
-            return unknown() if given.get("precision") == "low" else one_word(exact)
-        if unit.rstrip("s.").lower() not in ("character", "char", "letter"):
-            return unknown()
-        if exact is not None:
-            return roughly(exact) if given.get("precision") == "low" else counted(exact)
-        if most is not None:
-            return counted(least or 0, most)
-        if least is not None and least <= LONGEST_COUNT:
-            lost = (Lost(least, None, True),)
-            return Gone(lost, lost)
-        return unknown()
+    def _state_in(self, node: Element, outer: _State) -> _State:
+        state = _State(outer)
+        if id(node) in self.scope:
+            state.is_read = True
+            return state
+        if not state.is_read:
+            return state
+        if not is_tei(node):
+            state.is_read = False
+            if node.name == "include":
+                self.not_understood.append((node.start, self.source[node.start : node.content_start]))
+            return state
+        state.is_read = _is_read(node)
+        state.is_laid_out = node.name in _LAID_OUT or (node.name == "expan" and _has_line_between(node))
+        state.is_alternative = node.parent is not None and node.parent.name in _LAID_OUT and is_tei(node.parent)
+        state.in_word |= node.name in _WORDS
+        if node.name == "unclear":
+            state.is_unclear = True
+            state.confidence = _confidence(node)
+        if node.name == "delSpan" and (target := node.attributes.get("spanTo", "").lstrip("#")) in self.ids:
+            self._deleted_until = target
+        if node.name in _NOT_UNDERSTOOD and state.is_read:
+            self.not_understood.append((node.start, self.source[node.start : node.content_start]))
+        return state
 
-    def _size(self, tag: _Tag, name: str, given: dict[str, str]) -> int | None:
-        value = given.get(name, "").strip()
-        if not value:
+    def _says(self, node: Element, state: _State) -> Meaning:
+        """What an element, or its start tag, says by itself."""
+        if self._deleted_until or not is_tei(node):
             return None
-        if not re.fullmatch(r"\d{1,9}(?:\.0+)?", value, re.ASCII):
-            raise malformed(self.source, tag.start, f'{name}="{value}" of a gap; expected a whole number')
-        return int(value.partition(".")[0])
+        if node.name == "gap":
+            return self._gap(node)
+        if node.name == "unclear" and not node.child_elements and not re.search(r"[^\W_]", node.all_text()):
+            return unknown()  # something stands there, and no letter of it is read
+        if node.name == "space":
+            if unit_of(node.attributes.get("unit", "")) == "other":
+                return Break("line" if node.attributes["unit"].startswith("line") else "word")
+            return None if state.in_word else Break("word")
+        if node.name in _BREAKS:
+            joined = node.attributes.get("break") == "no" or node.attributes.get("type") == "inWord"
+            return Break("line", joined)
+        if node.name in _WORDS and node.attributes.get("part", "N") not in ("M", "F"):
+            return Break("word")
+        return _end_of(node)
+
+    def _gap(self, node: Element) -> Meaning:
+        reasons = set(node.attributes.get("reason", "").lower().split())
+        if reasons & _NO_DAMAGE:
+            return Said("…")
+        extent = self._extent(node)
+        if reasons & _DELETED or self._is_supplied_beside(node, extent):
+            return Hidden("")
+        return loss(extent, is_rough=node.attributes.get("precision", "high").lower() in _ROUGH)
+
+    def _extent(self, node: Element) -> Extent:
+        """How much a gap says is lost; what it says in a way that is not understood counts as not known."""
+        attributes = node.attributes
+        sizes = {name: self._size(node, name) for name in ("quantity", "extent")}
+        size = sizes["quantity"] or sizes["extent"] or Extent(None, None)
+        least = self._bound(node, "atLeast", "min")
+        most = self._bound(node, "atMost", "max")
+        if size.least is None and size.most is None and (least is not None or most is not None):
+            if least is not None and most is not None and least > most:
+                self._not_read(node)
+            else:
+                size = Extent(0 if least is None else least, most)
+        if size.most is not None and size.most <= 0:
+            self._not_read(node)
+            size = Extent(None, None)
+        named = unit_of(attributes.get("unit", ""))
+        unit = named or next((s.unit for s in sizes.values() if s is not None and s.unit), None) or "character"
+        return Extent(size.least, size.most, size.is_rough, unit)
+
+    def _size(self, node: Element, name: str) -> Extent | None:
+        value = node.attributes.get(name, "")
+        if not value.strip():
+            return None
+        extent = read_extent(value)
+        if extent is None:
+            self._not_read(node)
+        return extent
+
+    def _bound(self, node: Element, *names: str) -> float | None:
+        value = next((node.attributes[name] for name in names if node.attributes.get(name, "").strip()), None)
+        if value is None:
+            return None
+        bound = number(value)
+        if bound is None:
+            self._not_read(node)
+        return bound
+
+    def _not_read(self, node: Element) -> None:
+        self.not_understood.append((node.start, self.source[node.start : node.content_start]))
+
+    def _is_supplied_beside(self, node: Element, extent: Extent) -> bool:
+        """Whether the loss is the one that a <supplied> beside it fills.
+
+        Some write `<gap extent="1" unit="chars"/><supplied>m</supplied>` for one lost letter. In an EpiDoc edition these
+        are two losses, of which the editor supplies one.
+        """
+        if self.is_edition or node.parent is None:
+            return False
+        siblings = node.parent.children
+        place = next(number for number, child in enumerate(siblings) if child is node)
+        for beside in (place + 1, place - 1):
+            if not 0 <= beside < len(siblings):
+                continue
+            other = siblings[beside]
+            if isinstance(other, Element) and other.name == "supplied" and is_tei(other):
+                return _agree(extent, other.all_text())
+        return False
 
 
-def _attributes(tag: _Tag) -> dict[str, str]:
-    """Attributes by name without prefix."""
-    found = {}
-    for match in _ATTRIBUTE.finditer(tag.attributes):
-        value = match["double"] if match["double"] is not None else match["single"]
-        found[match["name"].rpartition(":")[2]] = value
-    return found
+def _agree(extent: Extent, text: str) -> bool:
+    """Whether a supplied text is about as long as an extent says."""
+    if extent.least is None and extent.most is None:
+        return True
+    if extent.unit == "other":
+        return False
+    size = len(text.split()) if extent.unit == "word" else len("".join(text.split()))
+    slack = size // 4  # editors estimate
+    least, most = extent.least or 0, size if extent.most is None else extent.most
+    return least - slack <= size <= most + slack
 
 
-def _break(tag: _Tag) -> Break | None:
-    if tag.name in _BREAKS:
-        return None if tag.kind == "close" else Break("line", joined=_attributes(tag).get("break") == "no")
-    if tag.name in _PARAGRAPHS:
+def _is_read(node: Element) -> bool:
+    """Whether the text of an element belongs to the text, as far as it is in one that does."""
+    attributes, parent = node.attributes, node.parent
+    if parent is not None and is_tei(parent) and parent.name in _CHOICES:
+        children = parent.child_elements
+        names = _CHOICES[parent.name]
+        chosen = next((child for name in names for child in children if child.name == name), children[0])
+        if node is not chosen:
+            return False
+    if node.name == "del":
+        return "erasure" in attributes.get("rend", "") and (parent is None or parent.name != "subst")
+    if node.name in ("hi", "seg", "emph", "s") and _STRUCK.search(attributes.get("rend", "")):
+        return False
+    return node.name not in _UNREAD
+
+
+def _end_of(node: Element) -> Break | None:
+    """What begins or ends with the tags of an element."""
+    if not is_tei(node):
+        return None
+    if node.name in PARAGRAPHS:
         return Break("paragraph")
-    if tag.name in _LINES:
-        return Break("line")
-    if tag.name in _WORDS and tag.kind == "open" and _attributes(tag).get("part", "N") not in ("M", "F"):
-        return Break("word")
-    return None
+    return Break("line") if node.name in LINES else None
+
+
+def _confidence(node: Element) -> float | None:
+    """The probability that an <unclear> gives its letters."""
+    for child in node.child_elements:
+        degree = number(child.attributes.get("degree", "")) if child.name == "certainty" else None
+        if degree is not None and degree <= 1:
+            return degree
+    return _CERTAINTY.get(node.attributes.get("cert", "").lower())
+
+
+def _leading_lines(text: Iterable[str]) -> int:
+    """How many blank characters stand at the beginning, if a line ends among them."""
+    blank = "".join(takewhile(str.isspace, text))
+    return len(blank) if "\n" in blank or "\r" in blank else 0
+
+
+def _has_line_between(node: Element) -> bool:
+    return any(isinstance(child, Text) and not child.text.strip() and "\n" in child.text for child in node.children)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fillmask.errors import InputError
 from fillmask.models.checkpoint import Checkpoint, open_checkpoint
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
+from fillmask.runtime.checks import check_numbers, check_token_ids
 from fillmask.runtime.engines import Floats
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
@@ -27,7 +27,7 @@ class MaskedLM:
         engine: name of the engine, see `fillmask.choices.ENGINES`; "auto" is onnxruntime, or torch for the families
             that have no graph here and for other devices than the cpu.
         precision: "auto", or one that the engine has.
-        threads: threads for one batch; all cores by default.
+        threads: threads for one batch; by default a thread for each core that this process may use (`usable_cores`).
         device: for the torch engine, "cpu", "cuda", or transformers' numbers; a GPU where there is one by default.
 
     Raises:
@@ -59,6 +59,7 @@ class MaskedLM:
             before the next is made. Every index comes exactly once.
 
         Raises:
+            CorruptCheckpointError: the model's answer is not a number.
             InputError: a token id is outside the model's vocabulary.
         """
         for indices in plan(items, self.engine.budget):
@@ -73,11 +74,11 @@ class MaskedLM:
         """Log-probabilities at the positions of all items, one after the other: (masks, vocabulary), from one batch.
 
         Raises:
+            CorruptCheckpointError: the model's answer is not a number.
             InputError: a token id is outside the model's vocabulary.
         """
         batch = collate(items, self.checkpoint.padding_id)
-        if batch.input_ids.max() >= self.vocab_size:
-            raise InputError(
-                f"the tokenizer gave id {batch.input_ids.max()}, and the model has {self.vocab_size} tokens; the tokenizer is of another model"
-            )
-        return self.engine.run(batch)
+        check_token_ids(int(batch.input_ids.max()), self.vocab_size)
+        log_probabilities = self.engine.run(batch)
+        check_numbers(log_probabilities[:, :1])  # the softmax spreads a NaN over its row
+        return log_probabilities

@@ -19,6 +19,7 @@ from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, check_head, open_checkpoint
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
+from fillmask.runtime.checks import check_numbers, check_token_ids
 from fillmask.runtime.engines import Budget, Floats
 from fillmask.tasks.masked_texts import numbered
 from fillmask.tokenization.masked_input import MaskedInput
@@ -147,10 +148,7 @@ class Classifier:
             )
         if not found.ids:
             raise InputError(f"the text {first!r:.40} has no tokens; there is nothing to classify")
-        if max(found.ids) >= self._vocab_size:
-            raise InputError(
-                f"the tokenizer gave id {max(found.ids)}, and the model has {self._vocab_size} tokens; the tokenizer is of another model"
-            )
+        check_token_ids(max(found.ids), self._vocab_size)
         return MaskedInput(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
 
     def _logits(self, items: Sequence[MaskedInput]) -> Floats:
@@ -159,7 +157,7 @@ class Classifier:
         # A classifier's rows are short, whatever it looks at: only tokens count.
         tokens = self.engine.budget.tokens
         for indices in plan(items, Budget(tokens, tokens)):
-            result[indices] = self.engine.run(collate([items[i] for i in indices], pad))
+            result[indices] = check_numbers(self.engine.run(collate([items[i] for i in indices], pad)))
         return result
 
     def _answers(self, items: Sequence[MaskedInput], top_k: int | None, function: str) -> list[Any]:

@@ -22,7 +22,8 @@ from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
-from fillmask.runtime.engines import Batch, Engine, check_numbers
+from fillmask.runtime.checks import check_numbers
+from fillmask.runtime.engines import Batch, Engine
 from fillmask.runtime.precision_selection import Measured
 from fillmask.tasks.evaluate import masked_windows
 from fillmask.tokenization.masked_input import MaskedInput

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import CorpusError, InputError
+from fillmask.runtime.checks import check_token_ids
 from fillmask.runtime.engines import Floats, Ints
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tokenization.masked_input import MaskedInput
@@ -289,10 +290,7 @@ def _scored(model: MaskedLM, items: Iterable[tuple[MaskedInput, Ints]]) -> Itera
     stream = iter(items)
     while chunk := list(islice(stream, _CHUNK)):
         highest = max(int(labels.max()) for _, labels in chunk)
-        if highest >= model.vocab_size:
-            raise InputError(
-                f"the tokenizer gave id {highest}, and the model has {model.vocab_size} tokens; the tokenizer is of another model"
-            )
+        check_token_ids(highest, model.vocab_size)
         for index, found in model.log_probabilities([masked for masked, _ in chunk]):
             yield found, chunk[index][1]
 

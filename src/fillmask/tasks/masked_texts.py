@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError, NoMaskError
-from fillmask.runtime.engines import Floats, check_numbers
+from fillmask.runtime.checks import check_numbers
+from fillmask.runtime.engines import Floats
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 from fillmask.tokenization.windows import window

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.choices import ENGINE_PRECISIONS
-from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError
+from fillmask.errors import InputError, MissingExtraError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, check_head
+from fillmask.runtime.processor import thread_limit
 
 if TYPE_CHECKING:
     from fillmask.runtime.precision_selection import Choice
@@ -82,7 +83,7 @@ def load(
     Args:
         engine: one of `fillmask.choices.ENGINES`, or "auto": see `default_engine`.
         precision: one of the engine's, or "auto".
-        threads: threads for one batch; all cores by default.
+        threads: threads for one batch; by default a thread for each core that this process may use (`usable_cores`).
         device: for torch, "cpu", "cuda" or "cuda:1"; or transformers' numbers, -1 for the cpu and 1 for "cuda:1". A GPU
             where there is one by default.
         labels: run the checkpoint's classifier, which has so many labels, in place of the masked language model.
@@ -118,6 +119,8 @@ def _load(
     checkpoint: Checkpoint, engine: str, precision: str, threads: int | None, device: str | None, labels: int | None
 ) -> Engine:
     check_head(checkpoint, "fill" if labels is None else "classify")
+    if threads is None:
+        threads = thread_limit()
     if labels is not None and precision == "auto":
         precision = "float32"  # what is measured for "auto" is measured on masks
     precision = select(checkpoint, engine=engine, precision=precision, device=device).precision
@@ -135,20 +138,6 @@ def _load(
             from fillmask.runtime.engines.onnxruntime import OnnxRuntime
 
             return OnnxRuntime(checkpoint, precision=precision, threads=threads, labels=labels)
-
-
-def check_numbers(found: Floats) -> Floats:
-    """What a model gave, if it is numbers.
-
-    Raises:
-        CorruptCheckpointError: it is not (NaN).
-    """
-    if np.isnan(found).any():
-        raise CorruptCheckpointError(
-            "the model's answer is not a number (NaN): its weights hold NaN or infinity, or the precision is too small"
-            " for them; try precision='float32', or download the model again"
-        )
-    return found
 
 
 def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:

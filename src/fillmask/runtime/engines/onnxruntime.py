@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import onnxruntime as ort
+from fillmask.runtime.telemetry import silence_onnxruntime
 
-from fillmask.runtime.engines import ON_A_CPU, int8
-from fillmask.runtime.graph_cache import cached_graph
-from fillmask.runtime.huge_pages import large_pages
+silence_onnxruntime()  # before the import: the library reads its setting then
+
+import onnxruntime as ort  # noqa: E402
+
+from fillmask.runtime.engines import ON_A_CPU, int8  # noqa: E402
+from fillmask.runtime.graph_cache import cached_graph  # noqa: E402
+from fillmask.runtime.huge_pages import large_pages  # noqa: E402
 
 if TYPE_CHECKING:
     from fillmask.models.checkpoint import Checkpoint

@@ -18,9 +18,11 @@ from fillmask.runtime.engines import ON_A_CPU, int8
 from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.huge_pages import large_pages
+from fillmask.runtime.telemetry import silent_openvino
 
 try:
-    import openvino as ov
+    with silent_openvino():
+        import openvino as ov
     from openvino import opset13
 except ImportError as missing:
     raise MissingExtraError("the openvino engine", "openvino") from missing

@@ -12,7 +12,7 @@ from fillmask.errors import InputError, MissingExtraError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.runtime import engines, precision_selection
 from fillmask.runtime.batching import collate
-from fillmask.runtime.engines import Batch, int8
+from fillmask.runtime.engines import Batch
 from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.masked_lm import MaskedLM
@@ -31,61 +31,6 @@ def batch(vocabulary: int = 370) -> Batch:
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
-
-
-def test_rounding_is_within_half_a_step() -> None:
-    matrix = np.random.default_rng(0).normal(0, 1, (70, 33)).astype(np.float32)
-    matrix[3] = 0
-    values, steps = int8.rounded_matrix(matrix)
-    assert values.dtype == np.int8
-    assert np.abs(values).max(axis=1)[4:].tolist() == [127] * 66  # all of the range is used
-    assert (np.abs(values * steps[:, None] - matrix) <= steps[:, None] / 2 * 1.001).all()
-    turned, again = int8.rounded_matrix(matrix, turned=True)
-    assert turned.flags.c_contiguous
-    np.testing.assert_array_equal(turned, values.T)
-    np.testing.assert_array_equal(again, steps)
-
-
-def test_large_matrices_are_rounded_in_parts() -> None:
-    matrix = np.random.default_rng(0).normal(0, 1, (3000, 700)).astype(np.float32)
-    whole = np.rint(matrix / (np.abs(matrix).max(axis=1) / np.float32(127))[:, None])
-    np.testing.assert_array_equal(int8.rounded_matrix(matrix)[0], whole)
-
-
-def test_int8_rewrites_every_linear_layer(folder: Path) -> None:
-    graph = cached_graph(open_checkpoint(folder))
-    before = [n.op_type for n in onnx.load_from_string(graph.model).graph.node]
-    after = [n.op_type for n in onnx.load_from_string(int8.integer_products(graph).model).graph.node]
-    assert before.count("Gemm") > 10
-    assert "Gemm" not in after
-    assert after.count("MatMulIntegerToFloat") == before.count("Gemm")
-    assert after.count("QuantizeLinear") < before.count("Gemm")  # query, key and value share one rounding
-
-
-def test_int8_stays_near_float32(folder: Path) -> None:
-    exact = MaskedLM(folder).engine.run(batch())
-    found = MaskedLM(folder, precision="int8").engine.run(batch())
-    assert np.abs(np.exp(found).sum(axis=1) - 1).max() < 1e-4
-    divergence = (np.exp(exact) * (exact - found)).sum(axis=1)
-    assert 0 < divergence.mean() < 0.1
-    assert (exact.argmax(axis=1) == found.argmax(axis=1)).mean() > 0.6
-
-
-def test_int8_of_a_row_does_not_depend_on_its_batch(folder: Path) -> None:
-    """Each token is rounded by itself: company and padding do not move an answer."""
-    model = MaskedLM(folder, precision="int8")
-    items = [MaskedInput([0, *range(10, 10 + n), 2], [0] * (n + 2), [2]) for n in (20, 3, 9)]
-    together = dict(model.log_probabilities(items))
-    for index, item in enumerate(items):
-        ((_, alone),) = model.log_probabilities([item])
-        np.testing.assert_allclose(together[index], alone, atol=1e-4)
-
-
-def test_int8_starts_from_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = MaskedLM(folder, precision="int8").engine.run(batch())
-    monkeypatch.setattr("fillmask.models.encoders.build", None)  # would raise if it were called
-    monkeypatch.setattr(onnx, "load_from_string", None)
-    np.testing.assert_array_equal(MaskedLM(folder, precision="int8").engine.run(batch()), first)
 
 
 def test_rescoring_repairs_rounded_logits() -> None:

@@ -159,8 +159,7 @@ def command(
     service listens at the loopback address unless --host says otherwise.
     SIGTERM finishes what was accepted and exits with 0.
     """
-    import os
-
+    from fillmask.runtime.processor import usable_cores
     from fillmask.server.http.auth import read_keys
     from fillmask.server.http.routes import checked_root_path
     from fillmask.server.limits import Limits
@@ -173,7 +172,7 @@ def command(
     except ValueError as error:
         raise click.UsageError(f"--root-path: {error}") from None
     if replicas > 1 and threads is None:
-        threads = max(1, (os.cpu_count() or 1) // replicas)
+        threads = max(1, usable_cores() // replicas)
     return serve(
         ServerSettings(
             limits=Limits().with_settings(limits),

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fillmask.runtime.graph_cache import cache_folder, graph_key, write_atomically
+from fillmask.runtime.processor import processor, usable_cores
 
 if TYPE_CHECKING:
     from fillmask.models.checkpoint import Checkpoint
@@ -103,19 +103,10 @@ def record(checkpoint: Checkpoint, rows: Sequence[Measured]) -> None:
 
 
 def _path(checkpoint: Checkpoint) -> Path:
-    """Named by the model's layout, its files (sizes and times) and the processor."""
+    """Named by the model's layout, its files (sizes and times), the processor, and the cores that may be used."""
+    machine = processor()
     files = sorted(checkpoint.folder.glob("*.safetensors"))
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    parts = [graph_key(checkpoint), stats, _processor(), os.cpu_count()]
+    parts = [graph_key(checkpoint), stats, machine.name, sorted(machine.extensions), usable_cores()]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     return cache_folder() / "measured" / f"{digest}.json"
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith(("model name", "flags")):
-                return line.partition(":")[2].strip()
-    import platform
-
-    return platform.processor() or platform.machine()

@@ -9,7 +9,6 @@ threads of their own, and are called from one.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,19 +16,15 @@ from fillmask.batch.tasks import ModelOptions
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.models.hub import TOKENIZER_FILES
 from fillmask.runtime.engines import default_engine
+from fillmask.runtime.processor import usable_cores
 from fillmask.tasks.fill import FillMask
 
 _IDENTITY = ("config.json", *TOKENIZER_FILES)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def threads(engine: str, asked: int | None) -> tuple[int, int]:
     """Threads for the engine's session, and from how many threads to call it."""
-    count = asked or cores()
+    count = asked or usable_cores()
     return (1, count) if engine == "onnxruntime" else (count, 1)
 
 

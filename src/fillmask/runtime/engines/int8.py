@@ -1,18 +1,21 @@
-"""Linear layers in int8: two rewrites of a graph, one for each way that engines run them.
+"""Linear layers in int8: rewrites of a graph, one for each way that engines and processors run them.
 
-A weight matrix is rounded once, when the graph is loaded, symmetrically and
-with a step of its own for every output channel. Activations are rounded as
-the graph runs ("dynamic quantisation"), with a step of their own for every
-row, that is for every token: one step for the whole batch costs ten times the
-divergence on a gated feed-forward (docs/log.md). Attention products, norms,
-softmax and the embedding lookup stay in float32: little time, much harm.
+A weight matrix is rounded once, when the graph is loaded, symmetrically and with a step of its own for every output
+channel. Activations are rounded as the graph runs ("dynamic quantization"), with a step of their own for every row,
+that is for every token: one step for the whole batch costs ten times the divergence on a gated feed-forward
+(docs/log.md). Attention products, norms, softmax, and the embedding lookup stay in float32: little time, much harm.
+
+onnxruntime multiplies unsigned activations by signed weights. x86-64 processors without VNNI add such products in
+pairs in saturating 16 bits: 2 · 255 · 127 does not fit. There the same weights are stored unsigned, about 128:
+onnxruntime widens both factors to 16 bits before it multiplies, and adds in 32 bits. The numbers are the same in
+both forms, so a model gives the same answers on every processor.
 
 The rewrites know nodes and not families, so every encoder has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,31 +27,48 @@ if TYPE_CHECKING:
     import onnx
 
     from fillmask.models.weights import Weights
+    from fillmask.runtime.processor import Processor
 
-# References to a matrix's rounded forms: int8 as (out, in) or (in, out), and the steps of the output channels, (out,).
-_ROUNDED, _TURNED, _STEPS = "int8:", "int8.T:", "steps:"
+# References to a matrix's rounded forms: int8 as (out, in); int8 and uint8 as (in, out); the steps of the output
+# channels, (out,).
+_ROUNDED, _TURNED, _UNSIGNED, _STEPS = "int8:", "int8.T:", "uint8.T:", "steps:"
+_MIDDLE = 128  # what stands for zero in unsigned bytes
 
 
-def integer_products(graph: Graph) -> Graph:
-    """Linear layers as onnxruntime's integer product: each row of activations is rounded, then multiplied in int8."""
+def products_for(processor: Processor) -> Callable[[Graph], Graph]:
+    """The rewrite for onnxruntime whose sums do not saturate on a processor."""
+    return signed_products if processor.sums_int8_in_32_bits else unsigned_products
+
+
+def signed_products(graph: Graph) -> Graph:
+    """Linear layers as onnxruntime's product of unsigned activations, rounded row by row, and signed weights."""
+    return _integer_products(graph, unsigned=False)
+
+
+def unsigned_products(graph: Graph) -> Graph:
+    """Linear layers as onnxruntime's product of unsigned activations, rounded row by row, and unsigned weights."""
+    return _integer_products(graph, unsigned=True)
+
+
+def _integer_products(graph: Graph, *, unsigned: bool) -> Graph:
     from onnx import TensorProto, helper
 
     edit = _Edit(graph)
     one, share, least = (edit.constant(np.array(v, np.float32)) for v in (1.0, 1 / 127, 1e-30))
-    middle, middles = edit.constant(np.array(128, np.uint8)), edit.constant(np.array([128], np.uint8))
+    middle, middles = (edit.constant(np.array(value, np.uint8)) for value in (_MIDDLE, [_MIDDLE]))
     rows, flat = edit.constant(np.array([1], np.int64)), edit.constant(np.array([-1], np.int64))
-    done: dict[str, tuple[str, str]] = {}
+    rounded_inputs: dict[str, tuple[str, str]] = {}
 
     def rounded(x: str) -> tuple[str, str]:
         """x (N, n) in uint8 about 128, and the step of each row (N, 1)."""
-        if x not in done:
+        if x not in rounded_inputs:
             above = edit.op("ReduceMax", x, rows, keepdims=1)
             below = edit.op("Neg", edit.op("ReduceMin", x, rows, keepdims=1))
             steps = edit.op("Mul", edit.op("Max", above, below, least), share)
             each = edit.op("Reshape", steps, flat)
             zeros = edit.op("Expand", middles, edit.op("Shape", each))
-            done[x] = edit.op("QuantizeLinear", x, each, zeros, axis=0), steps
-        return done[x]
+            rounded_inputs[x] = edit.op("QuantizeLinear", x, each, zeros, axis=0), steps
+        return rounded_inputs[x]
 
     for node in edit.nodes():
         matrix = edit.matrix(node)
@@ -57,10 +77,12 @@ def integer_products(graph: Graph) -> Graph:
             continue
         values, steps = rounded(node.input[0])
         out, size = edit.shape(matrix)
-        weights = edit.external(_TURNED + matrix, TensorProto.INT8, size, out)
+        prefix, kind = (_UNSIGNED, TensorProto.UINT8) if unsigned else (_TURNED, TensorProto.INT8)
+        weights = edit.external(prefix + matrix, kind, size, out)
         channels = edit.external(_STEPS + matrix, TensorProto.FLOAT, out)
         product = edit.op(
-            "MatMulIntegerToFloat", values, weights, one, channels, middle, "", domain="com.microsoft"
+            "MatMulIntegerToFloat", values, weights, one, channels, middle, middle if unsigned else "",
+            domain="com.microsoft",
         )  # fmt: skip
         if len(node.input) == 3:
             product = edit.op("Mul", product, steps)
@@ -153,16 +175,19 @@ class _Edit:
 
 def tensors(weights: Weights, references: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
     """The array of each reference: a tensor of the checkpoint in float32, or its rounded form."""
-    found: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for reference in references:
-        prefix = next((p for p in (_ROUNDED, _TURNED, _STEPS) if reference.startswith(p)), None)
+        prefix = next((p for p in (_ROUNDED, _TURNED, _UNSIGNED, _STEPS) if reference.startswith(p)), None)
         if prefix is None:
-            found[reference] = weights.floats(reference)
+            arrays[reference] = weights.floats(reference)
         elif prefix != _STEPS:  # the steps come with the matrix
             matrix = reference.removeprefix(prefix)
-            values, found[_STEPS + matrix] = rounded_matrix(weights.floats(matrix), turned=prefix == _TURNED)
-            found[reference] = values
-    return found
+            values, arrays[_STEPS + matrix] = rounded_matrix(weights.floats(matrix), turned=prefix != _ROUNDED)
+            arrays[reference] = values
+            if prefix == _UNSIGNED:  # in place: adding 128 to a signed byte turns its first bit round
+                unsigned = values.view(np.uint8)
+                arrays[reference] = np.bitwise_xor(unsigned, np.uint8(_MIDDLE), out=unsigned)
+    return arrays
 
 
 def rounded_matrix(
@@ -176,5 +201,6 @@ def rounded_matrix(
     rows = max(1, (1 << 20) // matrix.shape[1])  # a few megabytes at a time
     for start in range(0, len(matrix), rows):
         part = slice(start, start + rows)
-        into[part] = np.rint(matrix[part] / steps[part, None])
+        with np.errstate(invalid="ignore"):  # of weights that are not numbers the steps are none either, nor the answer
+            into[part] = np.rint(matrix[part] / steps[part, None])
     return values, steps

@@ -13,6 +13,7 @@ import onnxruntime as ort  # noqa: E402
 from fillmask.runtime.engines import ON_A_CPU, int8  # noqa: E402
 from fillmask.runtime.graph_cache import cached_graph  # noqa: E402
 from fillmask.runtime.huge_pages import large_pages  # noqa: E402
+from fillmask.runtime.processor import processor  # noqa: E402
 
 if TYPE_CHECKING:
     from fillmask.models.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ class OnnxRuntime:
         labels: int | None = None,
     ) -> None:
         self.precision = precision
-        graph = cached_graph(checkpoint, int8.integer_products if precision == "int8" else None, labels=labels)
+        graph = cached_graph(checkpoint, int8.products_for(processor()) if precision == "int8" else None, labels=labels)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # Not in the arena, which would keep the room that each matrix took before it was repacked.

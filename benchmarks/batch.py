@@ -35,7 +35,8 @@ from fillmask.batch.inputs import find
 from fillmask.batch.job import Job, Progress, Summary
 from fillmask.batch.tasks import ModelOptions, TaskOptions
 from fillmask.tasks.engine_benchmark import sample_documents
-from fillmask.tasks.masked_texts import MaskedTexts, top_indices
+from fillmask.tasks.masked_texts import MaskedTexts
+from fillmask.tasks.ranking import top_indices
 from fillmask.tokenization.masked_input import MaskedInput
 
 ROWS, SUBSET, ENGINE, RAY = 120_000, 800, 20_000, 200_000

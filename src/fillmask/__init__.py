@@ -5,6 +5,8 @@ mlm = pipeline("fill-mask")
 mlm("I am <mask> to the bakery")
 """
 
+__version__ = "0.1.0"  # before the imports: modules below read it
+
 from fillmask.errors import (
     CheckpointError,
     CheckpointNotFoundError,
@@ -21,10 +23,8 @@ from fillmask.errors import (
     TrainingError,
     UnsupportedModelError,
 )
-from fillmask.tasks.fill import FillMask, pipeline
+from fillmask.pipelines import FillMask, pipeline
 from fillmask.tasks.score import Score, WordScore
-
-__version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError",

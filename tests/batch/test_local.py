@@ -192,7 +192,7 @@ def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Sum
         (2, 3, None), (3, 4, "d"), (4, 5, "e"), (5, 6, None), (6, 7, None), (7, 8, "h"), (8, 9, "i"), (9, 10, "j"), (10, 11, "k"),
     ]  # fmt: skip
     for reject, reason in zip(
-        told, ("not JSON", "null", "no <mask>", "not UTF-8", "list", "no 'text'", "surrogate", "tokens and the model takes 128", "int"), strict=True
+        told, ("not JSON", "null", "No mask_token (<mask>)", "not UTF-8", "list", "no 'text'", "surrogate", "tokens and the model takes 128", "int"), strict=True
     ):  # fmt: skip
         assert reason in reject["reason"]
 

@@ -12,6 +12,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training.tokenizer import SPECIAL_TOKENS, save_tokenizer
 
@@ -91,7 +92,7 @@ def assert_same(
     Args:
         alone: the model is asked row by row, without padding.
     """
-    ours = MaskedLM(folder, **how)
+    ours = MaskedLM(folder, RuntimeOptions(**how))
     pad = ours.tokenizer.pad_token_id
     assert pad is not None
     batches = [[item] for item in items] if alone else [items]

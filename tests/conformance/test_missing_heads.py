@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelF
 from fillmask.errors import CheckpointError, CorruptCheckpointError, UnsupportedModelError
 from fillmask.models import encoders
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.tasks.classify import Classifier
 
 Tensors = dict[str, Any]
@@ -49,7 +50,7 @@ def test_an_encoder_alone(family: str, tmp_path: Path, capfd: pytest.CaptureFixt
             with pytest.raises(
                 UnsupportedModelError, match=rf"no masked language model head.* {type(model).__name__};"
             ):
-                MaskedLM(tmp_path, engine=engine)
+                MaskedLM(tmp_path, RuntimeOptions(engine=engine))
     assert "LOAD REPORT" not in capfd.readouterr().err
 
 
@@ -67,7 +68,7 @@ def test_an_encoder_alone_that_says_it_is_more(family: str, tmp_path: Path) -> N
             with pytest.raises(
                 UnsupportedModelError, match=r"no masked language model head \(\S.*weights hold no such"
             ):
-                MaskedLM(tmp_path, engine=engine)
+                MaskedLM(tmp_path, RuntimeOptions(engine=engine))
 
 
 @pytest.mark.parametrize("family", WITH_CLASSIFIER)
@@ -79,7 +80,7 @@ def test_a_classifier_does_not_fill_and_a_mask_model_does_not_classify(family: s
     save(model, tmp_path / "model")
     for engine in engines_of(family):
         with pytest.raises(UnsupportedModelError, match=rf"no masked language model head.*{type(classifier).__name__}"):
-            MaskedLM(tmp_path / "classifier", engine=engine)
+            MaskedLM(tmp_path / "classifier", RuntimeOptions(engine=engine))
         with pytest.raises(UnsupportedModelError, match=rf"no classification head.*{type(model).__name__}"):
             Classifier(tmp_path / "model", engine=engine)
 
@@ -99,7 +100,7 @@ def test_each_tensor_that_is_missing_is_named(family: str, tmp_path: Path) -> No
             # ModernBERT's head shares all tensors but this one with its classifier's.
             alone = family == "modernbert" and name == "decoder.bias"
             with pytest.raises(CheckpointError, match="no masked language model head" if alone else "missing"):
-                MaskedLM(tmp_path, engine=engine)
+                MaskedLM(tmp_path, RuntimeOptions(engine=engine))
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert", "deberta-v2", "roformer", "megatron-bert"])
@@ -113,16 +114,16 @@ def test_a_layer_too_many_another_shape_and_a_strange_tensor(family: str, tmp_pa
     path.write_text(json.dumps(stored | layers))
     for engine in engines_of(family):
         with pytest.raises(CorruptCheckpointError, match=r"tensor .*1\..* more have no place in the model"):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))
     path.write_text(json.dumps(stored | {"intermediate_size": 40}))
     for engine in engines_of(family):
         with pytest.raises(CorruptCheckpointError, match=r"tensor .* has shape \[.*\]; expected \["):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))
     path.write_text(json.dumps(stored))
     edited(tmp_path, lambda _: whole | {"adapter.weight": torch.zeros(2)})
     for engine in engines_of(family):
         with pytest.raises(CorruptCheckpointError, match=r"tensor adapter\.weight has no place in the model"):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))
 
 
 @pytest.mark.parametrize("family", ["bert", "roformer"])
@@ -131,7 +132,7 @@ def test_names_with_a_prefix_too_many_are_no_head(family: str, tmp_path: Path) -
     edited(tmp_path, lambda tensors: {f"model.{name}": t for name, t in tensors.items()})
     for engine in engines_of(family):
         with pytest.raises(UnsupportedModelError, match="the weights hold no such tensors"):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))
 
 
 def test_what_published_checkpoints_keep_does_no_harm(tmp_path: Path) -> None:
@@ -186,4 +187,4 @@ def test_a_mask_head_without_tensors_of_its_own(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("ForMaskedLM", "ForTokenClassification"))
     for engine in engines_of("modernbert"):
         with pytest.raises(UnsupportedModelError, match=r"no masked language model head.*ForTokenClassification"):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))

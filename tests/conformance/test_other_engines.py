@@ -16,6 +16,7 @@ from fillmask.runtime.batching import collate
 from fillmask.runtime.engines import Batch
 from fillmask.runtime.engines.openvino import has_bfloat16
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.tasks.engine_benchmark import compare, installed, sample_documents
 from fillmask.tokenization.masked_input import MaskedInput
 
@@ -37,7 +38,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_float32_is_the_default_engines(engine: str, folder: Path) -> None:
     exact = MaskedLM(folder).engine.run(batch())
-    found = MaskedLM(folder, engine=engine, precision="float32").engine.run(batch())
+    found = MaskedLM(folder, RuntimeOptions(engine=engine, precision="float32")).engine.run(batch())
     np.testing.assert_allclose(found, exact, atol=1e-4)
 
 
@@ -47,7 +48,7 @@ def test_float32_is_the_default_engines(engine: str, folder: Path) -> None:
 )
 def test_rounded_arithmetic_stays_near(engine: str, precision: str, folder: Path) -> None:
     exact = MaskedLM(folder).engine.run(batch())
-    found = MaskedLM(folder, engine=engine, precision=precision).engine.run(batch())
+    found = MaskedLM(folder, RuntimeOptions(engine=engine, precision=precision)).engine.run(batch())
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, atol=2e-3)
     divergence = (np.exp(exact) * (exact - found)).sum(axis=1)
@@ -61,9 +62,9 @@ def test_rescoring_breaks_the_ties_of_bfloat16(folder: Path, monkeypatch: pytest
         likely = [row[row > row.max() - 6] for row in found]
         return sum(len(row) - len(np.unique(row)) for row in likely)
 
-    rescored = MaskedLM(folder, engine="openvino", precision="bfloat16").engine.run(batch())
+    rescored = MaskedLM(folder, RuntimeOptions(engine="openvino", precision="bfloat16")).engine.run(batch())
     monkeypatch.setattr("fillmask.runtime.engines.rescoring.Head.rescore", lambda *_: None)
-    plain = MaskedLM(folder, engine="openvino", precision="bfloat16").engine.run(batch())
+    plain = MaskedLM(folder, RuntimeOptions(engine="openvino", precision="bfloat16")).engine.run(batch())
     assert ties(plain) > 10
     assert ties(rescored) == 0
 
@@ -93,11 +94,11 @@ def test_all_that_is_installed_is_measured(folder: Path) -> None:
 
 def test_a_device_that_is_not_there(folder: Path) -> None:
     with pytest.raises(InputError, match="torch cannot use the device 'cuda:99'"):
-        MaskedLM(folder, engine="torch", device="cuda:99")
+        MaskedLM(folder, RuntimeOptions(engine="torch", device="cuda:99"))
 
 
 def test_bfloat16_on_a_processor_without_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fillmask.runtime.engines.openvino.has_bfloat16", lambda: False)
     with pytest.raises(InputError, match="no bfloat16 arithmetic"):
-        MaskedLM(folder, engine="openvino", precision="bfloat16")
-    assert MaskedLM(folder, engine="openvino").engine.precision == "float32"
+        MaskedLM(folder, RuntimeOptions(engine="openvino", precision="bfloat16"))
+    assert MaskedLM(folder, RuntimeOptions(engine="openvino")).engine.precision == "float32"

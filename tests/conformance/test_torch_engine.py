@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from fillmask import FillMask
 from fillmask.errors import TextTooLongError, UnsupportedModelError
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.training.tokenizer import save_tokenizer
 
 FILLMASK = Path(sys.executable).parent / "fillmask"
@@ -84,7 +85,9 @@ def test_a_second_segment_that_the_model_has_not(tmp_path: Path) -> None:
     config = AutoConfig.for_model("roberta", **SMALL | {"type_vocab_size": 1})
     save(random_model(config), tmp_path)
     items = random_items(config, pairs=True)
-    found = [dict(MaskedLM(tmp_path, engine=e).log_probabilities(items)) for e in ("torch", "onnxruntime")]
+    found = [
+        dict(MaskedLM(tmp_path, RuntimeOptions(engine=e)).log_probabilities(items)) for e in ("torch", "onnxruntime")
+    ]
     for index in range(len(items)):
         np.testing.assert_allclose(found[0][index], found[1][index], atol=1e-4, rtol=0)
 
@@ -93,12 +96,12 @@ def test_the_other_engines_name_the_torch_engine(tmp_path: Path) -> None:
     save(AutoModelForMaskedLM.from_config(config_of("roformer")), tmp_path)
     for engine in ("onnxruntime", "openvino"):
         with pytest.raises(UnsupportedModelError, match=r"'roformer', which has no graph here.*engine='torch'"):
-            MaskedLM(tmp_path, engine=engine)
+            MaskedLM(tmp_path, RuntimeOptions(engine=engine))
 
 
 def test_a_class_that_does_not_run_in_bfloat16(tmp_path: Path) -> None:
     save(AutoModelForMaskedLM.from_config(config_of("fnet")), tmp_path)
-    lm = MaskedLM(tmp_path, engine="torch", precision="bfloat16")
+    lm = MaskedLM(tmp_path, RuntimeOptions(engine="torch", precision="bfloat16"))
     with pytest.raises(UnsupportedModelError, match=r"FNetForMaskedLM does not run in bfloat16.*precision='float32'"):
         list(lm.log_probabilities(random_items(config_of("fnet"))))
 
@@ -116,7 +119,7 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"bert"', '"gpt2"'))
     with pytest.raises(UnsupportedModelError, match="transformers has no masked language model"):
-        MaskedLM(tmp_path, engine="torch")
+        MaskedLM(tmp_path, RuntimeOptions(engine="torch"))
 
 
 GRAPHS = {
@@ -140,6 +143,6 @@ def test_every_engine_and_precision(family: str, tmp_path: Path) -> None:
     assert_same(tmp_path, model, items, alone=True, engine="torch", precision="float32")
     exact = dict(MaskedLM(tmp_path).log_probabilities(items))
     for engine in ("onnxruntime", "openvino"):
-        found = dict(MaskedLM(tmp_path, engine=engine, precision="int8").log_probabilities(items))
+        found = dict(MaskedLM(tmp_path, RuntimeOptions(engine=engine, precision="int8")).log_probabilities(items))
         divergence = [(np.exp(exact[i]) * (exact[i] - found[i])).sum(axis=1).mean() for i in exact]
         assert 0 < np.mean(divergence) < 0.1

@@ -16,6 +16,7 @@ from fillmask.restore.calibration import calibration_file, fitting
 from fillmask.restore.calibration.confidence import PLAIN
 from fillmask.restore.restoring import settings_for
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_joint_reading_is_fitted_on_what_fitted_weights_read(
 
     monkeypatch.setattr(fitting, "collect", recorded)
     documents = [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)]
-    model = MaskedLM(roberta_folder, threads=1)
+    model = MaskedLM(roberta_folder, RuntimeOptions(threads=1))
     told: list[tuple[int, int]] = []
     fitting.fit(model, documents, kinds=["partial-50"], holes=105, on_progress=lambda *of: told.append(of))
     joint = [plain for is_joint, plain in seen if is_joint]

@@ -27,6 +27,7 @@ from fillmask.restore.calibration.samples import KINDS, Sample, draw
 from fillmask.restore.damage import Known, Lost
 from fillmask.restore.restoration import Reading
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 
 DOCUMENTS = {
     "tales": [" ".join(SENTENCES[n : n + 12]) for n in range(0, 24, 4)],
@@ -143,7 +144,7 @@ def test_a_table_is_whole_on_eighty_columns() -> None:
 
 
 def test_a_model_is_evaluated_and_calibrated(roberta_folder: Path) -> None:
-    model = MaskedLM(roberta_folder, threads=1)
+    model = MaskedLM(roberta_folder, RuntimeOptions(threads=1))
     kinds = ["words-1", "partial-50", "document-10"]
     report = evaluate(model, DOCUMENTS, strategies=("independent", "joint"), kinds=kinds, holes=4)
     for strategy in ("independent", "joint"):

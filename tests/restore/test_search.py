@@ -13,6 +13,7 @@ from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.tokenized_context import Layout, Surroundings, TokenizedContext
 from fillmask.restore.decoding.vocabulary import vocabulary_of
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 
 HOLE = Hole((Known("b"), Lost(1, 2), Known("e")))
 WIDE = 100_000
@@ -20,7 +21,7 @@ WIDE = 100_000
 
 @pytest.fixture(scope="module", params=["roberta_folder", "modernbert_folder"])
 def model(request: pytest.FixtureRequest) -> MaskedLM:
-    return MaskedLM(request.getfixturevalue(request.param), threads=1)
+    return MaskedLM(request.getfixturevalue(request.param), RuntimeOptions(threads=1))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from fillmask.runtime.engines import Batch
 from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.runtime.precision_selection import Measured
 from fillmask.tasks.engine_benchmark import compare, sample_documents
 from fillmask.tokenization.masked_input import MaskedInput
@@ -125,7 +126,7 @@ def test_measuring(folder: Path) -> None:
 )
 def test_wrong_wishes_are_refused(wish: dict[str, object], message: str, roberta_folder: Path) -> None:
     with pytest.raises(InputError, match=message):
-        MaskedLM(roberta_folder, **wish)  # type: ignore[arg-type]
+        MaskedLM(roberta_folder, RuntimeOptions(**wish))  # type: ignore[arg-type]
 
 
 def without(monkeypatch: pytest.MonkeyPatch, package: str, module: str) -> None:
@@ -140,7 +141,7 @@ def test_an_engine_whose_extra_is_missing(
 ) -> None:
     without(monkeypatch, package, f"fillmask.runtime.engines.{engine}")
     with pytest.raises(MissingExtraError, match=rf"the \w+ engine needs an extra .* 'fillmask\[{engine}\]'"):
-        MaskedLM(folder, engine=engine)
+        MaskedLM(folder, RuntimeOptions(engine=engine))
 
 
 def test_auto_is_torch_for_a_family_without_a_graph(

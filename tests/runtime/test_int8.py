@@ -16,6 +16,7 @@ from fillmask.runtime.batching import collate
 from fillmask.runtime.engines import Batch, int8
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.runtime.processor import Processor, processor
 from fillmask.tokenization.masked_input import MaskedInput
 
@@ -71,7 +72,7 @@ def test_int8_rewrites_every_linear_layer(rewrite: Callable[[Graph], Graph], fol
 
 def test_int8_stays_near_float32(folder: Path) -> None:
     exact = MaskedLM(folder).engine.run(batch())
-    found = MaskedLM(folder, precision="int8").engine.run(batch())
+    found = MaskedLM(folder, RuntimeOptions(precision="int8")).engine.run(batch())
     assert np.abs(np.exp(found).sum(axis=1) - 1).max() < 1e-4
     divergence = (np.exp(exact) * (exact - found)).sum(axis=1)
     assert 0 < divergence.mean() < 0.1
@@ -80,7 +81,7 @@ def test_int8_stays_near_float32(folder: Path) -> None:
 
 def test_int8_of_a_row_does_not_depend_on_its_batch(folder: Path) -> None:
     """Each token is rounded by itself: company and padding do not move an answer."""
-    model = MaskedLM(folder, precision="int8")
+    model = MaskedLM(folder, RuntimeOptions(precision="int8"))
     items = [MaskedInput([0, *range(10, 10 + n), 2], [0] * (n + 2), [2]) for n in (20, 3, 9)]
     together = dict(model.log_probabilities(items))
     for index, item in enumerate(items):
@@ -89,10 +90,10 @@ def test_int8_of_a_row_does_not_depend_on_its_batch(folder: Path) -> None:
 
 
 def test_int8_starts_from_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = MaskedLM(folder, precision="int8").engine.run(batch())
+    first = MaskedLM(folder, RuntimeOptions(precision="int8")).engine.run(batch())
     monkeypatch.setattr("fillmask.models.encoders.build", None)  # would raise if it were called
     monkeypatch.setattr(onnx, "load_from_string", None)
-    np.testing.assert_array_equal(MaskedLM(folder, precision="int8").engine.run(batch()), first)
+    np.testing.assert_array_equal(MaskedLM(folder, RuntimeOptions(precision="int8")).engine.run(batch()), first)
 
 
 def products(graph: Graph) -> list[tuple[int, int, tuple[int, ...]]]:
@@ -233,7 +234,7 @@ def test_the_processor_decides_the_form_and_each_is_cached(
         if machine is VNNI and not processor().sums_int8_in_32_bits:
             continue
         monkeypatch.setattr("fillmask.runtime.engines.onnxruntime.processor", lambda machine=machine: machine)
-        answers[machine] = MaskedLM(folder, precision="int8").engine.run(batch())
+        answers[machine] = MaskedLM(folder, RuntimeOptions(precision="int8")).engine.run(batch())
     assert len(list((tmp_path / "graphs").iterdir())) == (2 if VNNI in answers else 1)
     for answer in answers.values():
         np.testing.assert_allclose(answer, answers[AVX2], atol=2e-5)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fillmask.runtime import engines, processor
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.runtime.processor import Processor, count_cores, read_processor
 
 ZEN3 = "fpu sse4_2 avx avx2 fma bmi2"
@@ -174,7 +175,7 @@ def test_an_engine_starts_as_many_threads_as_cores_are_left(
             processor.usable_cores.cache_clear()
             processor.thread_limit.cache_clear()
             engines.load(open_checkpoint(roberta_folder))
-            engines.load(open_checkpoint(roberta_folder), threads=3)
+            engines.load(open_checkpoint(roberta_folder), RuntimeOptions(threads=3))
     processor.usable_cores.cache_clear()
     processor.thread_limit.cache_clear()
     assert threads == [1, 3, 1, 3, None, 3]  # the whole machine is left to the engine

@@ -38,7 +38,7 @@ def test_a_bad_row_fails_alone(modernbert_folder: Path, failing: str, capfd: pyt
     rows = []
     for text in ("The <mask> dog", "A <mask> cat", "<mask> bread"):
         read = texts.read(text)
-        rows.append(wire.FillRow(read.read[0], read.ids, read.positions, True, 2, None))
+        rows.append(wire.FillRow(read.inputs[0], read.ids, read.positions, True, 2, None))
     bad = rows[1]
     if failing == "target":
         rows[1] = wire.FillRow(bad.read, bad.ids, bad.positions, True, 2, np.array([3, model.vocab_size]))

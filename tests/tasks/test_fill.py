@@ -47,7 +47,7 @@ def with_masks(*places: int) -> str:
 def test_a_window_is_a_centred_stretch(length: int, head: int, tail: int, longest: int, data: st.DataObject) -> None:
     place = head + data.draw(st.integers(0, length - 1))
     ids = list(range(head + length + tail))
-    found = window(Encoding(ids, [i % 7 for i in ids], head, tail), place, longest)
+    found = window(Encoding(ids, [i % 7 for i in ids], head, tail), [place], longest)
     inner = found.ids[head : len(found.ids) - tail]
     assert len(found.ids) == min(longest, len(ids))
     assert list(found.ids[:head]) == ids[:head]
@@ -77,7 +77,7 @@ def test_a_mask_in_a_long_text_is_read_in_its_window(unmask: FillMask, place: in
     text = with_masks(place)
     encoding = unmask.tokenizer.encode_text(text, any_length=True)
     at = encoding.ids.index(unmask.mask_token_id)
-    part = window(encoding, at, LONGEST)
+    part = window(encoding, [at], LONGEST)
     ((_, expected),) = unmask.model.log_probabilities([part])
     found = unmask(text, long_text="window")
     assert [c["token"] for c in found] == np.argsort(-expected[0], kind="stable")[:5].tolist()
@@ -96,7 +96,7 @@ def test_several_masks_in_a_long_text(unmask: FillMask) -> None:
     encoding = unmask.tokenizer.encode_text(text, any_length=True)
     places = [n for n, token in enumerate(encoding.ids) if token == unmask.mask_token_id]
     for row, place in zip(rows, places, strict=True):
-        ((_, expected),) = unmask.model.log_probabilities([window(encoding, place, LONGEST)])
+        ((_, expected),) = unmask.model.log_probabilities([window(encoding, [place], LONGEST)])
         assert row[0]["token"] == int(expected[0].argmax())
         assert row[0]["sequence"].count("<mask>") == 2
 

@@ -140,7 +140,7 @@ def test_a_long_text_is_read_in_the_windows_of_the_hidden_text(scorer: FillMask,
         same = [p for p, other in enumerate(backend.word_ids) if other == word]
         gone = {"original": [place], "whole-word": same, "word-l2r": [p for p in same if p >= place]}[method]
         ids = [scorer.mask_token_id if p in gone else number for p, number in enumerate(encoding.ids)]
-        row = window(Encoding(ids, encoding.type_ids, encoding.leading, encoding.trailing), place, longest)
+        row = window(Encoding(ids, encoding.type_ids, encoding.leading, encoding.trailing), [place], longest)
         total += float(scorer.model.one_batch([row])[0, encoding.ids[place]])
     assert scorer.score(text, method=method, long_text="window").score == pytest.approx(total, rel=1e-5)
 

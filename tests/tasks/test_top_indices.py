@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fillmask.tasks.fill import top_indices
+from fillmask.tasks.ranking import top_indices
 
 
 @given(

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from fillmask.errors import CorruptCheckpointError, InputError
-from fillmask.tasks.masked_texts import MaskedTexts
+from fillmask.tasks.targets import look_up
 from fillmask.tokenization.tokenizer import Tokenizer, load_tokenizer
 
 SPECIAL = {"mask_token": "<mask>", "pad_token": "<pad>"}
@@ -219,10 +219,10 @@ def test_files_that_cannot_be_used(files: dict[str, Any], message: str, tmp_path
 
 def test_an_unknown_target_is_cut_where_a_text_is(tmp_path: Path) -> None:
     for side, piece in (("right", "dog"), ("left", "##s")):
-        texts = MaskedTexts(load_tokenizer(write_bert(tmp_path, tokenizer_config={"truncation_side": side}), 64))
-        ids, told = texts.look_up(["dogs"])
+        ours = load_tokenizer(write_bert(tmp_path, tokenizer_config={"truncation_side": side}), 64)
+        ids, messages = look_up(ours, ["dogs"])
         assert ids.tolist() == [WORDS[piece]]
-        assert told == [
+        assert messages == [
             f"The specified target token `dogs` does not exist in the model vocabulary. Replacing with `{piece}`."
         ]
 

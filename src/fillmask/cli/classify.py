@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.data.lines import chunks, lines, reason
+from fillmask.cli.texts import answer_texts, texts_of
 
 if TYPE_CHECKING:
-    from fillmask.tasks.classify import Classifier, Label
+    from fillmask.tasks.classify import Label
 
 _Write = Callable[[str, "list[Label]"], None]
 
@@ -47,46 +46,15 @@ def command(texts: tuple[str, ...], top_k: int | None, truncate: bool, model: st
         raise click.UsageError("--model is needed: the bundled model does not classify; `fillmask train finetune` makes one that does")  # fmt: skip
     drawn = sys.stdout.isatty() and not as_json
     shown = top_k if top_k is not None or as_json else 10 if drawn else 1
-    classifier = Classifier(model, top_k=shown, **engine)
+    classifier = Classifier(model, **engine)
     write: _Write = _json_line if as_json else _drawn if drawn else _plain
-    count = failures = 0
-    alone = len(texts) == 1 and texts[0] != "-"
-    for chunk in chunks(_read(texts)):
-        failures += _write(classifier, chunk, count + 1, write, truncate=truncate, alone=alone)
-        count += len(chunk)
-        sys.stdout.flush()
-    if not count:
-        complain("there is no text to classify; expected one a line")
-        return 1
-    if not failures:
-        return 0
-    return 1 if alone else 3
-
-
-def _read(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        if text == "-":
-            yield from lines(sys.stdin.buffer)
-        else:
-            yield text
-
-
-def _write(classifier: Classifier, texts: list[str], first: int, write: _Write, *, truncate: bool, alone: bool) -> int:
-    """Write the labels of the texts, name those that cannot be read, and return how many these are."""
-    from fillmask.errors import InputError
-
-    failures = number = 0
-    while number < len(texts):
-        try:
-            for labels in classifier((text for text in texts[number:]), truncation=truncate):
-                write(texts[number], labels)
-                number += 1
-        except InputError as error:
-            told = reason(texts[number], error)
-            complain(told if alone else f"text {first + number}: {told}")
-            number += 1
-            failures += 1
-    return failures
+    return answer_texts(
+        texts_of(texts),
+        lambda chunk: classifier.label_each(chunk, top_k=shown, truncation=truncate),
+        write,
+        single=len(texts) == 1 and texts[0] != "-",
+        verb="classify",
+    )
 
 
 def _json_line(text: str, labels: list[Label]) -> None:

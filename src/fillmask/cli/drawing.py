@@ -17,7 +17,7 @@ from fillmask.tasks.masked_texts import MASK_SPELLINGS
 if TYPE_CHECKING:
     from fillmask.tasks.blimp import Blimp
     from fillmask.tasks.classify import Label
-    from fillmask.tasks.fill import Candidate
+    from fillmask.tasks.masked_texts import Candidate
     from fillmask.tasks.score import Score
 
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨"

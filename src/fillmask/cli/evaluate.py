@@ -78,6 +78,7 @@ def command(
       fillmask evaluate blimp.jsonl.xz --task blimp -o blimp.json --plot blimp.png
     """
     from fillmask.runtime.masked_lm import MaskedLM
+    from fillmask.runtime.options import RuntimeOptions
 
     _check_options(task)
     if plot is not None:  # before the work rather than after it
@@ -87,7 +88,7 @@ def command(
             _check_writable(path)
     if task == "blimp" and (file is None or str(file) == "-"):
         raise click.UsageError("--task blimp needs the FILE of BLiMP's pairs: https://github.com/alexwarstadt/blimp")
-    opened = MaskedLM(model, **engine)
+    opened = MaskedLM(model, RuntimeOptions(**engine))
     with _progress(task, as_json) as on_progress:
         result: Any
         match task:

@@ -284,8 +284,8 @@ def _adapted(model: str | None, texts: tuple[Path, ...]) -> Iterator[str | None]
 
 
 def _restore(model: str | None, engine: dict[str, Any], document: Document, options: dict[str, Any]) -> Restoration:
+    from fillmask.pipelines import FillMask
     from fillmask.restore import restore_document
-    from fillmask.tasks.fill import FillMask
 
     fill = FillMask(model, **engine)
     with _stoppable() as stopped, _bar() as on_progress:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from fillmask.choices import LONG_TEXT_MODES, SCORING_METHODS
-from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.data.lines import chunks, lines, reason
+from fillmask.cli.texts import answer_texts
+from fillmask.data.lines import lines
 
 if TYPE_CHECKING:
-    from fillmask.tasks.fill import FillMask
     from fillmask.tasks.score import Score
 
 
@@ -66,53 +64,29 @@ def command(
     scored are named on stderr, and the exit code is then 3 (1 for a single
     text).
     """
-    from fillmask.tasks.fill import FillMask
+    from fillmask.runtime.masked_lm import MaskedLM
+    from fillmask.runtime.options import RuntimeOptions
+    from fillmask.tasks.score import score_each
 
     if bool(texts) == (file is not None):
         raise click.UsageError("expected a FILE (- for stdin) or --text, not both")
-    scorer = FillMask(model, long_text=long_text, **engine)
+    scorer = MaskedLM(model, RuntimeOptions(**engine))
     write = _json_line if as_json else _drawn if sys.stdout.isatty() else _plain
-    count = failures = 0
-    for chunk in chunks(lines(file) if file is not None else iter(texts)):
-        failures += _write(scorer, chunk, count + 1, method, write, alone=len(texts) == 1)
-        count += len(chunk)
-        sys.stdout.flush()
-    if not count:
-        complain("there is no text to score; expected one a line")
-        return 1
-    if not failures:
-        return 0
-    return 1 if len(texts) == 1 else 3
-
-
-def _write(
-    scorer: FillMask, texts: list[str], first: int, method: str, write: Callable[[Score], None], *, alone: bool
-) -> int:
-    """Write the scores of the texts, name those that cannot be scored, and return how many these are."""
-    from fillmask.errors import InputError
-
-    failures = 0
-    number = 0
-    while number < len(texts):
-        scores = scorer.score(iter(texts[number:]), method=method)
-        try:
-            for score in scores:
-                number += 1
-                write(score)
-        except InputError as error:
-            told = reason(texts[number], error)
-            complain(told if alone else f"text {first + number}: {told}")
-            number += 1
-            failures += 1
-    return failures
+    return answer_texts(
+        lines(file) if file is not None else iter(texts),
+        lambda chunk: score_each(scorer, chunk, method=method, windows=long_text == "window"),
+        lambda _, score: write(score),
+        single=len(texts) == 1,
+        verb="score",
+    )
 
 
 def _json_line(score: Score) -> None:
     from dataclasses import asdict
 
-    found = asdict(score)
-    words = found.pop("words")
-    click.echo(json.dumps({**found, "pseudo_perplexity": score.pseudo_perplexity, "words": words}, ensure_ascii=False))
+    fields = asdict(score)
+    words = fields.pop("words")
+    click.echo(json.dumps({**fields, "pseudo_perplexity": score.pseudo_perplexity, "words": words}, ensure_ascii=False))
 
 
 def _plain(score: Score) -> None:

@@ -8,18 +8,19 @@ import numpy.typing as npt
 from fillmask.errors import CorruptCheckpointError, InputError
 
 
-def check_token_ids(highest: int, vocab_size: int) -> None:
+def check_token_ids(highest: int, vocab_size: int, text: str = "the text") -> None:
     """Refuse a token id that the model has no embedding for.
 
     Args:
         highest: the highest id of a text or batch.
+        text: what was encoded, for the error.
 
     Raises:
         InputError: the tokenizer knows more tokens than the model.
     """
     if highest >= vocab_size:
         raise InputError(
-            f"the tokenizer gave id {highest}, and the model has {vocab_size} tokens; the tokenizer is of another model"
+            f"the tokenizer gave {text} id {highest}, and the model has {vocab_size} tokens; the tokenizer is of another model"
         )
 
 

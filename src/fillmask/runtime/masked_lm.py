@@ -14,6 +14,7 @@ from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers, check_token_ids
 from fillmask.runtime.engines import Floats
+from fillmask.runtime.options import DEFAULTS, RuntimeOptions
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer
 
@@ -23,31 +24,17 @@ class MaskedLM:
 
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
-        revision: branch, tag or commit of a hub id.
-        engine: name of the engine, see `fillmask.choices.ENGINES`; "auto" is onnxruntime, or torch for the families
-            that have no graph here and for other devices than the cpu.
-        precision: "auto", or one that the engine has.
-        threads: threads for one batch; by default a thread for each core that this process may use (`usable_cores`).
-        device: for the torch engine, "cpu", "cuda", or transformers' numbers; a GPU where there is one by default.
+        options: how to run it.
 
     Raises:
         CheckpointError: the model cannot be opened.
         InputError: no such engine or precision.
     """
 
-    def __init__(
-        self,
-        model: str | Path | None = None,
-        *,
-        engine: str = "auto",
-        precision: str = "auto",
-        threads: int | None = None,
-        device: str | int | None = None,
-        revision: str | None = None,
-    ) -> None:
-        self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
+    def __init__(self, model: str | Path | None = None, options: RuntimeOptions = DEFAULTS) -> None:
+        self.checkpoint: Checkpoint = open_checkpoint(model, revision=options.revision)
         self.tokenizer: Tokenizer = self.checkpoint.tokenizer
-        self.engine = engines.load(self.checkpoint, engine=engine, precision=precision, threads=threads, device=device)
+        self.engine = engines.load(self.checkpoint, options)
         self.vocab_size = self.checkpoint.config.integer("vocab_size")
 
     def log_probabilities(self, items: Sequence[MaskedInput]) -> Iterator[tuple[int, Floats]]:

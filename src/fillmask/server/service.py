@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from fillmask import __version__
-from fillmask.errors import TargetsError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.server import logs
 from fillmask.server.errors import ApiError, LimitError
@@ -24,6 +23,7 @@ from fillmask.server.settings import ServerSettings
 from fillmask.server.worker.replicas import Replicas
 from fillmask.server.worker.wire import FillRow
 from fillmask.tasks.masked_texts import MaskedText, MaskedTexts
+from fillmask.tasks.targets import Targets
 
 _Read = TypeVar("_Read")
 _TOP_K = 5
@@ -71,8 +71,8 @@ class Service:
         }
         self.bodies = BodyCapacity(limits.queue_body_bytes)
         self.tokenizer = checkpoint.tokenizer
-        size = checkpoint.config.integer("vocab_size")
-        self._texts = MaskedTexts(self.tokenizer, size) if self.tokenizer.mask_token_id is not None else None
+        self._vocab_size = checkpoint.config.integer("vocab_size")
+        self._texts = MaskedTexts(self.tokenizer) if self.tokenizer.mask_token_id is not None else None
         _ = self.tokenizer.vocab  # read now, and not with the first targets
         self._readers = ThreadPoolExecutor(2, "tokenise")
 
@@ -142,11 +142,10 @@ class Service:
         """What the model is to read, the texts, and what is to be said of the targets; in a thread of its own."""
         assert self._texts is not None
         ids = None
-        told: list[str] = []
+        warning_messages: list[str] = []
         if targets is not None:
-            ids, told = self._texts.look_up(targets)
-            if not len(ids):
-                raise TargetsError("At least one target must be provided when passed.")
+            requested = Targets.from_tokens(self.tokenizer, targets, self._vocab_size)
+            ids, warning_messages = requested.inside, list(requested.warning_messages)
         shapes = self._texts.read_all(texts, windows=windows)
         self._check(
             "max_masks", masks := sum(len(text.positions) for text in shapes), f"the request has {masks:,} masks"
@@ -157,9 +156,9 @@ class Service:
         for text in shapes:
             single = len(text.positions) == 1
             places = iter(text.positions)
-            for read in text.read:
+            for read in text.inputs:
                 rows.append(FillRow(read, text.ids, [next(places) for _ in read.positions], single, top_k, ids))
-        return rows, shapes, told
+        return rows, shapes, warning_messages
 
     async def score(self, call: Call, request: schemas.ScoreRequest) -> bytes:
         """Pseudo-log-likelihoods."""
@@ -258,6 +257,6 @@ def _by_text(found: Answer, shapes: Sequence[MaskedText]) -> list[bytes]:
     rows = iter(found)
     answers = []
     for shape in shapes:
-        masks = [mask for _ in shape.read for mask in next(rows)]
+        masks = [mask for _ in shape.inputs for mask in next(rows)]
         answers.append(masks[0] if len(masks) == 1 else b"[" + b",".join(masks) + b"]")
     return answers

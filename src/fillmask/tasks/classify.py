@@ -7,7 +7,6 @@ makes such checkpoints, and those of the hub are read as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -21,11 +20,11 @@ from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers, check_token_ids
 from fillmask.runtime.engines import Budget, Floats
-from fillmask.tasks.masked_texts import numbered
+from fillmask.runtime.options import RuntimeOptions
+from fillmask.tasks.streams import answer_each, prepare_all, raise_errors
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
-_STREAM_CHUNK = 64
 _UNSAID: Any = object()  # of top_k, whose None means all labels
 
 Text = str | Mapping[str, str]  # a text, or {"text", "text_pair"}
@@ -60,24 +59,18 @@ class Classifier:
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
-        device: str | None = None,
+        device: str | int | None = None,
         revision: str | None = None,
         top_k: int | None = _UNSAID,
         function_to_apply: str | None = None,
     ) -> None:
+        options = RuntimeOptions(engine, precision, threads, device, revision)
         self.checkpoint: Checkpoint = open_checkpoint(model, revision=revision)
         check_head(self.checkpoint, "classify")
         self.tokenizer: Tokenizer = self.checkpoint.tokenizer
         config = self.checkpoint.config
         self.labels: tuple[str, ...] = labels_of(self.checkpoint)
-        self.engine = engines.load(
-            self.checkpoint,
-            engine=engine,
-            precision=precision,
-            threads=threads,
-            device=device,
-            labels=len(self.labels),
-        )
+        self.engine = engines.load(self.checkpoint, options, labels=len(self.labels))
         self._everywhere = encoders.pools_all(config)
         self._vocab_size = config.integer("vocab_size")
         self._top_k = _checked_top_k(top_k)
@@ -111,20 +104,46 @@ class Classifier:
             TextTooLongError: a text has more tokens than the model has positions, and truncation was not asked for.
             InputError: an input is not a text, or an option is wrong.
         """
-        asked = self._top_k if top_k is _UNSAID else _checked_top_k(top_k)
+        count = self._top_k if top_k is _UNSAID else _checked_top_k(top_k)
+        best_only = count is _UNSAID
+        count = None if best_only else count
         function = _checked_function(function_to_apply) or self._function
+
+        def shaped(labels: list[Label]) -> Any:
+            return labels[0] if best_only else labels
+
         if isinstance(inputs, (str, Mapping)):
-            (found,) = self._answers([self._encode(inputs, tokenizer_kwargs)], asked, function)
+            (labels,) = self._answer([self._encode(inputs, tokenizer_kwargs)], count, function)
             # transformers puts a text's answer in a list, but not a pair's, nor one to a call with top_k.
-            return [found] if isinstance(inputs, str) and top_k is _UNSAID else found
+            return [shaped(labels)] if isinstance(inputs, str) and top_k is _UNSAID else shaped(labels)
         if isinstance(inputs, (list, tuple)):
-            return self._answers(
-                list(numbered(inputs, lambda text: self._encode(text, tokenizer_kwargs))), asked, function
-            )
+            items = prepare_all(inputs, lambda text: self._encode(text, tokenizer_kwargs))
+            return [shaped(labels) for labels in self._answer(items, count, function)]
         if isinstance(inputs, Iterable) and not isinstance(inputs, bytes):
-            return self._stream((self._encode(text, tokenizer_kwargs) for text in inputs), asked, function)
+            answers = self.label_each(inputs, count, function_to_apply=function, **tokenizer_kwargs)
+            return map(shaped, raise_errors(answers))
         check_text(inputs)
         raise AssertionError("unreachable: not a text, and check_text passed it")
+
+    def label_each(
+        self,
+        texts: Iterable[Text],
+        top_k: int | None = None,
+        *,
+        function_to_apply: str | None = None,
+        **tokenizer_kwargs: Any,
+    ) -> Iterator[list[Label] | InputError]:
+        """The labels of each text, best first, or the error of that text, as they are taken.
+
+        Args:
+            top_k: labels for each text, at most; None for all.
+        """
+        function = _checked_function(function_to_apply) or self._function
+        return answer_each(
+            texts,
+            lambda text: self._encode(text, tokenizer_kwargs),
+            lambda chunk: self._answer(chunk, top_k, function),
+        )
 
     def logits(self, inputs: Sequence[Text], **tokenizer_kwargs: Any) -> Floats:
         """What the head gives before any function, (texts, labels)."""
@@ -160,28 +179,13 @@ class Classifier:
             result[indices] = check_numbers(self.engine.run(collate([items[i] for i in indices], pad)))
         return result
 
-    def _answers(self, items: Sequence[MaskedInput], top_k: int | None, function: str) -> list[Any]:
-        return [self._answer(scores, top_k) for scores in _applied(self._logits(items), function).tolist()]
-
-    def _answer(self, scores: list[float], top_k: int | None) -> Label | list[Label]:
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        best: list[Label] = [{"label": self.labels[i], "score": scores[i]} for i in order]
-        return best[0] if top_k is _UNSAID else best[:top_k]
-
-    def _stream(self, items: Iterator[MaskedInput], top_k: int | None, function: str) -> Iterator[Any]:
-        failure: InputError | None = None
-        while failure is None:
-            ready: list[MaskedInput] = []
-            try:
-                ready.extend(islice(items, _STREAM_CHUNK))
-            except InputError as error:
-                failure = error
-            if not ready:
-                break
-            # Those before a bad text are answered before it is reported.
-            yield from self._answers(ready, top_k, function)
-        if failure is not None:
-            raise failure
+    def _answer(self, items: Sequence[MaskedInput], top_k: int | None, function: str) -> list[list[Label]]:
+        """The labels of each text, best first, of equals the first."""
+        answers: list[list[Label]] = []
+        for scores in _applied(self._logits(items), function).tolist():
+            order = sorted(range(len(scores)), key=lambda label: -scores[label])[:top_k]
+            answers.append([{"label": self.labels[label], "score": scores[label]} for label in order])
+        return answers
 
     def _own_function(self) -> str:
         kind = self.checkpoint.config.raw("problem_type")

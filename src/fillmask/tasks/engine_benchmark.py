@@ -24,6 +24,7 @@ from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers
 from fillmask.runtime.engines import Batch, Engine
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.runtime.precision_selection import Measured
 from fillmask.tasks.evaluate import masked_windows
 from fillmask.tokenization.masked_input import MaskedInput
@@ -91,7 +92,7 @@ def compare(
 
 
 def _load(checkpoint: Checkpoint, pair: tuple[str, str], threads: int | None) -> Engine:
-    return engines.load(checkpoint, engine=pair[0], precision=pair[1], threads=threads)
+    return engines.load(checkpoint, RuntimeOptions(*pair, threads))
 
 
 def _items(checkpoint: Checkpoint, documents: Sequence[str], masks: int) -> Iterator[MaskedInput]:

@@ -269,16 +269,9 @@ def _sample(items: Iterable[tuple[int, _Item]], count: int, seed: int) -> list[t
 def _windows(tokenizer: Tokenizer, text: str, length: int) -> Iterator[MaskedWindow]:
     """Consecutive windows of at most `length` tokens; their positions are all tokens that are not special."""
     check_text(text)
-    backend = tokenizer.backend
-    # Only the tokenizer knows where its special tokens go: it cuts the text itself.
-    backend.enable_truncation(length)
-    try:
-        first = backend.encode(text)
-    finally:
-        backend.no_truncation()
     # Special tokens may also be written out in the text, and [UNK] stands for what is not in the vocabulary.
-    special_ids = [number for number, token in backend.get_added_tokens_decoder().items() if token.special]
-    for encoding in (first, *first.overflowing):
+    special_ids = [number for number, token in tokenizer.backend.get_added_tokens_decoder().items() if token.special]
+    for encoding in tokenizer.encode_windows(text, length):
         ids = np.asarray(encoding.ids, np.int64)
         special = np.asarray(encoding.special_tokens_mask, bool) | np.isin(ids, special_ids)
         if not special.all():
@@ -289,8 +282,7 @@ def _scored(model: MaskedLM, items: Iterable[tuple[MaskedInput, Ints]]) -> Itera
     """Log-probabilities (masks, vocabulary) and labels (masks,) of each item, batch by batch."""
     stream = iter(items)
     while chunk := list(islice(stream, _CHUNK)):
-        highest = max(int(labels.max()) for _, labels in chunk)
-        check_token_ids(highest, model.vocab_size)
+        check_token_ids(max(int(labels.max()) for _, labels in chunk), model.vocab_size)
         for index, found in model.log_probabilities([masked for masked, _ in chunk]):
             yield found, chunk[index][1]
 

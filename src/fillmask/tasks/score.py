@@ -15,7 +15,6 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +23,13 @@ from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError, TextTooLongError
 from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
-from fillmask.tasks.masked_texts import MASK_SPELLINGS, numbered
+from fillmask.tasks.masked_texts import MASK_SPELLINGS
+from fillmask.tasks.streams import answer_each, raise_errors
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Word, WordEncoding
 from fillmask.tokenization.windows import window
 
-_CHUNK = 64  # texts
-_ROWS = 20_000  # tokens of the texts in work at once, beside one that has more by itself
+_TOKENS = 20_000  # tokens of the texts in work at once, beside one that has more by itself
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Hidden:
         if len(text.ids) <= longest:
             row, shift, start, stop = MaskedInput(list(text.ids), text.type_ids, self.asked), 0, 0, len(text.ids)
         else:
-            row = window(text.encoding, self.asked[0], longest)
+            row = window(text.encoding, self.asked[:1], longest)
             shift = row.positions[0] - self.asked[0]
             start, stop = text.encoding.leading, len(row.ids) - text.encoding.trailing
         ids = list(row.ids)
@@ -108,25 +107,20 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
         InputError: no such method; a text is no text, is empty, or has a mask in it.
         TextTooLongError: a text has more tokens than the model has positions.
     """
+    scores = score_each(model, texts, method=method, windows=windows)
+    return raise_errors(scores, count=len(texts) if isinstance(texts, (list, tuple)) else None)
+
+
+def score_each(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r", windows: bool = False) -> Iterator[Score | InputError]:  # fmt: skip
+    """As `score_texts`, with the error of a text in the place of its score."""
     _check_method(method)
-    encoded: Iterator[WordEncoding]
-    if isinstance(texts, (list, tuple)):
-        encoded = numbered(texts, lambda text: encode(model, text, windows))
-    else:
-        encoded = (encode(model, text, windows) for text in texts)
-    failure: InputError | None = None
-    while failure is None:
-        ready: list[WordEncoding] = []
-        try:
-            ready.extend(_up_to_a_chunk(encoded))
-        except InputError as error:
-            failure = error
-        if not ready:
-            break
-        # Those before a bad text are scored before it is reported.
-        yield from _scored(model, ready, method)
-    if failure is not None:
-        raise failure
+    return answer_each(
+        texts,
+        lambda text: encode(model, text, windows),
+        lambda chunk: _scored(model, chunk, method),
+        size=lambda text: len(text.ids),
+        most=_TOKENS,
+    )
 
 
 def pseudo_log_likelihoods(
@@ -176,15 +170,6 @@ def _check_method(method: str) -> None:
         raise InputError(f"method is {method!r}; expected one of {', '.join(SCORING_METHODS)}")
 
 
-def _up_to_a_chunk(encoded: Iterator[WordEncoding]) -> Iterator[WordEncoding]:
-    rows = 0
-    for text in islice(encoded, _CHUNK):
-        yield text
-        rows += len(text.ids)
-        if rows > _ROWS:
-            return
-
-
 def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
     """The tokens and words of a text that can be scored.
 
@@ -209,7 +194,7 @@ def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
     return found
 
 
-def _scored(model: MaskedLM, texts: list[WordEncoding], method: str) -> Iterator[Score]:
+def _scored(model: MaskedLM, texts: Sequence[WordEncoding], method: str) -> Iterator[Score]:
     rows = Rows(model, texts, method)
     scores = [[0.0] * len(text.ids) for text in texts]
     for batch in rows.batches():

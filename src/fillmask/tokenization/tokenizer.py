@@ -165,7 +165,7 @@ class Tokenizer:
             check_text(pair)
         add_special_tokens = bool(options.get("add_special_tokens", True))
         strategy, longest = _truncation(options)
-        found = self._encode(text, pair, add_special_tokens)
+        found = self.encode_raw(text, pair, add_special_tokens=add_special_tokens)
         limit = min(longest or self.model_max_length, self.model_max_length)
         if strategy != _DO_NOT_TRUNCATE and len(found.ids) > limit:
             found = self._truncated(text, pair, limit, strategy, add_special_tokens)
@@ -176,12 +176,50 @@ class Tokenizer:
             )
         return _encoding(found)
 
-    def encode_texts(self, texts: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """Ids, special tokens included, and segments of many texts of any length, on all cores and without the GIL.
+    def encode_each(self, texts: Sequence[str]) -> list[Encoding | InputError]:
+        """Ids with special tokens of texts of any length, or the error of a text that cannot be encoded.
 
-        The texts must have passed `check_text`.
+        The texts are encoded together, on all cores and without the GIL.
         """
-        return [(found.ids, found.type_ids) for found in self.backend.encode_batch_fast(list(texts))]
+        try:
+            for text in texts:
+                check_text(text)
+            return [_encoding(found) for found in self.backend.encode_batch_fast(list(texts))]
+        except Exception:  # one text spoils the batch: find out which
+            encodings: list[Encoding | InputError] = []
+            for text in texts:
+                try:
+                    encodings.append(self.encode_text(text, any_length=True))
+                except InputError as error:
+                    encodings.append(error)
+            return encodings
+
+    def encode_raw(self, text: str, pair: str | None = None, *, add_special_tokens: bool = True) -> Any:
+        """The `tokenizers.Encoding` of one text, or of two.
+
+        Raises:
+            InputError: a piece of the text is not in the vocabulary, which has no token for unknown pieces.
+        """
+        try:
+            if len(text) + len(pair or "") < _LONG_TEXT:
+                return self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
+            # `encode` keeps the GIL, and a long text would stop all other threads.
+            return self.backend.encode_batch(
+                [text if pair is None else (text, pair)], add_special_tokens=add_special_tokens
+            )[0]
+        except Exception as error:  # `tokenizers` raises bare Exception
+            piece = next((piece for piece in f"{text} {pair or ''}".split() if not self._encodes(piece)), text)
+            raise InputError(
+                f"the tokenizer cannot encode {piece!r:.60}, since its vocabulary has no token for unknown text ({error});"
+                " leave that out, or use a model whose tokenizer has an unknown token"
+            ) from error
+
+    def _encodes(self, text: str) -> bool:
+        try:
+            self.backend.encode(text, add_special_tokens=False)
+        except Exception:
+            return False
+        return True
 
     def encode_words(self, text: str) -> WordEncoding:
         """Ids with special tokens and the words that they make up, as the tokenizer cuts a text before its model does.
@@ -190,7 +228,7 @@ class Tokenizer:
             InputError: not a text, or a lone surrogate.
         """
         check_text(text)
-        found = self._encode(text, None, True)
+        found = self.encode_raw(text)
         places: dict[tuple[int | None, int], list[int]] = {}
         for place, (word, added) in enumerate(zip(found.word_ids, found.special_tokens_mask, strict=True)):
             if not added:
@@ -212,27 +250,31 @@ class Tokenizer:
         added = self.backend.num_special_tokens_to_add(pair is not None) if add_special_tokens else 0
         if limit < added:
             raise InputError(f"max_length is {limit}; expected {added} or more, as many as there are special tokens")
-        first = self._encode(text, None, False)
-        second = None if pair is None else self._encode(pair, None, False)
+        first = self.encode_raw(text, add_special_tokens=False)
+        second = None if pair is None else self.encode_raw(pair, add_special_tokens=False)
         lengths = _cut(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
         first.truncate(lengths[0], direction=self.truncation_side)
         if second is not None:
             second.truncate(lengths[1], direction=self.truncation_side)
         return self.backend.post_process(first, second, add_special_tokens)
 
+    def encode_windows(self, text: str, length: int) -> list[Any]:
+        """A text as `tokenizers.Encoding`s of at most `length` tokens, each with its special tokens.
+
+        Raises:
+            InputError: the text cannot be encoded, or `length` has no room for a token of the text.
+        """
+        room = length - self.backend.num_special_tokens_to_add(False)
+        if room < 1:
+            raise InputError(f"the length is {length}; expected room for a token beside the special tokens")
+        first = self.encode_raw(text, add_special_tokens=False)
+        first.truncate(room)
+        return [self.backend.post_process(part, None, True) for part in (first, *first.overflowing)]
+
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids of a text of any length."""
         check_text(text)
-        return list(self._encode(text, None, add_special_tokens).ids)
-
-    def _encode(self, text: str, pair: str | None, add_special_tokens: bool) -> Any:
-        """The backend's encoding of a text, or of two."""
-        if len(text) + len(pair or "") < _LONG_TEXT:
-            return self.backend.encode(text, pair, add_special_tokens=add_special_tokens)
-        # `encode` keeps the GIL, and a long text would stop all other threads.
-        return self.backend.encode_batch(
-            [text if pair is None else (text, pair)], add_special_tokens=add_special_tokens
-        )[0]
+        return list(self.encode_raw(text, add_special_tokens=add_special_tokens).ids)
 
     def tokenize(self, text: str) -> list[str]:
         """Tokens of a text, without special tokens."""

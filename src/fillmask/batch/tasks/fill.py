@@ -17,11 +17,12 @@ from fillmask.batch.columns import Column, Lists, Lookup, even, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
 from fillmask.errors import InputError
+from fillmask.pipelines import FillMask
 from fillmask.runtime.batching import plan
-from fillmask.tasks.fill import FillMask
-from fillmask.tasks.masked_texts import MaskedTexts, top_indices
+from fillmask.tasks.masked_texts import MaskedText, MaskedTexts
+from fillmask.tasks.ranking import rank_arrays
+from fillmask.tasks.targets import Targets
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.windows import window
 
 DEFAULTS: dict[str, Any] = {"top_k": 5, "targets": None, "long_text": "error", "sequences": False}
 _ENCODED = 512  # texts at once
@@ -41,12 +42,15 @@ class Fill:
 
     def __init__(self, filler: FillMask, callers: int, parameters: Mapping[str, Any]) -> None:
         self.filler, self.callers, self.texts = filler, callers, MaskedTexts(filler.tokenizer)
+        vocab_size = filler.model.vocab_size
         self.columns = columns(parameters)
         self.windows = parameters["long_text"] == "window"
         self.sequences = bool(parameters["sequences"])
         targets = parameters["targets"]
-        self.targets = None if targets is None else filler.target_ids([_spelled(filler, word) for word in targets])
-        top_k, most = int(parameters["top_k"]), filler.model.vocab_size if self.targets is None else len(self.targets)
+        self.targets = None if targets is None else Targets.from_words(filler.tokenizer, targets, vocab_size)
+        if self.targets is not None:
+            self.targets.warn()
+        top_k, most = int(parameters["top_k"]), vocab_size if self.targets is None else len(self.targets)
         if top_k < 1:
             raise InputError(f"top_k is {top_k}; expected 1 or more")
         self.top_k = min(top_k, most)
@@ -64,19 +68,14 @@ class Fill:
         return FillWork(self, texts)
 
 
-def _spelled(filler: FillMask, word: str) -> str:
-    """A word as the vocabulary spells it inside a text, with the space before it, where that is one token."""
-    pieces = filler.tokenizer.tokenize(f" {word}")
-    return pieces[0] if len(pieces) == 1 else word
-
-
 class FillWork:
     """The texts of a shard; see `fillmask.batch.tasks.Work`."""
 
     def __init__(self, task: Fill, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
         self._failures: dict[str, str] = {}
-        self._ids: dict[str, list[int]] = {}
+        self._masked: dict[str, MaskedText] = {}
+        self._starts: set[int] = set()  # masks at the start of their text
         self._first: dict[str, int] = {}  # the first mask of each text, in the arrays below
         self._items: list[MaskedInput] = []
         self._at: list[int] = []  # the first mask of each item
@@ -85,53 +84,45 @@ class FillWork:
         different = list(dict.fromkeys(texts))
         for start in range(0, len(different), _ENCODED):
             masks = self._encode(different[start : start + _ENCODED], masks)
+        if self._starts and task.targets is not None:
+            task.targets.warn_at_start()
         self._batches = list(plan(self._items, task.filler.model.engine.budget))
         self.pieces = len(self._batches)
         self._tokens = np.zeros((masks, task.top_k), np.int64)
         self._scores = np.zeros((masks, task.top_k), np.float32)
 
     def _encode(self, texts: Sequence[str], masks: int) -> int:
-        """Items for some texts, the first of whose masks is number `masks`; returns the number after the last."""
-        filler = self._task.filler
-        tokenizer, mask, longest = filler.tokenizer, filler.mask_token_id, filler.tokenizer.model_max_length
-        spelled = [self._task.texts.spelled(text) for text in texts]
-        for text, sent, (ids, types) in zip(texts, spelled, tokenizer.encode_texts(spelled), strict=True):
-            positions = [place for place, token in enumerate(ids) if token == mask]
-            if not positions:
-                self._failures[text] = f"there is no {filler.mask_token} in the text"
+        """Reads some texts, the first of whose masks is number `masks`; returns the number after the last."""
+        for text, masked in zip(texts, self._task.texts.read_each(texts, windows=self._task.windows), strict=True):
+            if isinstance(masked, InputError):
+                self._failures[text] = str(masked)
                 continue
-            self._first[text], self._counts[text] = masks, len(positions)
+            self._first[text], self._counts[text] = masks, len(masked.positions)
             if self._task.sequences:
-                self._ids[text] = ids
-            if len(ids) <= longest:
-                self._items.append(MaskedInput(ids, types, positions))
+                self._masked[text] = masked
+            if masked.starts_with_mask:
+                self._starts.add(masks)
+            for item in masked.inputs:
+                self._items.append(item)
                 self._at.append(masks)
-            elif self._task.windows:
-                encoding = tokenizer.encode_text(sent, any_length=True)
-                self._items += [window(encoding, place, longest) for place in positions]
-                self._at += range(masks, masks + len(positions))
-            else:
-                del self._first[text], self._counts[text]
-                self._failures[text] = f"the text has {len(ids)} tokens and the model takes {longest}"
-                continue
-            masks += len(positions)
+                masks += len(item.positions)
         return masks
 
     def run(self, piece: int) -> int:
         task = self._task
         indices = self._batches[piece]
         items = [self._items[i] for i in indices]
-        found = task.filler.model.one_batch(items)
-        if task.targets is not None:
-            found = found[:, task.targets]
-        best = top_indices(found, task.top_k)
-        scores = np.exp(np.take_along_axis(found, best, axis=1))
-        if task.targets is not None:
-            best = task.targets[best]
         places = np.concatenate(
             [np.arange(self._at[i], self._at[i] + len(item.positions)) for i, item in zip(indices, items, strict=True)]
         )
-        self._tokens[places], self._scores[places] = best, scores
+        log_probabilities = task.filler.model.one_batch(items)
+        if task.targets is None:
+            self._tokens[places], self._scores[places] = rank_arrays(log_probabilities, task.top_k, None)
+            return len(places)
+        at_start = np.isin(places, list(self._starts))
+        for rows, targets in ((~at_start, task.targets.inside), (at_start, task.targets.at_start)):
+            best, scores = rank_arrays(log_probabilities[rows], task.top_k, targets)
+            self._tokens[places[rows]], self._scores[places[rows]] = best, scores
         return len(places)
 
     def answers(self) -> tuple[list[Column], dict[int, str]]:
@@ -159,11 +150,9 @@ class FillWork:
 
     def _sequences(self, texts: Sequence[str]) -> list[str]:
         """Every text with every candidate of every mask, as FillMask writes them."""
-        filler = self._task.filler
         found: list[str] = []
         for text in texts:
-            ids, first, count = self._ids[text], self._first[text], self._counts[text]
-            positions = [place for place, token in enumerate(ids) if token == filler.mask_token_id]
-            for position, tokens in zip(positions, self._tokens[first : first + count].tolist(), strict=True):
-                found += [self._task.texts.filled(ids, position, token, single=count == 1) for token in tokens]
+            masked, first, count = self._masked[text], self._first[text], self._counts[text]
+            for position, tokens in zip(masked.positions, self._tokens[first : first + count].tolist(), strict=True):
+                found += [self._task.texts.filled(masked.ids, position, token, single=count == 1) for token in tokens]
         return found

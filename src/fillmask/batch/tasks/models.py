@@ -15,9 +15,9 @@ from typing import Any
 from fillmask.batch.tasks import ModelOptions
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.models.hub import TOKENIZER_FILES
+from fillmask.pipelines import FillMask
 from fillmask.runtime.engines import default_engine
 from fillmask.runtime.processor import usable_cores
-from fillmask.tasks.fill import FillMask
 
 _IDENTITY = ("config.json", *TOKENIZER_FILES)
 

@@ -17,8 +17,8 @@ from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
 from fillmask.choices import NOTATIONS, STRATEGIES
 from fillmask.errors import FillMaskError, InputError
+from fillmask.pipelines import FillMask
 from fillmask.restore import Restoration
-from fillmask.tasks.fill import FillMask
 
 DEFAULTS: dict[str, Any] = {"notation": "auto", "strategy": "joint", "readings": 10}
 

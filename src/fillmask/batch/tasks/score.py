@@ -15,7 +15,7 @@ from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
 from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError
-from fillmask.tasks.fill import FillMask
+from fillmask.pipelines import FillMask
 from fillmask.tasks.score import Rows, WordScore, encode, summed
 from fillmask.tokenization.tokenizer import WordEncoding
 

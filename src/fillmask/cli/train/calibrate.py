@@ -45,9 +45,10 @@ def command(
 
     from fillmask.restore.calibration import calibration_file, fitting
     from fillmask.runtime.masked_lm import MaskedLM
+    from fillmask.runtime.options import RuntimeOptions
     from fillmask.training.corpus import read_documents
 
-    language = MaskedLM(model, **engine)
+    language = MaskedLM(model, RuntimeOptions(**engine))
     documents = {path.name: list(read_documents(path)) for path in texts}
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("reading damaged text", total=None)

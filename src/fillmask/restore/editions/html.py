@@ -18,7 +18,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-import fillmask
+from fillmask import __version__
 from fillmask.restore.editions.shown import UNCALIBRATED, chosen, probability
 from fillmask.restore.restoration import Gap, Restoration
 
@@ -43,7 +43,7 @@ def render(restoration: Restoration) -> str:
     return Template(_asset("report.html")).substitute(
         script_hash=_hash(script),
         style_hash=_hash(style),
-        version=_text(fillmask.__version__),
+        version=_text(__version__),
         title=_text(f"{_heading(restoration)} · a restoration"),
         heading=_text(_heading(restoration)),
         standfirst=_text(_standfirst(restoration)),
@@ -156,7 +156,7 @@ def _meaning(restoration: Restoration) -> str:
 
 def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
     cost = restoration.cost
-    yield "Made with", f"fillmask {fillmask.__version__}"
+    yield "Made with", f"fillmask {__version__}"
     if restoration.model:
         yield "Model", restoration.model
     yield (

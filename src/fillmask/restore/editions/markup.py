@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import fillmask
+from fillmask import __version__
 from fillmask.restore.editions.shown import UNCALIBRATED, certainty
 from fillmask.restore.notation.xml_tree import escape, quoted
 
@@ -54,5 +54,5 @@ class Markup:
         """Who is responsible for the readings, for the header, and what their probabilities are worth."""
         rough = "" if calibrated else f"; {UNCALIBRATED}"
         resp = self.element("resp", escape(f"restoration of lost text by a masked language model{rough}"))
-        name = self.element("name", escape(f"fillmask {fillmask.__version__}"))
+        name = self.element("name", escape(f"fillmask {__version__}"))
         return self.element("respStmt", resp + name, attributes={"xml:id": self.responsible.removeprefix("#")})

@@ -15,6 +15,7 @@ from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.errors import InputError, MissingExtraError
 from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, check_head
+from fillmask.runtime.options import DEFAULTS, RuntimeOptions
 from fillmask.runtime.processor import thread_limit
 
 if TYPE_CHECKING:
@@ -69,23 +70,10 @@ class Engine(Protocol):
         ...
 
 
-def load(
-    checkpoint: Checkpoint,
-    *,
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    device: str | int | None = None,
-    labels: int | None = None,
-) -> Engine:
-    """The named engine, ready to run the checkpoint.
+def load(checkpoint: Checkpoint, options: RuntimeOptions = DEFAULTS, *, labels: int | None = None) -> Engine:
+    """The engine that the options name, ready to run the checkpoint.
 
     Args:
-        engine: one of `fillmask.choices.ENGINES`, or "auto": see `default_engine`.
-        precision: one of the engine's, or "auto".
-        threads: threads for one batch; by default a thread for each core that this process may use (`usable_cores`).
-        device: for torch, "cpu", "cuda" or "cuda:1"; or transformers' numbers, -1 for the cpu and 1 for "cuda:1". A GPU
-            where there is one by default.
         labels: run the checkpoint's classifier, which has so many labels, in place of the masked language model.
 
     Raises:
@@ -93,6 +81,7 @@ def load(
         MissingExtraError: the engine is not installed.
         UnsupportedModelError: the engine cannot run the model's family.
     """
+    engine, precision, threads, device = options.engine, options.precision, options.threads, options.device
     if device is not None:
         device = str(device) if not isinstance(device, int) else "cpu" if device < 0 else f"cuda:{device}"
     asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine

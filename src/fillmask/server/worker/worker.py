@@ -23,12 +23,14 @@ from typing import Any
 
 from fillmask.errors import FillMaskError, MissingExtraError
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.runtime.options import RuntimeOptions
 from fillmask.server.errors import type_of
 from fillmask.server.limits import Limits
 from fillmask.server.worker import tasks, wire
 from fillmask.server.worker.lanes import LANES
 from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
-from fillmask.tasks.masked_texts import MaskedTexts, Ranked, ranked
+from fillmask.tasks.masked_texts import MaskedTexts
+from fillmask.tasks.ranking import RankedMasks, rank
 
 _PROGRESS_SECONDS = 0.1
 
@@ -46,7 +48,7 @@ class _Worker:
         self._classifier = classifier
         self._stops: dict[int, threading.Event] = {}
         self._batches: queue.SimpleQueue[wire.FillBatch] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[tuple[wire.FillBatch, list[Ranked | wire.RowError]]] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[tuple[wire.FillBatch, list[RankedMasks | wire.RowError]]] = queue.SimpleQueue()
         self._jobs: dict[str, queue.SimpleQueue[wire.RunJob]] = {name: queue.SimpleQueue() for name in LANES}
 
     def run(self) -> None:
@@ -80,7 +82,7 @@ class _Worker:
         while True:
             batch = self._batches.get()
             start = time.perf_counter()
-            found: list[Ranked | wire.RowError]
+            found: list[RankedMasks | wire.RowError]
             try:
                 found = [*_filled(model, batch.rows)]
             except BaseException:  # what Rust panics with is no Exception
@@ -89,7 +91,7 @@ class _Worker:
             self._channel.send(wire.BatchRan(batch.number, time.perf_counter() - start))
             self._found.put((batch, found))
 
-    def _filled_alone(self, model: MaskedLM, row: wire.FillRow) -> Ranked | wire.RowError:
+    def _filled_alone(self, model: MaskedLM, row: wire.FillRow) -> RankedMasks | wire.RowError:
         try:
             return _filled(model, [row])[0]
         except BaseException as error:
@@ -105,7 +107,7 @@ class _Worker:
             self._channel.send(wire.BatchFilled(batch.number, rows))
 
     def _answer(
-        self, texts: MaskedTexts, row: wire.FillRow, found: Ranked | wire.RowError
+        self, texts: MaskedTexts, row: wire.FillRow, found: RankedMasks | wire.RowError
     ) -> list[bytes] | wire.RowError:
         """A row's JSON for each of its masks."""
         if isinstance(found, wire.RowError):
@@ -181,10 +183,10 @@ def _with_engine(
     return own
 
 
-def _filled(model: MaskedLM, rows: Sequence[wire.FillRow]) -> list[Ranked]:
-    found: list[Ranked] = [[] for _ in rows]
+def _filled(model: MaskedLM, rows: Sequence[wire.FillRow]) -> list[RankedMasks]:
+    found: list[RankedMasks] = [[] for _ in rows]
     for index, log_probabilities in model.log_probabilities([row.read for row in rows]):
-        found[index] = ranked(log_probabilities, rows[index].top_k, rows[index].targets)
+        found[index] = rank(log_probabilities, rows[index].top_k, rows[index].targets)
     return found
 
 
@@ -208,7 +210,7 @@ def _load(settings: dict[str, Any]) -> tuple[MaskedLM | None, Any, wire.ModelDes
         classifier = Classifier(**settings)
         engine = classifier.engine
         return None, classifier, wire.ModelDescription(engine.name, engine.precision, ("classify",), engine.budget)
-    model = MaskedLM(**settings)
+    model = MaskedLM(settings.pop("model"), RuntimeOptions(**settings))
     MaskedTexts(model.tokenizer)  # a model without a mask token cannot be served
     engine = model.engine
     return (

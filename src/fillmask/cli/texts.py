@@ -1,0 +1,63 @@
+"""Answers texts of the command line or of stdin one after the other: what `fill`, `score`, and `classify` share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from fillmask.cli import complain
+from fillmask.data.lines import chunks, lines, reason
+
+if TYPE_CHECKING:
+    from fillmask.errors import InputError
+
+_Answer = TypeVar("_Answer")
+
+
+def texts_of(arguments: Iterable[str]) -> Iterator[str]:
+    """The texts that the arguments name: each argument is one, and - stands for the lines of stdin."""
+    for text in arguments:
+        if text == "-":
+            yield from lines(sys.stdin.buffer)
+        else:
+            yield text
+
+
+def answer_texts(
+    texts: Iterator[str],
+    answer_each: Callable[[list[str]], Iterator[_Answer | InputError]],
+    write: Callable[[str, _Answer], None],
+    *,
+    single: bool,
+    verb: str,
+) -> int:
+    """Write the answer for each text, and name each text that has none on stderr.
+
+    Args:
+        answer_each: answers, or errors of single texts, in the order of the texts.
+        single: whether the command line names one text by itself; an error then needs no number.
+        verb: what is done with texts, for the error where there are none.
+
+    Returns:
+        The exit code: 0, 3 where a text has no answer, and 1 where that is the single text, or there is no text.
+    """
+    from fillmask.errors import InputError
+
+    count = failures = 0
+    for chunk in chunks(texts):
+        for text, answer in zip(chunk, answer_each(chunk), strict=True):
+            count += 1
+            if isinstance(answer, InputError):
+                failures += 1
+                message = reason(text, answer)
+                complain(message if single else f"text {count}: {message}")
+            else:
+                write(text, answer)
+        sys.stdout.flush()
+    if not count:
+        complain(f"there is no text to {verb}; expected one a line")
+        return 1
+    if not failures:
+        return 0
+    return 1 if single else 3

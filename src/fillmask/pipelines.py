@@ -169,8 +169,6 @@ class FillMask:
         changes: dict[str, Any] = {"top_k": top_k, "tokenizer_kwargs": tokenizer_kwargs, "long_text": long_text}
         if targets is not None:
             changes["targets"] = self._look_up(targets)
-        elif self._options.targets is not None:
-            self._options.targets.warn(stacklevel=4)
         changes = {name: value for name, value in changes.items() if value is not None}
         return replace(self._options, **changes) if changes else self._options
 

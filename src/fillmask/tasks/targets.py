@@ -70,6 +70,7 @@ class Targets:
 
     def _checked(self) -> Targets:
         if not len(self):
+            self.warn(stacklevel=4)
             raise TargetsError("At least one target must be provided when passed.")
         return self
 

@@ -64,7 +64,7 @@ def test_an_id_that_the_model_lacks_is_refused(task: str, modernbert_folder: Pat
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_tokens(["went"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    with pytest.raises(InputError, match=r"the tokenizer gave id \d+, and the model has \d+ tokens"):
+    with pytest.raises(InputError, match=r"the tokenizer gave the text id \d+, and the model has \d+ tokens"):
         TASKS[task](FillMask(folder))
 
 
@@ -73,5 +73,5 @@ def test_ids_are_checked_below_the_tasks(roberta_folder: Path) -> None:
     size = json.loads((roberta_folder / "config.json").read_text())["vocab_size"]
     item = MaskedInput([0, size - 1, 2], [0] * 3, [1])
     assert model.one_batch([item]).shape == (1, size)
-    with pytest.raises(InputError, match=f"gave id {size}, and the model has {size} tokens"):
+    with pytest.raises(InputError, match=f"gave the text id {size}, and the model has {size} tokens"):
         model.one_batch([MaskedInput([0, size, 2], [0] * 3, [1])])

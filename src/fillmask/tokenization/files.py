@@ -2,24 +2,26 @@
 
 The vocabulary is in tokenizer.json, or in the older vocab.txt (BERT) or
 vocab.json with merges.txt (RoBERTa). How a text is cut before it is looked up
-is not always in the same file: transformers' BERT and RoBERTa classes build
-that themselves, from tokenizer_config.json and defaults of their own. So does
-this module, for the classes that it has in a table; for any other,
-tokenizer.json is taken as it is. Tokens may be added to a vocabulary in several files.
+is not always in the same file: many classes of transformers build that
+themselves, from tokenizer_config.json and defaults of their own (`classes`).
+For any other class tokenizer.json is taken as it is. Tokens may be added to a
+vocabulary in several files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, models
 from tokenizers import Tokenizer as Backend
 
 from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
+from fillmask.tokenization import classes
+from fillmask.tokenization.classes import TokenizerClass, class_of, unusable
 
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 # In the order in which transformers gives ids to those that the vocabulary lacks.
@@ -47,87 +49,6 @@ class TokenizerFiles:
     truncation_side: str
 
 
-@dataclass(frozen=True)
-class _Class:
-    """A tokenizer class of transformers that keeps no more of tokenizer.json than the vocabulary.
-
-    Attributes:
-        model: the only kind of vocabulary that it takes.
-        names: its special tokens, where the files do not name them.
-        mask_takes_space: whether the mask swallows the space before it, where nothing is said of it.
-        build: gives the backend what comes before and after the vocabulary; takes its config, `sep` and `cls`.
-    """
-
-    model: str
-    names: Mapping[str, str]
-    mask_takes_space: bool
-    build: Callable[[Backend, Mapping[str, Any], tuple[str, int], tuple[str, int]], None]
-
-
-def _build_bert(backend: Backend, config: Mapping[str, Any], sep: tuple[str, int], cls: tuple[str, int]) -> None:
-    backend.normalizer = normalizers.BertNormalizer(
-        lowercase=_flag(config, "do_lower_case", True),
-        handle_chinese_chars=_flag(config, "tokenize_chinese_chars", True),
-        strip_accents=None if config.get("strip_accents") is None else _flag(config, "strip_accents", False),
-    )
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece(prefix="##")
-    backend.post_processor = processors.BertProcessing(sep, cls)
-
-
-def _build_mpnet(backend: Backend, config: Mapping[str, Any], sep: tuple[str, int], cls: tuple[str, int]) -> None:
-    _build_bert(backend, config, sep, cls)
-    backend.post_processor = processors.RobertaProcessing(sep, cls, True, False)
-
-
-def _build_roberta(backend: Backend, config: Mapping[str, Any], sep: tuple[str, int], cls: tuple[str, int]) -> None:
-    add_prefix_space = _flag(config, "add_prefix_space", False)
-    backend.normalizer = None
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
-    backend.decoder = decoders.ByteLevel()
-    backend.post_processor = processors.RobertaProcessing(
-        sep, cls, _flag(config, "trim_offsets", True), add_prefix_space
-    )
-
-
-_BERT_NAMES = {
-    "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
-}  # fmt: skip
-_ROBERTA_NAMES = {
-    "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>",
-    "cls_token": "<s>", "mask_token": "<mask>",
-}  # fmt: skip
-_BERT = _Class("WordPiece", _BERT_NAMES, False, _build_bert)
-_MPNET = _Class("WordPiece", _ROBERTA_NAMES | {"unk_token": "[UNK]"}, True, _build_mpnet)
-# The mask swallows the space before it, as the published tokenizer.json of RoBERTa says and its models have learnt. In
-# transformers 5 it does so only where a file says it, and not with a bare vocabulary.
-_ROBERTA = _Class("BPE", _ROBERTA_NAMES, True, _build_roberta)
-
-_CLASSES = {
-    "MPNetTokenizer": _MPNET,
-    **dict.fromkeys(
-        ("BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer",
-         "MobileBertTokenizer", "SqueezeBertTokenizer"),
-        _BERT,
-    ),
-    **dict.fromkeys(("BartTokenizer", "LongformerTokenizer", "RobertaTokenizer"), _ROBERTA),
-}  # fmt: skip
-# By model_type in config.json: the class where the files name none.
-_DEFAULT_CLASSES = {
-    "mpnet": _MPNET,
-    **dict.fromkeys(
-        ("bert", "convbert", "distilbert", "electra", "ernie", "layoutlm", "megatron-bert", "mobilebert", "nomic_bert",
-         "squeezebert"),
-        _BERT,
-    ),
-    **dict.fromkeys(
-        ("bart", "data2vec-text", "ibert", "longformer", "mra", "roberta", "roberta-prelayernorm"), _ROBERTA
-    ),
-}  # fmt: skip
-# Of these transformers takes tokenizer.json as it is, whatever class their files name.
-_AS_IN_FILE = frozenset({"modernbert", "nystromformer", "xlm-roberta-xl"})
-
-
 def read_tokenizer(folder: Path) -> TokenizerFiles:
     """What the tokenizer files of a folder say.
 
@@ -145,13 +66,16 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     special = {role: _token(value, role, takes_space=_takes_space(role, kind)) for role, value in named.items()}
     tokens = _listed_tokens(folder, config, backend, {token.content for token in [*special.values(), *extra]})
     extra += [] if listed else _extra_tokens(marks)
+    if kind is not None and not extra:
+        extra = [_token(name, "extra_special_tokens") for name in kind.extra]
     for role, name in {} if kind is None else kind.names.items():
         special.setdefault(role, _token(name, role, takes_space=_takes_space(role, kind)))
     _add(backend, tokens, [special[role] for role in _ROLES if role in special], extra)
     names = {role: str(token.content) for role, token in special.items()}
     if kind is not None:
-        ends: list[Any] = [(names[role], backend.token_to_id(names[role])) for role in ("sep_token", "cls_token")]
-        kind.build(backend, config, *ends)
+        ids = {role: backend.token_to_id(name) for role, name in names.items()}
+        numbered = {role: (names[role], number) for role, number in ids.items() if number is not None}
+        kind.build(backend, config, numbered)
     for role, guesses in _GUESSES.items():
         guess = next((g for g in guesses if backend.token_to_id(g) is not None), None)
         if guess is not None:
@@ -165,35 +89,27 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     )
 
 
-def _class(folder: Path, config: Mapping[str, Any]) -> _Class | None:
-    """The class that transformers takes, if it is in the table; None if tokenizer.json is taken as it is."""
-    named = config.get("tokenizer_class")
-    if named and _without_fast(named) not in _CLASSES:
-        return None
+def _class(folder: Path, config: Mapping[str, Any]) -> TokenizerClass | None:
+    """The class that transformers takes, if it is known here; None if tokenizer.json is taken as it is."""
     model = _json(folder / "config.json")
-    family = str(model.get("model_type"))
-    if family in _AS_IN_FILE:
-        return None
-    named = named or model.get("tokenizer_class")
-    return _CLASSES.get(_without_fast(named)) if named else _DEFAULT_CLASSES.get(family)
+    return class_of(config.get("tokenizer_class") or model.get("tokenizer_class"), str(model.get("model_type")))
 
 
-def _without_fast(name: object) -> str:
-    return str(name).removesuffix("Fast")
-
-
-def _vocabulary(folder: Path, kind: _Class | None, named: Mapping[str, Any]) -> tuple[Backend, _Class | None]:
+def _vocabulary(
+    folder: Path, kind: TokenizerClass | None, named: Mapping[str, Any]
+) -> tuple[Backend, TokenizerClass | None]:
     """The vocabulary, and the class that is to build the rest; None where tokenizer.json has that too."""
     try:
         if (folder / "tokenizer.json").exists():
             backend = Backend.from_file(str(folder / "tokenizer.json"))
             return backend, kind if kind is not None and kind.model == type(backend.model).__name__ else None
         if (folder / "merges.txt").exists() and (folder / "vocab.json").exists():
-            return Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))), _ROBERTA
+            kind = kind if kind is classes.DEBERTA else classes.ROBERTA
+            return Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))), kind
         if (folder / "vocab.txt").exists():
-            kind = kind if kind is _MPNET else _BERT
+            kind = kind if kind in (classes.MPNET, classes.ROFORMER, classes.ESM) else classes.BERT
             unknown = _token(named.get("unk_token") or kind.names["unk_token"], "unk_token").content
-            return Backend(models.WordPiece.from_file(str(folder / "vocab.txt"), unk_token=unknown)), kind
+            return Backend(_word_model(folder / "vocab.txt", kind, unknown)), kind
     except CorruptCheckpointError:
         raise
     except Exception as error:  # tokenizers raises bare Exception for a broken file
@@ -203,6 +119,14 @@ def _vocabulary(folder: Path, kind: _Class | None, named: Mapping[str, Any]) -> 
     raise CheckpointNotFoundError(
         f"{folder} has no tokenizer; expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt"
     )
+
+
+def _word_model(path: Path, kind: TokenizerClass, unknown: str) -> Any:
+    """The model of a vocabulary that is a list of tokens, a line each."""
+    if kind.model == "WordPiece":
+        return models.WordPiece.from_file(str(path), unk_token=unknown)
+    tokens = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    return models.WordLevel({token: number for number, token in enumerate(tokens)}, unk_token=unknown)
 
 
 def _listed_tokens(folder: Path, config: Mapping[str, Any], backend: Backend, special: set[str]) -> list[Any]:
@@ -215,7 +139,7 @@ def _listed_tokens(folder: Path, config: Mapping[str, Any], backend: Backend, sp
     if "added_tokens_decoder" in config:
         tokens = config["added_tokens_decoder"]
         if not isinstance(tokens, dict) or not all(number.isdecimal() for number in tokens):
-            raise _unusable("added_tokens_decoder", tokens, "an object from ids to tokens")
+            raise unusable("added_tokens_decoder", tokens, "an object from ids to tokens")
         return [_token(tokens[number], "added_tokens_decoder") for number in sorted(tokens, key=int)]
     path = folder / "added_tokens.json"
     numbers = _json(path)
@@ -241,7 +165,7 @@ def _add(backend: Backend, listed: Sequence[Any], named: Sequence[Any], extra: S
     backend.add_tokens(tokens)
 
 
-def _takes_space(role: str, kind: _Class | None) -> bool:
+def _takes_space(role: str, kind: TokenizerClass | None) -> bool:
     return role == "mask_token" and kind is not None and kind.mask_takes_space
 
 
@@ -250,7 +174,7 @@ def _extra_tokens(source: Mapping[str, Any]) -> list[Any]:
     key = "extra_special_tokens" if source.get("extra_special_tokens") else "additional_special_tokens"
     values = source.get(key) or []
     if not isinstance(values, (list, dict)):
-        raise _unusable(key, values, "a list of tokens")
+        raise unusable(key, values, "a list of tokens")
     return [_token(value, key) for value in (values.values() if isinstance(values, dict) else values)]
 
 
@@ -266,25 +190,14 @@ def _token(value: object, key: str, *, takes_space: bool = False) -> Any:
         flags = {flag: value[flag] for flag in _FLAGS if flag in value}
         if all(isinstance(flag, bool) for flag in flags.values()):
             return AddedToken(value["content"], **flags)
-    raise _unusable(key, value, "a text, or an object with its content and flags that are true or false")
+    raise unusable(key, value, "a text, or an object with its content and flags that are true or false")
 
 
 def _truncation_side(config: Mapping[str, Any], backend: Backend) -> str:
     side = config.get("truncation_side", (backend.truncation or {}).get("direction", "right"))
     if side not in ("left", "right"):
-        raise _unusable("truncation_side", side, '"left" or "right"')
+        raise unusable("truncation_side", side, '"left" or "right"')
     return str(side)
-
-
-def _flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = config.get(key, default)
-    if not isinstance(value, bool):
-        raise _unusable(key, value, "true or false")
-    return value
-
-
-def _unusable(key: str, value: object, expected: str) -> CorruptCheckpointError:
-    return CorruptCheckpointError(f"the tokenizer's files have {key}={value!r:.60}; expected {expected}")
 
 
 def _json(path: Path) -> dict[str, Any]:

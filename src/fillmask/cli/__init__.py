@@ -27,7 +27,22 @@ SUBCOMMANDS = {
     "serve": "Answer HTTP requests, with a page for people.",
     "train": "Train, adapt, distil, fine-tune and calibrate models.",
     "models": "List and describe models.",
+    "doctor": "Describe this machine, and what would make fillmask faster.",
+    "completion": "Print the completion script of a shell.",
 }
+
+# The completion script asks by it which words may follow.
+COMPLETION_VARIABLE = "_FILLMASK_COMPLETE"
+
+# What a person sees who types `fillmask` alone.
+GREETING = """\
+fillmask fills masks and restores missing text. Three things to try:
+
+  fillmask fill "I am <mask> to the bakery"
+  echo "I am ... to the b_k_ry" | fillmask restore -
+  fillmask serve        (a page for people; needs fillmask[serve])
+
+fillmask --help lists every command. fillmask doctor describes this machine."""
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -42,17 +57,25 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     cls=LazyGroup,
     modules={name: (f"fillmask.cli.{name}", text) for name, text in SUBCOMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )
-def fillmask() -> None:
+@click.pass_context
+def fillmask(context: click.Context) -> None:
     """Fill masks and restore missing text with masked language models."""
+    if context.invoked_subcommand is None:
+        click.echo(GREETING)
 
 
 def main() -> None:
     """Run the command and exit."""
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(fillmask, {}, "fillmask", COMPLETION_VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
 
 

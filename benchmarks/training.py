@@ -72,12 +72,12 @@ def _contend(arguments: argparse.Namespace) -> dict[str, Any]:
     from fillmask.training.corpus import CorpusFile, tokenize
     from fillmask.training.families import make_config, make_model
     from fillmask.training.packing import packed
-    from fillmask.training.pretrain import Data, Pretraining
+    from fillmask.training.pretrain import Pretraining, TrainingRows
     from fillmask.training.recipe import Recipe, stages
-    from fillmask.training.vocabulary import Vocabulary
+    from fillmask.training.vocabulary import MaskingVocabulary
 
     tokenizer = open_checkpoint().tokenizer.backend
-    vocabulary = Vocabulary(tokenizer)
+    vocabulary = MaskingVocabulary(tokenizer)
     special = vocabulary.special
     corpus = tokenize([CorpusFile(arguments.text)], tokenizer, arguments.cache)
     held_out = tokenize([CorpusFile(arguments.validation)], tokenizer, arguments.cache)
@@ -93,7 +93,7 @@ def _contend(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     start = time.perf_counter()
     ours = arguments.contender == "fillmask"
-    run = Pretraining(model, Data({LENGTH: rows}, validation), vocabulary, recipe, compile=ours)
+    run = Pretraining(model, TrainingRows({LENGTH: rows}, validation), vocabulary, recipe, compile=ours)
     if ours:
         marks = []
         while run.step < recipe.steps:

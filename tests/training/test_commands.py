@@ -31,9 +31,9 @@ from fillmask.cli.train.options import Screen
 from fillmask.data.documents import CorpusFile
 from fillmask.training.adapt import adapt, adapt_model
 from fillmask.training.distil import distil
-from fillmask.training.pretrain import Progress
+from fillmask.training.pretrain import TrainingProgress
 from fillmask.training.recipe import Recipe, stages
-from fillmask.training.session import Machine, Running, Text
+from fillmask.training.session import HardwareOptions, RunOptions, TrainingText
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 _SMALL = [
@@ -212,15 +212,15 @@ def test_interrupted_adaptation_and_distillation_go_on(
 ) -> None:
     """Stopped between two states, twice: the curve and what was measured are those of a run that was not."""
     recipe = Recipe(tokens=20 * 1024, batch_tokens=1024, stages=stages(0.3, 0.15, length=32, count=2))
-    machine = Machine(compile=False)
+    machine = HardwareOptions(compile=False)
 
     def go(folder: Path, stop: int | None = None) -> None:
-        def progress(done: Progress) -> None:
+        def progress(done: TrainingProgress) -> None:
             if done.step == stop:
                 raise Killed
 
-        running = Running(machine, cache=tmp_path / "cache", save_seconds=0, on_progress=progress)
-        work(model, Text([CorpusFile(text)], held_out=0.05), folder, recipe=recipe, running=running)
+        running = RunOptions(machine, cache=tmp_path / "cache", save_seconds=0, on_progress=progress)
+        work(model, TrainingText([CorpusFile(text)], held_out=0.05), folder, recipe=recipe, running=running)
 
     go(tmp_path / "whole")
     for stop in (7, 15):

@@ -16,27 +16,19 @@ import transformers
 from safetensors.numpy import load_file, save_file
 from tiny import SENTENCES, write_modernbert, write_roberta
 
+from fillmask.data.documents import CorpusFile
 from fillmask.errors import CorpusError, InputError, TrainingError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.classify import Classifier
-from fillmask.training.corpus import CorpusFile
-from fillmask.training.finetune import (
-    Epoch,
-    Finetuned,
-    Recipe,
-    _class_weights,
-    check_output,
-    default_rate,
-    finetune,
-    metrics_of,
-    save,
-)
+from fillmask.training.classifier import default_rate
+from fillmask.training.classifier_folder import check_output, metrics_of, save
+from fillmask.training.finetune import Epoch, FinetuningRecipe, FinetuningResult, _class_weights, finetune
 from fillmask.training.labelled import Example, Labelled, labels_of, read_labelled, split
 from fillmask.training.state import WORK
 from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = Recipe(epochs=10, batch_size=8, lr=5e-3, patience=10)
+RECIPE = FinetuningRecipe(epochs=10, batch_size=8, lr=5e-3, patience=10)
 ANIMALS = ("dog", "cat", "horse", "fox")
 
 
@@ -168,7 +160,7 @@ def test_the_state_of_another_run_is_refused(modernbert_folder: Path, tmp_path: 
     train, judged = split(animals(24), 0.25)
     recipe = dataclasses.replace(RECIPE, epochs=1)
 
-    def run(recipe: Recipe = recipe, train: Labelled = train) -> None:
+    def run(recipe: FinetuningRecipe = recipe, train: Labelled = train) -> None:
         finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe, work=tmp_path)
 
     run()
@@ -288,7 +280,7 @@ def test_labels_that_do_not_fit(folder: Path) -> None:
 )
 def test_recipes_that_cannot_be(values: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Recipe(**values)  # type: ignore[arg-type]
+        FinetuningRecipe(**values)  # type: ignore[arg-type]
 
 
 def test_where_it_may_write(tmp_path: Path) -> None:
@@ -357,7 +349,7 @@ def test_whatever_fails_at_the_end_the_state_stays(
     train, judged = split(animals(16), 0.25)
     out = tmp_path / "out"
 
-    def trained(seed: int) -> Finetuned:
+    def trained(seed: int) -> FinetuningResult:
         recipe = dataclasses.replace(RECIPE, epochs=1, seed=seed)
         return finetune(open_checkpoint(modernbert_folder), train, judged, labels_of(train), recipe, work=out / WORK)
 
@@ -406,7 +398,9 @@ def test_the_sentiment_example(tmp_path: Path) -> None:
     """The bundled model, a few epochs of the example's 250 sentences, and sentences that it has not seen."""
     example = ROOT / "examples" / "sentiment"
     train, judged = split(read_labelled(example / "sentiment.csv"), 0.15)
-    found = finetune(open_checkpoint(), train, judged, labels_of(train), Recipe(epochs=8, patience=8, lr=6e-4))
+    found = finetune(
+        open_checkpoint(), train, judged, labels_of(train), FinetuningRecipe(epochs=8, patience=8, lr=6e-4)
+    )
     save(found, tmp_path / "sentiment")
     unseen = read_labelled(example / "unseen.csv").examples
     assert not {e.text for e in unseen} & {e.text for e in train.examples + judged.examples}

@@ -14,7 +14,7 @@ from fillmask.training.packing import packed
 from fillmask.training.pairs import make_pairs, token_types
 from fillmask.training.recipe import Recipe, stages
 from fillmask.training.tokenizer import KINDS, train_tokenizer
-from fillmask.training.vocabulary import Vocabulary
+from fillmask.training.vocabulary import MaskingVocabulary
 
 CHUNK = 8
 
@@ -22,7 +22,7 @@ CHUNK = 8
 @pytest.fixture(scope="module", params=KINDS)
 def texts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Vocabulary, npt.NDArray[np.uint16]]:
+) -> tuple[MaskingVocabulary, npt.NDArray[np.uint16]]:
     """A vocabulary of each kind and rows of 128 tokens, packed from short documents."""
     folder = tmp_path_factory.mktemp("masking")
     rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def texts(
     tokenizer = train_tokenizer(
         [CorpusFile(folder / "text.txt")], 320 if request.param == "bpe" else 90, kind=request.param
     )
-    vocabulary = Vocabulary(tokenizer)
+    vocabulary = MaskingVocabulary(tokenizer)
     corpus = tokenize([CorpusFile(folder / "text.txt")], tokenizer, folder)
     return vocabulary, packed(corpus, vocabulary.special, 128, 0, folder)
 
@@ -45,7 +45,7 @@ def _million(rows: npt.NDArray[np.uint16], tokens: int) -> npt.NDArray[np.uint16
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_rates_and_special_tokens(texts: tuple[Vocabulary, npt.NDArray[np.uint16]], unit: str) -> None:
+def test_rates_and_special_tokens(texts: tuple[MaskingVocabulary, npt.NDArray[np.uint16]], unit: str) -> None:
     vocabulary, rows = texts
     masker, rng = Masker(vocabulary, Masking(unit)), np.random.default_rng(1)
     # A million tokens for every unit with one kind of vocabulary, fewer with the others.
@@ -70,7 +70,7 @@ def test_rates_and_special_tokens(texts: tuple[Vocabulary, npt.NDArray[np.uint16
         assert abs(masked / maskable - rate) < 0.002
 
 
-def test_berts_eighty_ten_ten(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) -> None:
+def test_berts_eighty_ten_ten(texts: tuple[MaskingVocabulary, npt.NDArray[np.uint16]]) -> None:
     vocabulary, rows = texts
     rows = _million(rows, 600_000)
     batch = Masker(vocabulary, Masking(corruption="bert"))(rows, 0.15, np.random.default_rng(0))
@@ -84,7 +84,7 @@ def test_berts_eighty_ten_ten(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) 
     assert len(np.unique(random)) > 0.9 * len(vocabulary.ordinary)
 
 
-def test_tokens_are_hidden_evenly(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) -> None:
+def test_tokens_are_hidden_evenly(texts: tuple[MaskingVocabulary, npt.NDArray[np.uint16]]) -> None:
     """Each row to a token, and each place as often as any other within five standard deviations."""
     vocabulary, _ = texts
     rows = np.full((8000, 128), vocabulary.ordinary[3], np.uint16)
@@ -95,7 +95,7 @@ def test_tokens_are_hidden_evenly(texts: tuple[Vocabulary, npt.NDArray[np.uint16
     assert abs(times / 8000 - 0.15).max() < 5 * (0.15 * 0.85 / 8000) ** 0.5
 
 
-def test_words_are_hidden_whole(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) -> None:
+def test_words_are_hidden_whole(texts: tuple[MaskingVocabulary, npt.NDArray[np.uint16]]) -> None:
     vocabulary, rows = texts
     batch = Masker(vocabulary, Masking("word"))(rows[:200], 0.15, np.random.default_rng(0))
     hidden = batch.input_ids == vocabulary.special.mask
@@ -117,7 +117,7 @@ def test_spans_are_geometric_and_of_whole_words() -> None:
     assert abs(shares - SPAN_SHARES).max() < 0.02
 
 
-def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np.uint16]]) -> None:
+def test_gaps_have_lengths_of_characters(texts: tuple[MaskingVocabulary, npt.NDArray[np.uint16]]) -> None:
     """What a gap's masks and the letters left round it spell is the text that was there."""
     vocabulary, rows = texts
     part = rows[:256]
@@ -137,9 +137,9 @@ def test_gaps_have_lengths_of_characters(texts: tuple[Vocabulary, npt.NDArray[np
     assert GAP_LENGTHS.max() == 30
 
 
-def _one_word_a_token(count: int) -> tuple[npt.NDArray[np.uint16], Vocabulary]:
+def _one_word_a_token(count: int) -> tuple[npt.NDArray[np.uint16], MaskingVocabulary]:
     tokenizer = train_tokenizer([CorpusFile(Path(__file__))], 600, kind="wordpiece")
-    vocabulary = Vocabulary(tokenizer)
+    vocabulary = MaskingVocabulary(tokenizer)
     starting = [i for i in vocabulary.ordinary if (vocabulary.texts[i] or "").startswith(" ")]
     rows = np.random.default_rng(0).choice(starting, (count, 128)).astype(np.uint16)
     return rows, vocabulary
@@ -182,7 +182,7 @@ def test_sentence_pairs(tmp_path: Path, objective: str) -> None:
     sources = [CorpusFile(tmp_path / "text.txt")]
     assert len(split_sentences(documents[0])) == 24
     tokenizer = train_tokenizer(sources, 400, kind="wordpiece")
-    special = Vocabulary(tokenizer).special
+    special = MaskingVocabulary(tokenizer).special
     corpus = tokenize(sources, tokenizer, tmp_path, sentences=True)
     pairs = make_pairs(corpus, special, 64, np.arange(len(corpus)), objective, 0)
     assert abs(pairs.labels.mean() - 0.5) < 0.1

@@ -25,7 +25,7 @@ from fillmask.training.packing import packed
 from fillmask.training.pairs import make_pairs
 from fillmask.training.recipe import Recipe, Stage
 from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
-from fillmask.training.vocabulary import Vocabulary
+from fillmask.training.vocabulary import MaskingVocabulary
 
 RECIPE = Recipe(
     tokens=16 * 32 * 60,
@@ -39,8 +39,8 @@ RECIPE = Recipe(
 class Corpus:
     folder: Path
     tokenizer: Tokenizer
-    vocabulary: Vocabulary
-    data: pretrain.Data
+    vocabulary: MaskingVocabulary
+    data: pretrain.TrainingRows
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     sources = [CorpusFile(folder / "corpus.txt")]
     tokenizer = train_tokenizer(sources, 320)
     save_tokenizer(tokenizer, folder / "model", 64)
-    vocabulary = Vocabulary(tokenizer)
+    vocabulary = MaskingVocabulary(tokenizer)
     tokenized = tokenize(sources, tokenizer, folder)
     rows = {n: packed(tokenized, vocabulary.special, n, 0, folder) for n in (32, 64)}
-    return Corpus(folder, tokenizer, vocabulary, pretrain.Data(rows, rows[32][:64]))
+    return Corpus(folder, tokenizer, vocabulary, pretrain.TrainingRows(rows, rows[32][:64]))
 
 
 def tiny_config(corpus: Corpus, family: str = "modernbert", **overrides: Any) -> Any:
@@ -148,7 +148,7 @@ def test_sentence_pairs_are_learned(corpus: Corpus, tmp_path: Path, objective: s
     sources = [CorpusFile(corpus.folder / "corpus.txt")]
     sentences = tokenize(sources, corpus.tokenizer, tmp_path, sentences=True)
     pairs = make_pairs(sentences, corpus.vocabulary.special, 64, np.arange(len(sentences)), objective, 0)
-    data = pretrain.Data({64: pairs.rows}, corpus.data.validation, {64: pairs.labels})
+    data = pretrain.TrainingRows({64: pairs.rows}, corpus.data.validation, {64: pairs.labels})
     recipe = Recipe(
         tokens=16 * 64 * 6, batch_tokens=16 * 64, lr=5e-3, stages=(Stage(1, 64, 0.15),), objective=objective
     )
@@ -192,7 +192,7 @@ def test_static_masks_come_again(corpus: Corpus) -> None:
     """Two maskings of a row and no third, however often it is seen."""
     recipe = dataclasses.replace(RECIPE, tokens=10**7, masking=Masking(duplicates=2))
     run = start(corpus, recipe)
-    rows = len(run._draws[32]._usable)
+    rows = len(run._draws[32].usable)
     per_step = 16
     seen: dict[int, set[bytes]] = {}
     for step in range(0, 5 * rows // per_step + 1):

@@ -15,7 +15,8 @@ import pytest
 from fillmask import CorpusError
 from fillmask.data import documents as documents_module
 from fillmask.data.documents import BadRow, CorpusFile, documents, expand
-from fillmask.training.corpus import held_out_documents, split, tokenize
+from fillmask.training.corpus import tokenize
+from fillmask.training.held_out import held_out_documents, split
 from fillmask.training.tokenizer import train_tokenizer
 
 DOCUMENTS = ["First paragraph.\nSecond — naïve — one.", "Another document.", "A third."]

@@ -17,15 +17,15 @@ from fillmask.runtime.engines.torch import find_device
 from fillmask.tasks.evaluate import MaskedAccuracy
 from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
-from fillmask.training.pretrain import Progress
+from fillmask.training.pretrain import TrainingProgress
 from fillmask.training.recipe import ADAPTATION, Recipe
-from fillmask.training.session import Machine, Running, Text
+from fillmask.training.session import HardwareOptions, RunOptions, TrainingText
 
 _LEAST, _MOST = 100_000, 20_000_000  # tokens
 
 
 @dataclass(frozen=True)
-class Adaptation:
+class AdaptationResult:
     """What a model made of the domain's held-out text, before and after; None if nothing was held out."""
 
     folder: Path
@@ -41,7 +41,7 @@ def adapt(
     folder: Path,
     *,
     tokens: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> Path:
     """Continue `model` on the texts for a while; returns the folder with the new checkpoint.
 
@@ -54,21 +54,21 @@ def adapt(
         CorpusError: the texts cannot be used.
         TrainingError: the model cannot be trained.
     """
-    text = Text([CorpusFile(path) for path in texts], held_out=0.0)
-    running = Running(Machine(str(find_device(None)), compile=False), on_progress=on_progress)
+    text = TrainingText([CorpusFile(path) for path in texts], held_out=0.0)
+    running = RunOptions(HardwareOptions(str(find_device(None)), compile=False), on_progress=on_progress)
     adapt_model(model, text, folder, recipe=replace(ADAPTATION, tokens=tokens or 0), running=running, measure=False)
     return folder
 
 
 def adapt_model(
     model: str | Path | None,
-    text: Text,
+    text: TrainingText,
     folder: Path,
     *,
     recipe: Recipe = ADAPTATION,
-    running: Running | None = None,
+    running: RunOptions | None = None,
     measure: bool = True,
-) -> Adaptation:
+) -> AdaptationResult:
     """Continue a model on text, and measure what it gained.
 
     Args:
@@ -79,7 +79,7 @@ def adapt_model(
         TrainingError: the model cannot be trained, or the training not go on.
         CheckpointError: the model cannot be opened.
     """
-    running = running or Running()
+    running = running or RunOptions()
     reporter, first = running.reporter, running.processes.first
     work = derive(model, text, folder, recipe, running, least=_LEAST, most=_MOST)
     session, tokens = work.session, work.recipe.tokens
@@ -102,4 +102,4 @@ def adapt_model(
         work.finish(run, summary, results, record)
         carry_over(work.origin.folder, folder)
     running.processes.wait()
-    return Adaptation(folder, tokens, len(session.bad.rows), before, after)
+    return AdaptationResult(folder, tokens, len(session.bad.rows), before, after)

@@ -20,7 +20,7 @@ from fillmask.training.objectives import MaskedTokens, SentencePairs
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import Reporter
-from fillmask.training.session import Running, Session, Text, copy_tokenizer, make_folder
+from fillmask.training.session import RunOptions, TrainingSession, TrainingText, copy_tokenizer, make_folder
 from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
 
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
@@ -35,7 +35,7 @@ _VOCABULARY_TEXT = 200_000_000  # characters that a tokenizer learns from, at mo
 
 
 @dataclass(frozen=True)
-class Settings:
+class PretrainingOptions:
     """What model is made, and how.
 
     Attributes:
@@ -46,7 +46,7 @@ class Settings:
         initial: a checkpoint to begin from, of the same vocabulary, in place of random weights.
         recipe: `tokens` of 0 asks for `epochs` times the text.
         samples: texts with one mask that are filled as the model learns; parts of the held-out text by default.
-        log_every, validate_every: see `Session.train`.
+        log_every, validate_every: see `TrainingSession.train`.
     """
 
     family: str = "modernbert"
@@ -65,10 +65,10 @@ class Settings:
 
 
 def pretrain(
-    text: Text,
+    text: TrainingText,
     folder: Path,
-    settings: Settings,
-    running: Running | None = None,
+    settings: PretrainingOptions,
+    running: RunOptions | None = None,
 ) -> int:
     """Train a model into `folder`; a run that was interrupted goes on. Returns how many rows could not be used.
 
@@ -78,7 +78,7 @@ def pretrain(
         InputError: a setting cannot be used.
         CheckpointError: the tokenizer or the initial model cannot be opened.
     """
-    running = running or Running()
+    running = running or RunOptions()
     reporter, processes = running.reporter, running.processes
     if settings.family not in families.FAMILIES:
         raise InputError(f"there is no family {settings.family!r}; expected one of {', '.join(families.FAMILIES)}")
@@ -92,7 +92,7 @@ def pretrain(
     if processes.first:
         make_folder(folder)
     tokenizer = _tokenizer(text, folder, settings, processes, reporter)
-    session = Session(folder, tokenizer, running)
+    session = TrainingSession(folder, tokenizer, running)
     recipe = settings.recipe
     session.read(text, seed=recipe.seed, sentences=recipe.objective != "mlm")
     if not recipe.tokens:
@@ -124,7 +124,7 @@ def pretrain(
     return len(session.bad.rows)
 
 
-def _made_of(settings: Settings, folder: Path) -> dict[str, Any]:
+def _made_of(settings: PretrainingOptions, folder: Path) -> dict[str, Any]:
     """What decides the model before the first step."""
     if settings.initial is not None:
         return {"command": "pretrain", "initial": contents_of(settings.initial, folder)}
@@ -153,7 +153,9 @@ def contents_of(name: str | Path | None, output: Path) -> dict[str, str]:
     return {"name": checkpoint.title, "digest": found.hexdigest()}
 
 
-def _tokenizer(text: Text, folder: Path, settings: Settings, processes: Processes, reporter: Reporter) -> Tokenizer:
+def _tokenizer(
+    text: TrainingText, folder: Path, settings: PretrainingOptions, processes: Processes, reporter: Reporter
+) -> Tokenizer:
     path = folder / "tokenizer.json"
 
     def ensure() -> None:
@@ -192,7 +194,7 @@ def _folder_of(name: str) -> Path:
     return open_checkpoint(name).folder
 
 
-def _model(settings: Settings, recipe: Recipe, session: Session) -> Any:
+def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSession) -> Any:
     torch.manual_seed(recipe.seed)
     size = session.tokenizer.get_vocab_size(with_added_tokens=True)
     if settings.initial is None:
@@ -213,7 +215,7 @@ def _model(settings: Settings, recipe: Recipe, session: Session) -> Any:
     return open_model(settings.initial, session, recipe.dropout)
 
 
-def open_model(name: str | Path | None, session: Session, dropout: float = 0.0) -> Any:
+def open_model(name: str | Path | None, session: TrainingSession, dropout: float = 0.0) -> Any:
     """A checkpoint's model in float32, checked to be of the session's vocabulary.
 
     Raises:

@@ -18,11 +18,11 @@ from fillmask.errors import InputError
 from fillmask.models.checkpoint import Checkpoint, check_fills, open_checkpoint
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy, masked_accuracy
-from fillmask.training.corpus import held_out_documents
-from fillmask.training.pretrain import Data, Pretraining
+from fillmask.training.held_out import held_out_documents
+from fillmask.training.pretrain import Pretraining, TrainingRows
 from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
-from fillmask.training.session import Running, Session, Text, copy_tokenizer
+from fillmask.training.session import RunOptions, TrainingSession, TrainingText, copy_tokenizer
 from fillmask.training.state import STATE, WORK
 from fillmask.training.tokenizer import save_tokenizer
 
@@ -39,10 +39,10 @@ class Derivation:
     """
 
     origin: Checkpoint
-    text: Text
-    session: Session
+    text: TrainingText
+    session: TrainingSession
     recipe: Recipe
-    data: Data
+    data: TrainingRows
 
     def judge(self, model: str | Path | None) -> MaskedAccuracy | None:
         """Accuracy of a model at hidden tokens of the held-out documents; None if there are none."""
@@ -70,10 +70,10 @@ class Derivation:
 
 def derive(
     origin: str | Path | None,
-    text: Text,
+    text: TrainingText,
     folder: Path,
     recipe: Recipe,
-    running: Running,
+    running: RunOptions,
     *,
     least: int = 0,
     most: float = math.inf,
@@ -93,7 +93,7 @@ def derive(
         raise InputError(f"{folder} is the model itself; give the new one a folder of its own")
     check_fills(checkpoint)
     _check_room(folder, checkpoint)
-    session = Session(folder, checkpoint.tokenizer.backend, running)
+    session = TrainingSession(folder, checkpoint.tokenizer.backend, running)
     if running.processes.first:
         if not (checkpoint.folder / "tokenizer.json").exists():
             save_tokenizer(session.tokenizer, folder, checkpoint.tokenizer.model_max_length)

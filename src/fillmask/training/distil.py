@@ -26,13 +26,13 @@ from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training import families
 from fillmask.training.build import contents_of, open_model
 from fillmask.training.derived import derive, in_words
-from fillmask.training.objectives import Distillation, Weights
+from fillmask.training.objectives import Distillation, DistillationWeights
 from fillmask.training.recipe import DISTILLATION, Recipe
-from fillmask.training.session import Running, Session, Text
+from fillmask.training.session import RunOptions, TrainingSession, TrainingText
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DistillationResult:
     """Student and teacher on held-out text, and their speed in texts of 128 tokens a second."""
 
     folder: Path
@@ -88,16 +88,16 @@ def _layer_prefix(model: Any) -> str:
 
 def distil(
     teacher: str | Path | None,
-    text: Text,
+    text: TrainingText,
     folder: Path,
     *,
-    weights: Weights | None = None,
+    weights: DistillationWeights | None = None,
     student: str | Path | None = None,
     family: str | None = None,
     size: str | None = None,
     recipe: Recipe = DISTILLATION,
-    running: Running | None = None,
-) -> Outcome:
+    running: RunOptions | None = None,
+) -> DistillationResult:
     """Train a student of `teacher` into `folder`.
 
     Args:
@@ -109,7 +109,7 @@ def distil(
         TrainingError: the vocabularies differ, or the training cannot start or go on.
         CheckpointError: a model cannot be opened.
     """
-    running = running or Running()
+    running = running or RunOptions()
     if student is not None:
         _check_student(student, teacher)
     work = derive(teacher, text, folder, recipe, running)
@@ -120,7 +120,7 @@ def distil(
     machine = running.machine
     large.set_attn_implementation(machine.attention or ("sdpa" if machine.device.startswith("cuda") else "eager"))
     large.to(torch.device(machine.device))
-    objective = Distillation(small, large, weights or Weights())
+    objective = Distillation(small, large, weights or DistillationWeights())
     made_of = {
         "command": "distil", "teacher": contents_of(teacher, folder), "student": contents_of(student, folder) if student else None,
         "family": family, "size": size, "weights": asdict(objective.weights),
@@ -145,7 +145,7 @@ def distil(
         summary = f"A student of {work.origin.name}, made with `fillmask train distil`."
         work.finish(run, summary, results, ("distillation.json", record))
     running.processes.wait()
-    return Outcome(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
+    return DistillationResult(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
 
 
 def _check_student(student: str | Path, teacher: str | Path | None) -> None:
@@ -159,7 +159,9 @@ def _check_student(student: str | Path, teacher: str | Path | None) -> None:
         )
 
 
-def _student(student: str | Path | None, family: str | None, size: str | None, teacher: Any, session: Session) -> Any:
+def _student(
+    student: str | Path | None, family: str | None, size: str | None, teacher: Any, session: TrainingSession
+) -> Any:
     if student is not None:
         return open_model(student, session)
     if family is None and size is None:

@@ -23,7 +23,7 @@ from fillmask.training.packing import SpecialIds
 
 
 @dataclass(frozen=True)
-class Size:
+class EncoderSize:
     """Width and depth of an encoder."""
 
     hidden: int
@@ -33,10 +33,10 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(128, 4, 2, 512),
-    "small": Size(256, 6, 4, 1024),
-    "medium": Size(512, 8, 8, 2048),
-    "base": Size(768, 12, 12, 3072),
+    "tiny": EncoderSize(128, 4, 2, 512),
+    "small": EncoderSize(256, 6, 4, 1024),
+    "medium": EncoderSize(512, 8, 8, 2048),
+    "base": EncoderSize(768, 12, 12, 3072),
 }
 FAMILIES = (
     "modernbert", "bert", "roberta", "distilbert", "albert", "electra", "mpnet", "deberta-v2", "camembert",

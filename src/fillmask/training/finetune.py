@@ -14,12 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,37 +26,34 @@ import numpy.typing as npt
 
 from fillmask.errors import CorpusError, InputError, MissingExtraError
 from fillmask.models.checkpoint import Checkpoint
-from fillmask.runtime.batching import collate
-from fillmask.runtime.checks import check_token_ids
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Tokenizer
+from fillmask.training.classifier import (
+    ClassifierRunner,
+    default_rate,
+    encode_examples,
+    open_classifier,
+    pooling_override,
+)
 from fillmask.training.confusion import Confusion
-from fillmask.training.labelled import Example, Labelled
+from fillmask.training.labelled import Labelled
 
 try:
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
 except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
-from fillmask.runtime.engines.torch import find_device, takes_types
-from fillmask.training.reporting import PICTURE, Curves
-from fillmask.training.state import WORK, cut_curve, drop_state, log, read_state, write_state
+from fillmask.runtime.engines.torch import find_device
+from fillmask.training.reporting import Curves
+from fillmask.training.state import cut_curve, log, read_state, write_state
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 WEIGHTS = ("none", "balanced")
 POOLINGS = ("auto", "cls", "mean")
-_PART, _OLD = ".new", ".old"  # in WORK: what is being written, and what is being replaced
-_STEP_OF_LENGTHS = (
-    8  # batches are padded to a multiple: fewer shapes, for each of which a processor's kernels are made anew
-)
 _POOL = 32  # batches whose texts are sorted by length together
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FinetuningRecipe:
     """How to train.
 
     Attributes:
@@ -130,13 +124,13 @@ class Epoch:
 
 
 @dataclass
-class Finetuned:
+class FinetuningResult:
     """What training came to: the model of the best epoch, in float32 on the CPU, and every epoch."""
 
     checkpoint: Checkpoint
     model: Any
     labels: tuple[str, ...]
-    recipe: Recipe
+    recipe: FinetuningRecipe
     train: Labelled
     epochs: list[Epoch] = field(default_factory=list)
 
@@ -151,10 +145,10 @@ class Finetuned:
 
 
 def finetune(
-    checkpoint: Checkpoint, train: Labelled, validation: Labelled, labels: Sequence[str], recipe: Recipe = Recipe(), *,
+    checkpoint: Checkpoint, train: Labelled, validation: Labelled, labels: Sequence[str], recipe: FinetuningRecipe = FinetuningRecipe(), *,
     device: str | None = None, work: Path | None = None, save_seconds: float = 300.0,
     on_epoch: Callable[[Epoch], None] | None = None, on_step: Callable[[int, int], None] | None = None,
-) -> Finetuned:  # fmt: skip
+) -> FinetuningResult:  # fmt: skip
     """Train, and return the model of the best epoch: that of the highest macro-F1, among equals of the lowest loss.
 
     The same arguments on the same machine give the same model.
@@ -181,21 +175,21 @@ def finetune(
         raise CorpusError(f"the validation examples have labels that training has not: {', '.join(map(repr, unknown))}")
     where = find_device(device)
     torch.manual_seed(recipe.seed)
-    model = _model(checkpoint, labels, _pooling(checkpoint, recipe.pooling)).to(where)
+    model = open_classifier(checkpoint, labels, pooling_override(checkpoint, recipe.pooling)).to(where)
     low = recipe.precision == "bfloat16" or (recipe.precision == "auto" and where.type == "cuda")
     mixed = torch.autocast(where.type, torch.bfloat16) if low else nullcontext()
-    rows = _encode(checkpoint, train.examples, recipe.max_length)
-    judged = _encode(checkpoint, validation.examples, recipe.max_length)
+    rows = encode_examples(checkpoint, train.examples, recipe.max_length)
+    judged = encode_examples(checkpoint, validation.examples, recipe.max_length)
     true, judged_true = (
         np.array([numbers[e.label] for e in table.examples], np.int64) for table in (train, validation)
     )
     weights = _class_weights(true, len(labels), recipe.class_weights).to(where)
-    run = _Run(model, where, mixed, checkpoint.tokenizer.pad_token_id or 0)
+    run = ClassifierRunner(model, where, mixed, checkpoint.tokenizer.pad_token_id or 0)
 
     steps = math.ceil(len(rows) / recipe.batch_size)
     peak, factor = recipe.lr or default_rate(checkpoint), _factor(recipe, steps * recipe.epochs)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=peak)
-    found = Finetuned(checkpoint, model, tuple(labels), recipe, train)
+    found = FinetuningResult(checkpoint, model, tuple(labels), recipe, train)
     at = _Place()
     kept: dict[str, Any] = {}
     if work is not None:
@@ -279,7 +273,11 @@ class _Place:
 
 
 def _resume(
-    work: Path, recipe: Mapping[str, Any], found: Finetuned, optimizer: torch.optim.Optimizer, device: torch.device
+    work: Path,
+    recipe: Mapping[str, Any],
+    found: FinetuningResult,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
 ) -> _Place | None:
     """Take up the state in the folder; None if there is none."""
     state = read_state(work, str(device), recipe)
@@ -311,198 +309,6 @@ def _digest(table: Labelled) -> str:
     return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
 
 
-def default_rate(checkpoint: Checkpoint) -> float:
-    """5e-5, as is usual for models 768 wide; for narrower ones more, by the square of the ratio, and 1e-3 at most."""
-    return min(1e-3, 5e-5 * (768 / checkpoint.config.integer("hidden_size", 768)) ** 2)
-
-
-def save(found: Finetuned, folder: Path, *, overwrite: bool = False) -> None:
-    """Write the checkpoint folder: config, weights, tokenizer, metrics.json, confusion.png and a model card.
-
-    All is written in `folder/training` first, and moved into place at the end, in place of what was there; when that
-    fails, what was there is put back. `training` itself is never moved, so that the state outlives whatever happens: it
-    is deleted last, as the run is over.
-
-    Raises:
-        InputError: the folder is there already, and `overwrite` is not set.
-        OSError: it cannot be written; the folder is as it was.
-    """
-    from fillmask.tasks import plots
-    from fillmask.training import classifier_card
-
-    check_output(folder, overwrite=overwrite)
-    name, work = folder.resolve().name, folder / WORK
-    made = [path for path in (work, folder) if not path.exists()]
-    part = work / _PART
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
-    part.mkdir(parents=True)
-    try:
-        try:
-            found.model.save_pretrained(part)
-        except SafetensorError as error:
-            raise OSError(f"cannot write the weights to {folder}: {error}") from error
-        _copy_tokenizer(found.checkpoint, part)
-        metrics = metrics_of(found)
-        (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        title = f"{name} · {metrics['validation']['examples']:,} validation examples"
-        plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
-        picture = f"{WORK}/{PICTURE}" if (work / PICTURE).exists() else None
-        (part / "README.md").write_text(classifier_card.render(name, metrics, picture), "utf-8")
-        _take_place(part, folder)
-        drop_state(work)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()  # only where nothing was written
-
-
-def _take_place(part: Path, folder: Path) -> None:
-    """Move what is in `part` into `folder`, in place of all that is there but `training`; all of it, or nothing."""
-    old = part.with_name(_OLD)
-    shutil.rmtree(old, ignore_errors=True)
-    old.mkdir()
-    # A folder is a checkpoint by its config: that goes first and comes last.
-    leaving = sorted((p for p in folder.iterdir() if p.name != WORK), key=lambda p: p.name != "config.json")
-    coming = sorted(part.iterdir(), key=lambda p: p.name == "config.json")
-    moves = [(path, old / path.name) for path in leaving] + [(path, folder / path.name) for path in coming]
-    try:
-        for source, target in moves:
-            source.rename(target)
-    except BaseException:
-        for source, target in reversed(moves):
-            if not os.path.lexists(source):
-                target.rename(source)
-        old.rmdir()
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def check_output(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise unless `folder` can be written: before training rather than after it.
-
-    A folder with nothing but an interrupted run in it can: that run goes on.
-    """
-    if folder.is_symlink() and not folder.exists():
-        raise InputError(f"{folder} is a link to nothing; expected the name of a folder to be made, or a link to one")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; expected the name of a folder to be made")
-    taken = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
-    if taken and not overwrite:
-        raise InputError(f"{folder} is there already; choose another name, or overwrite it (--overwrite)")
-    killed = (folder / WORK / _OLD).exists()  # as it took its place: the state is still there
-    if taken and not killed and not (folder / "config.json").exists():
-        raise InputError(f"{folder} is no checkpoint, so it is not overwritten; choose another name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder if folder.exists() else folder.parent):
-        pass
-
-
-def metrics_of(found: Finetuned) -> dict[str, Any]:
-    """What was trained and how well it does, as JSON has it."""
-    best = found.best
-    return {
-        "base_model": found.checkpoint.name,
-        "labels": list(found.labels),
-        "train": {"examples": len(found.train.examples), "labels": found.train.counts},
-        "validation": best.validation.to_dict() | {"loss": best.validation_loss},
-        "best_epoch": best.number,
-        "epochs": [
-            {
-                "epoch": e.number, "loss": e.loss, "validation_loss": e.validation_loss,
-                "accuracy": e.validation.accuracy, "macro_f1": e.validation.macro_f1, "seconds": round(e.seconds, 2),
-            }
-            for e in found.epochs
-        ],
-        "recipe": asdict(found.recipe) | {"lr": found.recipe.lr or default_rate(found.checkpoint)},
-    }  # fmt: skip
-
-
-@dataclass
-class _Run:
-    """Forward passes of one model on one device."""
-
-    model: Any
-    device: torch.device
-    mixed: Any
-    pad: int
-
-    def __post_init__(self) -> None:
-        self._takes_types = takes_types(self.model)
-
-    def logits(self, rows: Sequence[MaskedInput]) -> torch.Tensor:
-        """(rows, labels), float32."""
-        batch = collate(rows, self.pad)
-        more = -batch.input_ids.shape[1] % _STEP_OF_LENGTHS
-        feeds = {
-            "input_ids": np.pad(batch.input_ids, ((0, 0), (0, more)), constant_values=self.pad),
-            "attention_mask": np.pad(batch.attention_mask, ((0, 0), (0, more))),
-        }
-        if self._takes_types and batch.token_type_ids.any():
-            feeds["token_type_ids"] = np.pad(batch.token_type_ids, ((0, 0), (0, more)))
-        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
-        with self.mixed:
-            found: torch.Tensor = self.model(**tensors).logits
-        return found.float()
-
-    def judge(self, rows: Sequence[MaskedInput], batch_size: int) -> torch.Tensor:
-        """(rows, labels), on the CPU, in the order given."""
-        self.model.train(False)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-        result: torch.Tensor | None = None
-        with torch.inference_mode():
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                logits = self.logits([rows[i] for i in chosen]).cpu()
-                result = torch.zeros(len(rows), logits.shape[1]) if result is None else result
-                result[chosen] = logits
-        assert result is not None
-        return result
-
-
-def _pooling(checkpoint: Checkpoint, asked: str) -> dict[str, str]:
-    """What the config is to say of it; nothing for the families that leave no choice."""
-    if asked == "auto":
-        return {}
-    if checkpoint.config.family == "modernbert":
-        return {"classifier_pooling": asked}
-    if asked == "mean":
-        raise InputError(
-            f"the head of {checkpoint.config.family} sees the first token; pooling='mean' is for modernbert"
-        )
-    return {}
-
-
-def _model(checkpoint: Checkpoint, labels: Sequence[str], pooling: Mapping[str, str]) -> Any:
-    from fillmask.errors import UnsupportedModelError
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of the head that is to be trained
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        return AutoModelForSequenceClassification.from_pretrained(
-            checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-            id2label=dict(enumerate(labels)), label2id={name: n for n, name in enumerate(labels)},
-            num_labels=len(labels), problem_type="single_label_classification", ignore_mismatched_sizes=True,
-            **pooling,
-        )  # fmt: skip
-    except (ValueError, KeyError) as error:
-        raise UnsupportedModelError(f"transformers has no classifier for {checkpoint.name}: {error}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-
-
-def _encode(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[MaskedInput]:
-    tokenizer, options = checkpoint.tokenizer, {"truncation": True, "max_length": max_length}
-    highest = checkpoint.config.integer("vocab_size")
-    rows = []
-    for example in examples:
-        found = tokenizer.encode_text(example.text, options, pair=example.pair)
-        check_token_ids(max(found.ids, default=0), highest)
-        rows.append(MaskedInput(found.ids, found.type_ids, (0,)))
-    return rows
-
-
 def _batches(rows: Sequence[MaskedInput], size: int, seed: list[int]) -> Iterator[npt.NDArray[np.int64]]:
     """Indices of the rows in batches, drawn anew each epoch; texts of like length share a batch."""
     rng = np.random.default_rng(seed)
@@ -530,16 +336,7 @@ def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def _factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
+def _factor(recipe: FinetuningRecipe, steps: int) -> Callable[[int], float]:
     """Rises over the warm-up, then falls in a line to nothing."""
     rising = max(1, round(recipe.warmup * steps))
     return lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
-
-
-def _copy_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    names = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt")  # fmt: skip
-    for name in names:
-        if (checkpoint.folder / name).exists():
-            shutil.copyfile(checkpoint.folder / name, folder / name)
-    tokenizer: Tokenizer = checkpoint.tokenizer
-    (folder / "tokenizer.json").write_text(tokenizer.backend.to_str(pretty=True), "utf-8")

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.training.packing import segments
-from fillmask.training.vocabulary import Vocabulary
+from fillmask.training.vocabulary import MaskingVocabulary
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -83,7 +83,7 @@ class Masker:
         masking: how.
     """
 
-    def __init__(self, vocabulary: Vocabulary, masking: Masking | None = None) -> None:
+    def __init__(self, vocabulary: MaskingVocabulary, masking: Masking | None = None) -> None:
         self.vocabulary = vocabulary
         self.masking = masking or Masking()
 
@@ -194,7 +194,7 @@ def _spans(allowed: Bools, starts: Bools, rate: float, rng: np.random.Generator)
 
 
 def _gaps(
-    ids: Ints, allowed: Bools, vocabulary: Vocabulary, rate: float, rng: np.random.Generator
+    ids: Ints, allowed: Bools, vocabulary: MaskingVocabulary, rate: float, rng: np.random.Generator
 ) -> tuple[Ints, Bools]:
     """Gaps of some characters, anywhere: in half of them every word that is touched is hidden whole, as restoration
     asks; in the others its surviving letters stay, tokenised round the gap, and the masks stand for the lost letters.
@@ -239,7 +239,13 @@ _Edit = tuple[int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 def _row_gaps(
-    ids: Ints, allowed: Bools, starts: Bools, vocabulary: Vocabulary, owed: float, last: bool, rng: np.random.Generator
+    ids: Ints,
+    allowed: Bools,
+    starts: Bools,
+    vocabulary: MaskingVocabulary,
+    owed: float,
+    last: bool,
+    rng: np.random.Generator,
 ) -> tuple[list[_Edit], float]:
     """Gaps of one row, in order: the tokens replaced, then the ids left of the gap, in it, and right of it."""
     places = np.flatnonzero(allowed)
@@ -281,7 +287,9 @@ def _row_gaps(
     return sorted(edits), owed
 
 
-def _fragments(ids: Ints, first: int, stop: int, offset: int, right: int, vocabulary: Vocabulary) -> _Edit | None:
+def _fragments(
+    ids: Ints, first: int, stop: int, offset: int, right: int, vocabulary: MaskingVocabulary
+) -> _Edit | None:
     """A gap that begins `offset` characters into token `first` and leaves `right` characters of the last one."""
     texts = [vocabulary.texts[i] for i in ids[first:stop]]
     if not all(texts):

@@ -13,7 +13,7 @@ from fillmask.training.masking import IGNORED
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingBatch:
     """Tensors of a masked batch, on the model's device; shapes as in `masking.MaskedBatch`.
 
     Attributes:
@@ -74,7 +74,7 @@ class SentencePairs(MaskedTokens):
 
 
 @dataclass(frozen=True)
-class Weights:
+class DistillationWeights:
     """Shares of DistilBERT's three losses (Sanh et al. 2019), and the temperature of the first."""
 
     soft: float = 5.0
@@ -89,7 +89,7 @@ class Distillation(MaskedTokens):
     The cosine is left out where student and teacher differ in width.
     """
 
-    def __init__(self, model: Any, teacher: Any, weights: Weights) -> None:
+    def __init__(self, model: Any, teacher: Any, weights: DistillationWeights) -> None:
         super().__init__(model)
         self.weights = weights
         self._teacher = (

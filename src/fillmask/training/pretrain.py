@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,22 +33,24 @@ try:
 except ImportError as missing:
     raise MissingExtraError("training", "train") from missing
 
+from fillmask.training.averaging import WeightAverage
 from fillmask.training.families import encode
 from fillmask.training.masking import IGNORED, MaskedBatch, Masker
-from fillmask.training.objectives import Inputs, MaskedTokens
+from fillmask.training.objectives import MaskedTokens, TrainingBatch
+from fillmask.training.optimizers import is_body, make_optimizers
 from fillmask.training.pairs import token_types
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe, lasting
+from fillmask.training.sampling import RowSampler
 from fillmask.training.state import cut_curve, log, read_state, write_state
-from fillmask.training.vocabulary import Vocabulary
+from fillmask.training.vocabulary import MaskingVocabulary
 
 Rows = npt.NDArray[Any]
-_LAYER = re.compile(r"\.(layer|layers|albert_layers)\.")
 _VALIDATION_BATCH = 32
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingRows:
     """What is trained on.
 
     Attributes:
@@ -64,7 +65,7 @@ class Data:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """What the loop reports after a logging interval."""
 
     step: int
@@ -75,40 +76,6 @@ class Progress:
     tokens_per_second: float
     seconds: float
     validation: dict[str, float] = field(default_factory=dict)
-
-
-def _optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    named = {id(p): (name, p) for name, p in model.named_parameters() if p.requires_grad}
-    hidden = [p for name, p in named.values() if p.ndim == 2 and _LAYER.search(name) and recipe.optimizer == "muon"]
-    chosen = {id(p) for p in hidden}
-    rest = [p for _, p in named.values() if id(p) not in chosen]
-    adamw = torch.optim.AdamW(rest, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)
-    if not hidden:
-        return [adamw]
-    # Muon: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
-    muon = torch.optim.Muon(hidden, lr=recipe.muon_lr, weight_decay=recipe.muon_weight_decay, adjust_lr_fn="original")
-    return [muon, adamw]
-
-
-class _Draws:
-    """Row numbers for the n-th draws: every row once an epoch, each epoch in another order."""
-
-    def __init__(self, usable: npt.NDArray[np.int64], seed: int, length: int) -> None:
-        self._usable, self._key = usable, [seed, length]
-        self._epoch, self._order = -1, usable
-
-    def __call__(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Rows and the epoch of each, for draws start to stop."""
-        draws = np.arange(start, stop)
-        epochs = draws // len(self._usable)
-        found = np.empty(len(draws), np.int64)
-        for epoch in np.unique(epochs):
-            if epoch != self._epoch:
-                self._epoch = int(epoch)
-                self._order = np.random.default_rng([*self._key, self._epoch]).permutation(self._usable)
-            here = epochs == epoch
-            found[here] = self._order[draws[here] % len(self._usable)]
-        return found, epochs
 
 
 class Pretraining:
@@ -132,8 +99,8 @@ class Pretraining:
     def __init__(
         self,
         model: Any,
-        data: Data,
-        vocabulary: Vocabulary,
+        data: TrainingRows,
+        vocabulary: MaskingVocabulary,
         recipe: Recipe,
         *,
         objective: MaskedTokens | None = None,
@@ -160,9 +127,13 @@ class Pretraining:
         self._micro_tokens = micro_tokens or max(8192, *recipe.lengths)
         self.objective = objective or MaskedTokens(self.model)
         self.objective.to(torch.device(device))
-        self.optimizers = _optimizers(self.model, recipe)
+        self.optimizers = make_optimizers(self.model, recipe)
+        prefix = self.model.base_model_prefix
+        self._body = [p for name, p in self.model.named_parameters() if is_body(name, prefix)]
+        self.average = WeightAverage()
+        self._last_weights: dict[str, Tensor] | None = None
         self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
-        self._draws = {n: _Draws(self._usable(rows), recipe.seed, n) for n, rows in data.rows.items()}
+        self._draws = {n: RowSampler(self._usable(rows), recipe.seed, n) for n, rows in data.rows.items()}
         for length in recipe.lengths:
             self._cut(length)
         run: Any = self.objective
@@ -173,7 +144,7 @@ class Pretraining:
             run = self._whole = nn.parallel.DistributedDataParallel(run, device_ids=ids, find_unused_parameters=True)
         self._loss: Callable[..., Tensor] = torch.compile(run, dynamic=False) if compile else run
         self._ahead = ThreadPoolExecutor(1) if device.startswith("cuda") else None
-        self._next: tuple[int, Future[list[Inputs]]] | None = None
+        self._next: tuple[int, Future[list[TrainingBatch]]] | None = None
 
     def _usable(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Rows with enough text in them: the padded end of a corpus is passed over."""
@@ -208,7 +179,7 @@ class Pretraining:
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.split(":")[0], torch.bfloat16) if self.bfloat16 else nullcontext()
 
-    def _inputs(self, parts: list[MaskedBatch], labels: npt.NDArray[np.int64] | None) -> Inputs:
+    def _inputs(self, parts: list[MaskedBatch], labels: npt.NDArray[np.int64] | None) -> TrainingBatch:
         """Masked parts of a batch as one, on the device."""
         first = parts[0]
         places = first.input_ids.size
@@ -225,9 +196,9 @@ class Pretraining:
         tensors = [torch.from_numpy(array) for array in arrays]
         if self.device.startswith("cuda"):
             tensors = [tensor.pin_memory() for tensor in tensors]
-        return Inputs(*(tensor.to(self.device, non_blocking=True) for tensor in tensors))
+        return TrainingBatch(*(tensor.to(self.device, non_blocking=True) for tensor in tensors))
 
-    def _batches(self, step: int) -> list[Inputs]:
+    def _batches(self, step: int) -> list[TrainingBatch]:
         """This process's part of a step, cut into what goes through the model at once."""
         stage = self.recipe.stage_at(step)
         size, micro, together = self._cut(stage.length)
@@ -248,7 +219,7 @@ class Pretraining:
             batches.append(self._inputs(parts, labels))
         return batches
 
-    def _prepared(self) -> list[Inputs]:
+    def _prepared(self) -> list[TrainingBatch]:
         """The step's batches; on a GPU the next step's are masked while this one is computed."""
         if self._ahead is None:
             return self._batches(self.step)
@@ -273,11 +244,16 @@ class Pretraining:
                     loss = self._loss(*batch.tuple()) / len(batches)
                 loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
+        if self.recipe.holds(self.step):
+            for parameter in self._body:
+                parameter.grad = None  # optimizers pass over what has no gradient
         nn.utils.clip_grad_norm_((p for g in self.optimizers[-1].param_groups for p in g["params"]), self.recipe.clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
+        if self.recipe.averages(self.step):
+            self.average.add(self.model)
         return total
 
     @torch.no_grad()
@@ -310,7 +286,7 @@ class Pretraining:
 
     def run(
         self, folder: Path, *, log_every: int = 50, validate_every: int = 500, save_seconds: float = 300.0
-    ) -> Iterator[Progress]:
+    ) -> Iterator[TrainingProgress]:
         """Train to the recipe's end, keeping `folder/state.pt` fresh and yielding progress.
 
         A run whose folder holds a state goes on from it. With several
@@ -334,18 +310,20 @@ class Pretraining:
                 continue
             mean = torch.stack(losses).mean()
             if self.processes.count > 1:
-                _average(mean)
+                _mean_of_processes(mean)
             now = time.perf_counter()
             if not math.isfinite(float(mean)):
                 raise TrainingError(
                     f"the loss is {float(mean)} at step {self.step}; lower --lr and --muon-lr, and start again in another folder"
                 )
             self.seconds += now - logged
-            progress = Progress(
+            progress = TrainingProgress(
                 self.step, self.recipe.steps, self.step * self.recipe.batch_tokens, float(mean),
                 self.recipe.rate_factor(self.step - 1), len(losses) * self.recipe.batch_tokens / (now - logged), self.seconds,
             )  # fmt: skip
             losses.clear()
+            if last:
+                self.finish()
             if self.processes.first:
                 if self.step % validate_every == 0 or last:
                     progress.validation = self.validate()
@@ -358,6 +336,15 @@ class Pretraining:
         if self._ahead:
             self._ahead.shutdown(cancel_futures=True)
 
+    def finish(self) -> None:
+        """Put the mean of the last weights in the place of the weights, where the recipe asks for it and is at its end.
+
+        `save` still writes the weights themselves, from which a longer run goes on.
+        """
+        if self.average.count and self._last_weights is None and self.step >= self.recipe.steps:
+            self._last_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.average.copy_to(self.model)
+
     def save(self, folder: Path) -> None:
         """Write the resumable state.
 
@@ -369,8 +356,9 @@ class Pretraining:
             "seconds": self.seconds,
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
             "made_of": self._made_of,
-            "model": self.model.state_dict(),
+            "model": self._last_weights or self.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
+            "average": self.average.state_dict(),
         }
         write_state(folder, state)
 
@@ -393,10 +381,13 @@ class Pretraining:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.seconds = state["step"], state["seconds"]
+        # A longer run averages later weights than the saved one did.
+        if "average" in state and state["recipe"]["tokens"] == self.recipe.tokens:
+            self.average.load_state_dict(state["average"])
         return True
 
 
-def _average(value: Tensor) -> None:
+def _mean_of_processes(value: Tensor) -> None:
     """The mean over all processes, in place."""
     torch.distributed.all_reduce(value)
     value /= torch.distributed.get_world_size()

@@ -13,6 +13,7 @@ from typing import Any
 
 from fillmask.training.masking import Masking
 
+OPTIMIZERS = ("muon", "normuon", "adamw")
 SCHEDULES = ("constant", "linear", "cosine")
 EPOCHS = 3.0  # of the text, in adaptation and distillation
 HELD_OUT = 0.05  # share of the documents that these are judged on
@@ -57,7 +58,7 @@ class Recipe:
     Attributes:
         tokens: tokens to train on in all, padding and special ones included.
         batch_tokens: tokens an optimiser step.
-        optimizer: "muon" (Muon on the hidden matrices, AdamW on the rest) or "adamw".
+        optimizer: one of `OPTIMIZERS`: Muon or NorMuon on the hidden matrices and AdamW on the rest, or AdamW alone.
         lr: AdamW's peak rate. muon_lr: Muon's.
         warmup_steps: rates rise so long.
         decay: over the last share of the tokens rates fall to zero, linearly ("wsd": warm-up, stable, decay);
@@ -66,6 +67,9 @@ class Recipe:
         dropout: of the model; none by default, since text is rarely seen often enough to be learned by heart.
         stages: lengths and masking rates.
         masking: units and what stands in their place.
+        body_rate: the encoder's body learns at this share of the rates; head and word embeddings at all of them.
+        hold: share of the tokens at the start in which the body stays as it is.
+        average: the model is the mean of its weights over this last share of the tokens; 0 for the last weights.
         objective: "mlm", or "nsp" (BERT) or "sop" (ALBERT) for sentence pairs beside it.
     """
 
@@ -88,6 +92,9 @@ class Recipe:
     stages: tuple[Stage, ...] = field(default_factory=lambda: stages(0.30, 0.15, last_length=256))
     masking: Masking = field(default_factory=Masking)
     objective: str = "mlm"
+    body_rate: float = 1.0
+    hold: float = 0.0
+    average: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -101,6 +108,14 @@ class Recipe:
     def stage_at(self, step: int) -> Stage:
         done = step / self.steps
         return next((stage for stage in self.stages if done < stage.until), self.stages[-1])
+
+    def holds(self, step: int) -> bool:
+        """Whether the body stays as it is at `step`."""
+        return step < round(self.hold * self.steps)
+
+    def averages(self, step: int) -> bool:
+        """Whether the weights after `step` steps are part of the mean."""
+        return step > self.steps - max(1, round(self.average * self.steps)) if self.average else False
 
     def rate_factor(self, step: int) -> float:
         """Share of the peak learning rate at `step`."""

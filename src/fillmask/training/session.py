@@ -23,26 +23,27 @@ from tokenizers import Tokenizer
 from fillmask.data.documents import CorpusFile
 from fillmask.errors import InputError, TrainingError
 from fillmask.models.hub import TOKENIZER_FILES
-from fillmask.training.corpus import Split, TokenizedCorpus, split, tokenize
+from fillmask.training.corpus import TokenizedCorpus, tokenize
 from fillmask.training.export import export
 from fillmask.training.families import encode, head
+from fillmask.training.held_out import HeldOutSplit, split
 from fillmask.training.objectives import MaskedTokens
 from fillmask.training.packing import packed
 from fillmask.training.pairs import Pairs, make_pairs
-from fillmask.training.pretrain import Data, Pretraining, Progress
+from fillmask.training.pretrain import Pretraining, TrainingProgress, TrainingRows
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, Silent, card, hardware, write
 from fillmask.training.state import WORK
 from fillmask.training.tokenizer import special_ids
-from fillmask.training.vocabulary import Vocabulary
+from fillmask.training.vocabulary import MaskingVocabulary
 
 _VALIDATION_ROWS = 1024
 _VALIDATION_LENGTH = 128
 
 
 @dataclass(frozen=True)
-class Text:
+class TrainingText:
     """The text of a training and how it is divided.
 
     Attributes:
@@ -59,7 +60,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Machine:
+class HardwareOptions:
     """What it runs on; see `Pretraining` for the values."""
 
     device: str = "cpu"
@@ -71,7 +72,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunOptions:
     """How a training is run, whatever it trains; nothing of this changes the curve beyond rounding.
 
     Attributes:
@@ -80,16 +81,16 @@ class Running:
         on_progress: told how far it is.
     """
 
-    machine: Machine = field(default_factory=Machine)
+    machine: HardwareOptions = field(default_factory=HardwareOptions)
     processes: Processes = field(default_factory=Processes)
     reporter: Reporter = field(default_factory=Silent)
     cache: Path | None = None
     save_seconds: float = 300.0
-    on_progress: Callable[[Progress], None] | None = None
+    on_progress: Callable[[TrainingProgress], None] | None = None
 
 
 @dataclass
-class Session:
+class TrainingSession:
     """One training into a folder.
 
     Attributes:
@@ -100,20 +101,20 @@ class Session:
 
     folder: Path
     tokenizer: Tokenizer
-    running: Running = field(default_factory=Running)
+    running: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
         self.reporter, self.processes = self.running.reporter, self.running.processes
         self.work = self.folder / WORK
         self.cache = self.running.cache or self.work / "cache"
         self.bad = BadRows(self.reporter)
-        self.vocabulary = Vocabulary(self.tokenizer)
+        self.vocabulary = MaskingVocabulary(self.tokenizer)
         self.corpus: TokenizedCorpus
-        self.division: Split
+        self.division: HeldOutSplit
         if self.processes.first:
             make_folder(self.work)
 
-    def read(self, text: Text, *, seed: int, sentences: bool = False) -> None:
+    def read(self, text: TrainingText, *, seed: int, sentences: bool = False) -> None:
         """Tokenise the text, once: the first process does, the others find it done.
 
         Raises:
@@ -160,13 +161,13 @@ class Session:
                 )
             )
 
-    def rows(self, recipe: Recipe) -> Data:
+    def rows(self, recipe: Recipe) -> TrainingRows:
         """Rows of every length that the recipe needs."""
-        data: list[Data] = []
+        data: list[TrainingRows] = []
         in_turn(self.processes, lambda: data.append(self._rows(recipe)))
         return data[0]
 
-    def _rows(self, recipe: Recipe) -> Data:
+    def _rows(self, recipe: Recipe) -> TrainingRows:
         special, seed = special_ids(self.tokenizer), recipe.seed
         length = min(_VALIDATION_LENGTH, *recipe.lengths)
         validation: Any = np.zeros((0, length), self.corpus.tokens.dtype)
@@ -177,14 +178,21 @@ class Session:
                 n: make_pairs(self.corpus, special, n, self.division.training, recipe.objective, seed)
                 for n in recipe.lengths
             }
-            return Data({n: p.rows for n, p in pairs.items()}, validation, {n: p.labels for n, p in pairs.items()})
+            return TrainingRows(
+                {n: p.rows for n, p in pairs.items()}, validation, {n: p.labels for n, p in pairs.items()}
+            )
         rows = {
             n: packed(self.corpus, special, n, seed, self.cache, chosen=self.division.training) for n in recipe.lengths
         }
-        return Data(rows, validation)
+        return TrainingRows(rows, validation)
 
     def pretraining(
-        self, model: Any, data: Data, recipe: Recipe, made_of: Mapping[str, Any], objective: MaskedTokens | None = None
+        self,
+        model: Any,
+        data: TrainingRows,
+        recipe: Recipe,
+        made_of: Mapping[str, Any],
+        objective: MaskedTokens | None = None,
     ) -> Pretraining:
         """A run of the loop on this session's machine and processes.
 
@@ -201,7 +209,7 @@ class Session:
     def train(
         self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int | None = None,
         validate_every: int | None = None,
-    ) -> Progress | None:  # fmt: skip
+    ) -> TrainingProgress | None:  # fmt: skip
         """Run to the recipe's end; the checkpoint is exported whenever the model is judged. Returns the last report.
 
         None says that there was nothing left to do.
@@ -212,9 +220,9 @@ class Session:
         """
         log_every = log_every or max(1, min(50, run.recipe.steps // 40))
         validate_every = validate_every or max(1, min(500, run.recipe.steps // 10))
-        probes = [Probe.of_text(text, self.tokenizer) for text in samples]
+        probes = [MaskProbe.of_text(text, self.tokenizer) for text in samples]
         probes = probes or held_out_probes(run.data.validation, self.tokenizer, self.vocabulary)
-        last: Progress | None = None
+        last: TrainingProgress | None = None
         apart = type(run.objective) is not MaskedTokens
         curves = Curves(self.work, self.folder.resolve().name, apart=apart) if self.processes.first else None
         if self.processes.first:
@@ -243,6 +251,7 @@ class Session:
                 f"trained on {run.step * run.recipe.batch_tokens:,} tokens in {run.step:,} steps already;"
                 f" {run.recipe.steps:,} steps were asked for, so that nothing is to be done"
             )
+            run.finish()
             export(run.model, self.folder, shards=self.running.machine.shards)
         self.processes.wait()
         return last
@@ -279,7 +288,7 @@ def _contents(sources: Sequence[CorpusFile], corpus: TokenizedCorpus) -> dict[st
     return {"name": ", ".join(names[:3]) + more, "digest": corpus.key}
 
 
-def _values(progress: Progress) -> dict[str, float]:
+def _values(progress: TrainingProgress) -> dict[str, float]:
     """What TensorBoard shows of a report."""
     return {
         "train/loss": progress.loss,
@@ -289,7 +298,7 @@ def _values(progress: Progress) -> dict[str, float]:
     }
 
 
-def _judged(progress: Progress) -> str:
+def _judged(progress: TrainingProgress) -> str:
     found = progress.validation
     return (
         f" · held out: loss {found['loss']:.3f}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}" if found else ""
@@ -328,7 +337,7 @@ def copy_tokenizer(origin: Path, folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Probe:
+class MaskProbe:
     """A text with one mask, to see a model learn; `true` is what was there, where that is known."""
 
     ids: list[int]
@@ -337,7 +346,7 @@ class Probe:
     true: str = ""
 
     @classmethod
-    def of_text(cls, text: str, tokenizer: Tokenizer) -> Probe:
+    def of_text(cls, text: str, tokenizer: Tokenizer) -> MaskProbe:
         """From a text with `<mask>` or `[MASK]` in it.
 
         Raises:
@@ -362,9 +371,9 @@ class Probe:
         return f"{self.shown}: {words}" + (f" (true: {self.true})" if self.true else "")
 
 
-def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: Vocabulary, count: int = 3) -> list[Probe]:
+def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: MaskingVocabulary, count: int = 3) -> list[MaskProbe]:
     """Some stretches of the held-out text, each with one whole word hidden."""
-    probes: list[Probe] = []
+    probes: list[MaskProbe] = []
     rng = np.random.default_rng(0)
     special = vocabulary.special
     for row in np.asarray(rows[:64]).astype(np.int64):
@@ -383,7 +392,7 @@ def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: Vocabulary, cou
         at = place - begin + 1
         true, ids[at] = tokenizer.decode([ids[at]]).strip(), special.mask
         text = " ".join(tokenizer.decode(ids[1:-1], skip_special_tokens=False).split())
-        probes.append(Probe(ids, at, text, true))
+        probes.append(MaskProbe(ids, at, text, true))
         if len(probes) == count:
             break
     return probes

@@ -27,7 +27,7 @@ def _byte_characters() -> dict[str, int]:
     return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(rest)}
 
 
-class Vocabulary:
+class MaskingVocabulary:
     """Tables over the ids of a tokenizer.
 
     Attributes:

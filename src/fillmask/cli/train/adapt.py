@@ -8,7 +8,7 @@ import click
 
 from fillmask.cli.train.options import (
     TOKENS,
-    Asked,
+    TrainingArguments,
     exit_code,
     gathered,
     machine_options,
@@ -33,7 +33,7 @@ from fillmask.training.recipe import ADAPTATION, EPOCHS, HELD_OUT
 @machine_options
 @gathered
 def command(
-    asked: Asked, model: str, seed: int, tokens: float | None, lr: float, muon_lr: float, batch_tokens: int, mask_unit: str
+    arguments: TrainingArguments, model: str, seed: int, tokens: float | None, lr: float, muon_lr: float, batch_tokens: int, mask_unit: str
 ) -> int:  # fmt: skip
     """Continue MODEL on the text of FILES, and write the result to FOLDER.
 
@@ -49,8 +49,8 @@ def command(
         ADAPTATION, tokens=int(tokens or 0), lr=lr, muon_lr=muon_lr, batch_tokens=batch_tokens,
         masking=Masking(mask_unit), seed=seed,
     )  # fmt: skip
-    with asked.training(tokens=tokens, epochs=EPOCHS, held_out=HELD_OUT) as (text, running):
+    with arguments.training(tokens=tokens, epochs=EPOCHS, held_out=HELD_OUT) as (text, running):
         from fillmask.training.adapt import adapt_model
 
-        done = adapt_model(model, text, asked.folder, recipe=recipe, running=running)
+        done = adapt_model(model, text, arguments.folder, recipe=recipe, running=running)
     return exit_code(done.bad_rows)

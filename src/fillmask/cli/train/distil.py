@@ -9,7 +9,7 @@ import click
 from fillmask.cli.train.options import (
     TOKENS,
     Amount,
-    Asked,
+    TrainingArguments,
     exit_code,
     gathered,
     machine_options,
@@ -43,7 +43,7 @@ from fillmask.training.recipe import DISTILLATION, EPOCHS, HELD_OUT
 @machine_options
 @gathered
 def command(
-    asked: Asked, teacher: str, seed: int, student: str | None, family: str | None, size: str | None,
+    arguments: TrainingArguments, teacher: str, seed: int, student: str | None, family: str | None, size: str | None,
     tokens: float | None, soft: float, masked: float, cosine: float, temperature: float, lr: float, muon_lr: float,
     batch_tokens: int,
 ) -> int:  # fmt: skip
@@ -66,12 +66,12 @@ def command(
     recipe = replace(
         DISTILLATION, tokens=int(tokens or 0), lr=lr, muon_lr=muon_lr, batch_tokens=batch_tokens, seed=seed
     )
-    with asked.training(tokens=tokens, epochs=EPOCHS, held_out=HELD_OUT) as (text, running):
+    with arguments.training(tokens=tokens, epochs=EPOCHS, held_out=HELD_OUT) as (text, running):
         from fillmask.training.distil import distil
-        from fillmask.training.objectives import Weights
+        from fillmask.training.objectives import DistillationWeights
 
         done = distil(
-            teacher, text, asked.folder, weights=Weights(soft, masked, cosine, temperature), student=student,
+            teacher, text, arguments.folder, weights=DistillationWeights(soft, masked, cosine, temperature), student=student,
             family=family, size=size, recipe=recipe, running=running,
         )  # fmt: skip
     return exit_code(done.bad_rows)

@@ -12,7 +12,7 @@ import click
 from fillmask.cli.train.options import SEED, THREADS, Amount
 
 if TYPE_CHECKING:
-    from fillmask.training.finetune import Epoch, Finetuned
+    from fillmask.training.finetune import Epoch, FinetuningResult
 
 
 @click.command("finetune")
@@ -76,12 +76,13 @@ def command(
         import torch
 
         from fillmask.tasks import plots  # noqa: F401  # before the work rather than after it
-        from fillmask.training.finetune import Recipe, check_output, finetune, metrics_of, save
+        from fillmask.training.classifier_folder import check_output, metrics_of, save
+        from fillmask.training.finetune import FinetuningRecipe, finetune
     except MissingExtraError:
         raise
     except ImportError as missing:
         raise MissingExtraError("fine-tuning", "train") from missing
-    settings = Recipe(**recipe)
+    settings = FinetuningRecipe(**recipe)
     check_output(output, overwrite=overwrite)
     tables = [(data, table)]
     if validation is None or held_out is None:
@@ -121,7 +122,7 @@ def _show_epoch(epoch: Epoch) -> None:
     )
 
 
-def _show(found: Finetuned, output: Path) -> None:
+def _show(found: FinetuningResult, output: Path) -> None:
     best = found.best
     widest = max(5, *map(len, found.labels))
     click.echo(f"{'label'.ljust(widest)}  precision  recall     F1  examples")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fillmask.data.documents import CorpusFile
     from fillmask.training.processes import Processes
     from fillmask.training.recipe import Recipe
-    from fillmask.training.session import Running, Text
+    from fillmask.training.session import RunOptions, TrainingText
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _LONG = 2e7  # tokens from which on a model is compiled
@@ -150,7 +150,7 @@ def rate_options(default: Recipe) -> Callable[[_Command], _Command]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainingArguments:
     """What `text_options`, `split_options` and `machine_options` were given."""
 
     files: tuple[str, ...]
@@ -172,7 +172,7 @@ class Asked:
     @contextmanager
     def training(
         self, *, tokens: float | None, epochs: float, held_out: float, phrase_share: float = 0.35
-    ) -> Iterator[tuple[Text, Running]]:
+    ) -> Iterator[tuple[TrainingText, RunOptions]]:
         """The text and how to run; processes that share the work meet here and part at the end.
 
         Args:
@@ -186,21 +186,21 @@ class Asked:
         sources, judged = self._sources(self.files), self._sources(self.validation)
         # These take seconds to import: what may be wrong with the files is told before.
         try:
-            from fillmask.training.session import Machine, Running, Text
+            from fillmask.training.session import HardwareOptions, RunOptions, TrainingText
         except MissingExtraError:
             raise
         except ImportError as missing:
             raise MissingExtraError("training", "train") from missing
 
-        text = Text(sources, judged, held_out if self.held_out is None else self.held_out, phrase_share)
+        text = TrainingText(sources, judged, held_out if self.held_out is None else self.held_out, phrase_share)
         characters = sum(source.expected_characters for source in sources)
         long = (tokens or epochs * characters / _CHARACTERS) > _LONG
         with Screen() as screen, self._place() as (device, processes):
-            machine = Machine(
+            machine = HardwareOptions(
                 device, long if self.compile is None else self.compile, self.attention, self.micro_tokens,
                 self.precision == "bfloat16", self.shards,
             )  # fmt: skip
-            yield text, Running(machine, processes, screen, self.cache, self.save_seconds)
+            yield text, RunOptions(machine, processes, screen, self.cache, self.save_seconds)
 
     def _sources(self, names: tuple[str, ...]) -> list[CorpusFile]:
         return sources_of(names, self.column, self.format_, self.folder) if names else []
@@ -222,12 +222,12 @@ class Asked:
 
 
 def gathered(command: Callable[..., int]) -> Callable[..., int]:
-    """The command with the options that are named in `Asked` as one argument, `asked`."""
-    names = [field.name for field in fields(Asked)]
+    """The command with the options that are named in `TrainingArguments` as one argument, `arguments`."""
+    names = [field.name for field in fields(TrainingArguments)]
 
     @wraps(command)
     def run(**values: Any) -> int:
-        return command(asked=Asked(**{name: values.pop(name) for name in names}), **values)
+        return command(arguments=TrainingArguments(**{name: values.pop(name) for name in names}), **values)
 
     return run
 
@@ -306,6 +306,22 @@ def usage(message: str) -> click.UsageError:
 
 
 __all__ = [
-    "ABOVE_ZERO", "SEED", "THREADS", "TOKENS", "VOCABULARY", "Amount", "Asked", "Screen", "complain", "exit_code", "from_json", "gathered", "machine_options", "rate_options",
-    "sources_of", "split_options", "text_options", "usage",
+    "ABOVE_ZERO",
+    "SEED",
+    "THREADS",
+    "TOKENS",
+    "VOCABULARY",
+    "Amount",
+    "Screen",
+    "TrainingArguments",
+    "complain",
+    "exit_code",
+    "from_json",
+    "gathered",
+    "machine_options",
+    "rate_options",
+    "sources_of",
+    "split_options",
+    "text_options",
+    "usage",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from fillmask.cli.train.options import (
     ABOVE_ZERO,
     TOKENS,
     VOCABULARY,
-    Asked,
+    TrainingArguments,
     exit_code,
     from_json,
     gathered,
@@ -164,7 +164,7 @@ _SIZES = ("tiny", "small", "medium", "base")
 @ray_options
 @gathered
 def command(
-    asked: Asked, seed: int, config: Path | None, tokens: float | None, length: int, last_length: int | None,
+    arguments: TrainingArguments, seed: int, config: Path | None, tokens: float | None, length: int, last_length: int | None,
     mask_rate: str, mask_schedule: str, mask_unit: str, corruption: str, static_masks: int, objective: str,
     phrase_share: float, batch_tokens: int, optimizer: str, lr: float, muon_lr: float, warmup_steps: int, schedule: str,
     decay: float, dropout: float, model_json: str | None, stages_json: str | None, ray: str | None, workers: int | None,
@@ -185,7 +185,7 @@ def command(
       fillmask train pretrain my.txt -o my-model --ray auto --workers 4 --threads 8
     """
     if ray is not None:
-        return on_ray(ray, workers, asked.threads, asked.device, asked.folder)
+        return on_ray(ray, workers, arguments.threads, arguments.device, arguments.folder)
     if workers is not None:
         raise usage("--workers goes with --ray")
     if objective != "mlm" and mask_unit == "gap":
@@ -219,11 +219,11 @@ def command(
         warmup_steps=warmup_steps, schedule=schedule, decay=decay, dropout=dropout, seed=seed, stages=planned,
         masking=Masking(mask_unit, corruption, static_masks), objective=objective,
     )  # fmt: skip
-    with asked.training(
+    with arguments.training(
         tokens=tokens, epochs=settings["epochs"], held_out=0.01, phrase_share=phrase_share
     ) as (text, running):  # fmt: skip
-        from fillmask.training.build import Settings, pretrain
+        from fillmask.training.build import PretrainingOptions, pretrain
 
-        wanted = Settings(recipe=recipe, overrides=overrides, **settings)
-        bad = pretrain(text, asked.folder, wanted, running)
+        wanted = PretrainingOptions(recipe=recipe, overrides=overrides, **settings)
+        bad = pretrain(text, arguments.folder, wanted, running)
     return exit_code(bad)

@@ -15,11 +15,13 @@ from fillmask.data.documents import CorpusFile
 from fillmask.restore.calibration.calibration_file import carry_over
 from fillmask.runtime.engines.torch import find_device
 from fillmask.tasks.evaluate import MaskedAccuracy
-from fillmask.training.build import contents_of, open_model
+from fillmask.training.build import contents_of
 from fillmask.training.derived import derive, in_words
-from fillmask.training.pretrain import TrainingProgress
+from fillmask.training.pretrain import Pretraining, TrainingProgress
 from fillmask.training.recipe import ADAPTATION, Recipe
 from fillmask.training.session import HardwareOptions, RunOptions, TrainingText
+from fillmask.training.sweep import check_one_process, sweep
+from fillmask.training.warm_start import WarmStart, open_model, settings_of, start_bias
 
 _LEAST, _MOST = 100_000, 20_000_000  # tokens
 
@@ -68,11 +70,17 @@ def adapt_model(
     recipe: Recipe = ADAPTATION,
     running: RunOptions | None = None,
     measure: bool = True,
+    warm_start: WarmStart | None = None,
+    sweep_tokens: int | None = None,
 ) -> AdaptationResult:
     """Continue a model on text, and measure what it gained.
 
+    A model that gets a new head or vocabulary is measured only after it is trained.
+
     Args:
         recipe: `tokens` of 0 asks for three times the text, within limits.
+        warm_start: what is made new of the model before it is trained.
+        sweep_tokens: compare rates first, on so many tokens each (0: a tenth of the training), and train at the best.
 
     Raises:
         CorpusError: the text cannot be used.
@@ -81,11 +89,28 @@ def adapt_model(
     """
     running = running or RunOptions()
     reporter, first = running.reporter, running.processes.first
-    work = derive(model, text, folder, recipe, running, least=_LEAST, most=_MOST)
+    warm_start = warm_start or WarmStart()
+    work = derive(model, text, folder, recipe, running, least=_LEAST, most=_MOST, warm_start=warm_start)
     session, tokens = work.session, work.recipe.tokens
-    made_of = {"command": "adapt", "model": contents_of(model, folder)}
-    run = session.pretraining(open_model(model, session, work.recipe.dropout), work.data, work.recipe, made_of)
-    before = work.judge(model) if measure and first else None
+    made_of = {"command": "adapt", "model": contents_of(model, folder), **settings_of(warm_start)}
+
+    def begin(recipe: Recipe) -> Pretraining:
+        """A run of the recipe from the model as it is, with what is made new of it."""
+        start = open_model(model, session.tokenizer, dropout=recipe.dropout, warm_start=warm_start)
+        if start.facts:
+            start_bias(start.model, work.data.rows[recipe.lengths[0]])
+        facts.update(start.facts)
+        return session.pretraining(start.model, work.data, recipe, made_of)
+
+    facts: dict[str, str] = {}
+    recipe = work.recipe
+    if sweep_tokens is not None:
+        check_one_process(running.processes)
+        recipe = sweep(begin, recipe, session.work, reporter, tokens=sweep_tokens)
+    run = begin(recipe)
+    for name, fact in facts.items():
+        reporter.say(f"{name}: {fact}")
+    before = work.judge(model) if measure and first and not facts else None
     if before:
         reporter.say(f"before: {in_words(before)}")
     session.train(run)
@@ -94,12 +119,17 @@ def adapt_model(
         after = work.judge(folder) if measure else None
         results: dict[str, Any] = {"held-out text": "not measured"}
         record = None
+        if after and facts:
+            reporter.say(f"after: {in_words(after)}")
+            results = {"held-out text of the domain": in_words(after)}
+            record = ("adaptation.json", {"after": vars(after), "tokens": tokens})
         if before and after:
             reporter.say(f"after:  {in_words(after)}")
             results = {"before, held-out text of the domain": in_words(before), "after": in_words(after)}
             record = ("adaptation.json", {"before": vars(before), "after": vars(after), "tokens": tokens})
         summary = f"{work.origin.name}, continued on text of a domain with `fillmask train adapt`."
-        work.finish(run, summary, results, record)
-        carry_over(work.origin.folder, folder)
+        work.finish(run, summary, results, record, facts)
+        if not facts:  # what was fitted to a vocabulary or a head says nothing of another
+            carry_over(work.origin.folder, folder)
     running.processes.wait()
     return AdaptationResult(folder, tokens, len(session.bad.rows), before, after)

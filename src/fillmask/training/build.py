@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from fillmask.errors import CheckpointError, FillMaskError, InputError, TrainingError
-from fillmask.models.checkpoint import check_fills, open_checkpoint
-from fillmask.models.hub import parse
+from fillmask.errors import FillMaskError, InputError, TrainingError
+from fillmask.models.checkpoint import open_checkpoint
 from fillmask.training import families
-from fillmask.training.export import quiet
 from fillmask.training.objectives import MaskedTokens, SentencePairs
+from fillmask.training.pretrain import Pretraining
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import Reporter
-from fillmask.training.session import RunOptions, TrainingSession, TrainingText, copy_tokenizer, make_folder
-from fillmask.training.tokenizer import save_tokenizer, train_tokenizer
+from fillmask.training.session import RunOptions, TrainingSession, TrainingText, make_folder
+from fillmask.training.sweep import check_one_process, sweep
+from fillmask.training.tokenizer import save_tokenizer, take_tokenizer, train_tokenizer
+from fillmask.training.warm_start import StartingModel, WarmStart, check_can_start, open_model, settings_of, start_bias
 
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
            "convbert": "wordpiece", "nomic_bert": "wordpiece", "albert": "unigram", "deberta-v2": "unigram",
@@ -43,9 +44,11 @@ class PretrainingOptions:
         overrides: values of the family's config.
         tokenizer: a folder or hub id whose vocabulary is taken; else the output folder's own, else one is learned.
         vocab_size, lowercase: of a tokenizer that is learned.
-        initial: a checkpoint to begin from, of the same vocabulary, in place of random weights.
+        initial: a checkpoint to begin from in place of random weights; it gets the vocabulary of `tokenizer`, if that is given.
+        grow_head: make a head for an initial checkpoint that has none.
         recipe: `tokens` of 0 asks for `epochs` times the text.
         samples: texts with one mask that are filled as the model learns; parts of the held-out text by default.
+        sweep_tokens: compare rates first, on so many tokens each (0: a tenth of the training), and train at the best.
         log_every, validate_every: see `TrainingSession.train`.
     """
 
@@ -56,12 +59,19 @@ class PretrainingOptions:
     vocab_size: int = 16384
     lowercase: bool = False
     initial: str | None = None
+    grow_head: bool = False
     max_positions: int = 512
     recipe: Recipe = field(default_factory=lambda: Recipe(tokens=0))
     epochs: float = 10.0
     samples: Sequence[str] = ()
+    sweep_tokens: int | None = None
     log_every: int | None = None
     validate_every: int | None = None
+
+    @property
+    def warm_start(self) -> WarmStart:
+        """What is made new of the initial checkpoint."""
+        return WarmStart(self.grow_head, self.tokenizer if self.initial is not None else None)
 
 
 def pretrain(
@@ -88,7 +98,9 @@ def pretrain(
                 f"the model's {name!r} follows from {_FOLLOWS[name]}; leave it out of the config's \"model\""
             )
     if settings.initial is not None:
-        check_fills(open_checkpoint(settings.initial))
+        check_can_start(open_checkpoint(settings.initial), settings.warm_start)
+    elif settings.grow_head:
+        raise InputError("a head is grown for a model that there is; name it with --initial")
     if processes.first:
         make_folder(folder)
     tokenizer = _tokenizer(text, folder, settings, processes, reporter)
@@ -98,13 +110,26 @@ def pretrain(
     if not recipe.tokens:
         recipe = replace(recipe, tokens=max(recipe.batch_tokens, int(settings.epochs * len(session.corpus.tokens))))
     data = session.rows(recipe)
-    model = _model(settings, recipe, session)
-    objective = MaskedTokens(model) if recipe.objective == "mlm" else SentencePairs(model)
-    run = session.pretraining(model, data, recipe, _made_of(settings, folder), objective)
+    facts: dict[str, str] = {}
+    made_of = _made_of(settings, folder)
+
+    def begin(recipe: Recipe) -> Pretraining:
+        """A run of the recipe from the model's start."""
+        start = _model(settings, recipe, session)
+        if start.facts:
+            start_bias(start.model, data.rows[recipe.lengths[0]])
+        facts.update(start.facts)
+        objective = MaskedTokens(start.model) if recipe.objective == "mlm" else SentencePairs(start.model)
+        return session.pretraining(start.model, data, recipe, made_of, objective)
+
+    if settings.sweep_tokens is not None:
+        check_one_process(processes)
+        recipe = sweep(begin, recipe, session.work, reporter, tokens=settings.sweep_tokens)
+    run = begin(recipe)
     run.resume(session.work)
     if run.step < recipe.steps:
         reporter.say(
-            f"{settings.family}, {model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens:,} tokens in"
+            f"{settings.family}, {run.model.num_parameters() / 1e6:.1f}M parameters, {recipe.tokens:,} tokens in"
             f" {recipe.steps:,} steps on {running.machine.device}"
         )
     last = session.train(
@@ -119,7 +144,7 @@ def pretrain(
         } if found else {"held-out text": "none"}  # fmt: skip
         session.write_card(
             f"A masked language model of the {settings.family} family, trained from text with `fillmask train pretrain`.",
-            run, results, base_model=settings.initial,
+            run, results, base_model=settings.initial, facts=facts,
         )  # fmt: skip
     return len(session.bad.rows)
 
@@ -127,7 +152,8 @@ def pretrain(
 def _made_of(settings: PretrainingOptions, folder: Path) -> dict[str, Any]:
     """What decides the model before the first step."""
     if settings.initial is not None:
-        return {"command": "pretrain", "initial": contents_of(settings.initial, folder)}
+        initial = contents_of(settings.initial, folder)
+        return {"command": "pretrain", "initial": initial, **settings_of(settings.warm_start)}
     return {
         "command": "pretrain", "family": settings.family, "size": settings.size,
         "max_positions": settings.max_positions, "model": dict(settings.overrides),
@@ -161,11 +187,7 @@ def _tokenizer(
     def ensure() -> None:
         origin = settings.tokenizer or settings.initial
         if origin is not None:
-            found = _folder_of(origin)
-            if not (found / "tokenizer.json").exists():
-                # A folder of the older kind: written anew in the one that everybody reads.
-                save_tokenizer(open_checkpoint(origin).tokenizer.backend, folder, settings.max_positions)
-            copy_tokenizer(found, folder)
+            take_tokenizer(origin, folder, settings.max_positions)
         elif not path.exists():
             kind = KIND_OF.get(settings.family, "bpe")
             reporter.say(
@@ -183,18 +205,7 @@ def _tokenizer(
     return Tokenizer.from_file(str(path))
 
 
-def _folder_of(name: str) -> Path:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not any((folder / n).exists() for n in ("tokenizer.json", "vocab.txt", "vocab.json")):
-            raise TrainingError(f"{folder} has no tokenizer; make one with: fillmask train tokenizer FILES -o {folder}")
-        return folder
-    if parse(name) is None and name != "bundled":
-        raise TrainingError(f"there is no folder {name!r} with a tokenizer; expected a folder or a hub id")
-    return open_checkpoint(name).folder
-
-
-def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSession) -> Any:
+def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSession) -> StartingModel:
     torch.manual_seed(recipe.seed)
     size = session.tokenizer.get_vocab_size(with_added_tokens=True)
     if settings.initial is None:
@@ -203,7 +214,7 @@ def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSessio
                 settings.family, settings.size, size, session.vocabulary.special, max_positions=settings.max_positions,
                 dropout=recipe.dropout, **settings.overrides,
             )  # fmt: skip
-            return families.make_model(config, recipe.objective)
+            return StartingModel(families.make_model(config, recipe.objective), {})
         except FillMaskError:
             raise
         except Exception as error:  # transformers and torch raise many kinds for values that do not go together
@@ -212,35 +223,4 @@ def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSessio
             raise TrainingError(
                 f'no {settings.family} model can be made with {asked}: {why:.200}; change the config\'s "model"'
             ) from error
-    return open_model(settings.initial, session, recipe.dropout)
-
-
-def open_model(name: str | Path | None, session: TrainingSession, dropout: float = 0.0) -> Any:
-    """A checkpoint's model in float32, checked to be of the session's vocabulary.
-
-    Raises:
-        TrainingError: its family cannot be trained, or it is of another vocabulary.
-        CheckpointError: it cannot be opened.
-    """
-    from transformers import AutoConfig, AutoModelForMaskedLM
-
-    checkpoint = open_checkpoint(name)
-    if checkpoint.config.family not in families.FAMILIES:
-        raise TrainingError(
-            f"{checkpoint.name} is of the family {checkpoint.config.family!r}, which cannot be trained here"
-        )
-    size = session.tokenizer.get_vocab_size(with_added_tokens=True)
-    if checkpoint.config.integer("vocab_size") < size:
-        raise TrainingError(
-            f"the tokenizer has {size:,} tokens and {checkpoint.name} has {checkpoint.config.integer('vocab_size'):,};"
-            " they are of different vocabularies: use the model's own tokenizer"
-        )
-    with quiet():
-        config = AutoConfig.from_pretrained(checkpoint.folder)
-        families.set_dropout(config, dropout)
-        try:
-            return AutoModelForMaskedLM.from_pretrained(
-                checkpoint.folder, config=config, dtype=torch.float32, use_safetensors=True
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{checkpoint.name} cannot be opened: {str(error).splitlines()[0]}") from error
+    return open_model(settings.initial, session.tokenizer, dropout=recipe.dropout, warm_start=settings.warm_start)

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from fillmask.data.documents import documents
 from fillmask.errors import InputError
-from fillmask.models.checkpoint import Checkpoint, check_fills, open_checkpoint
+from fillmask.models.checkpoint import Checkpoint, open_checkpoint
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy, masked_accuracy
 from fillmask.training.held_out import held_out_documents
 from fillmask.training.pretrain import Pretraining, TrainingRows
 from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
-from fillmask.training.session import RunOptions, TrainingSession, TrainingText, copy_tokenizer
+from fillmask.training.session import RunOptions, TrainingSession, TrainingText
 from fillmask.training.state import STATE, WORK
-from fillmask.training.tokenizer import save_tokenizer
+from fillmask.training.tokenizer import copy_tokenizer, save_tokenizer, take_tokenizer
+from fillmask.training.warm_start import WarmStart, check_can_start
 
 _JUDGED_ROWS = 500  # windows of 128 tokens that a model is measured on
 
@@ -58,14 +62,19 @@ class Derivation:
         return masked_accuracy(opened, held, length=length, max_rows=_JUDGED_ROWS)
 
     def finish(
-        self, run: Pretraining, summary: str, results: Mapping[str, Any], record: tuple[str, Mapping[str, Any]] | None
+        self,
+        run: Pretraining,
+        summary: str,
+        results: Mapping[str, Any],
+        record: tuple[str, Mapping[str, Any]] | None,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
         """Write the model card, and the results as JSON: the name of the file and what is in it."""
         if record:
             name, values = record
             write(self.session.work / name, json.dumps(values, indent=2) + "\n")
         base = self.origin.name if self.origin.revision else None
-        self.session.write_card(summary, run, results, base_model=base)
+        self.session.write_card(summary, run, results, base_model=base, facts=facts)
 
 
 def derive(
@@ -77,8 +86,9 @@ def derive(
     *,
     least: int = 0,
     most: float = math.inf,
+    warm_start: WarmStart | None = None,
 ) -> Derivation:
-    """Open the other model, take its tokenizer, and make rows of the text.
+    """Open the other model, take its tokenizer or the one that it is to get, and make rows of the text.
 
     Args:
         recipe: `tokens` of 0 asks for three times the text, of `least` to `most` tokens.
@@ -91,25 +101,36 @@ def derive(
     checkpoint = open_checkpoint(origin)
     if folder.resolve() == checkpoint.folder.resolve():
         raise InputError(f"{folder} is the model itself; give the new one a folder of its own")
-    check_fills(checkpoint)
-    _check_room(folder, checkpoint)
-    session = TrainingSession(folder, checkpoint.tokenizer.backend, running)
-    if running.processes.first:
-        if not (checkpoint.folder / "tokenizer.json").exists():
-            save_tokenizer(session.tokenizer, folder, checkpoint.tokenizer.model_max_length)
-        copy_tokenizer(checkpoint.folder, folder)
-    recipe = fitted(recipe, checkpoint.tokenizer.model_max_length)
+    warm_start = warm_start or WarmStart()
+    check_can_start(checkpoint, warm_start)
+    longest = checkpoint.tokenizer.model_max_length
+    tokenizer = checkpoint.tokenizer.backend
+    with tempfile.TemporaryDirectory() as staging:
+        if warm_start.tokenizer is not None:
+            take_tokenizer(warm_start.tokenizer, Path(staging), longest)
+            tokenizer = Tokenizer.from_file(str(Path(staging) / "tokenizer.json"))
+        _check_room(folder, Path(staging) if warm_start.tokenizer is not None else checkpoint.folder)
+        session = TrainingSession(folder, tokenizer, running)
+        if running.processes.first:
+            if warm_start.tokenizer is None and not (checkpoint.folder / "tokenizer.json").exists():
+                save_tokenizer(session.tokenizer, folder, longest)
+            copy_tokenizer(checkpoint.folder if warm_start.tokenizer is None else Path(staging), folder)
+    recipe = fitted(recipe, longest)
     session.read(text, seed=recipe.seed)
     wanted = recipe.tokens or int(min(most, max(least, EPOCHS * len(session.corpus.tokens))))
     recipe = replace(recipe, tokens=max(wanted, recipe.batch_tokens))
     return Derivation(checkpoint, text, session, recipe, session.rows(recipe))
 
 
-def _check_room(folder: Path, checkpoint: Checkpoint) -> None:
-    """Refuse a folder with another model before anything of it is replaced; the state says the rest when it is read."""
+def _check_room(folder: Path, origin: Path) -> None:
+    """Refuse a folder with another model before anything of it is replaced; the state says the rest when it is read.
+
+    Args:
+        origin: the folder of the tokenizer that the training takes.
+    """
     if not (folder / "config.json").exists():
         return
-    theirs, ours = checkpoint.folder / "tokenizer.json", folder / "tokenizer.json"
+    theirs, ours = origin / "tokenizer.json", folder / "tokenizer.json"
     other = theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes()
     if other or not (folder / WORK / STATE).exists():
         what = " with another vocabulary" if other else ", and no unfinished training of this command"

@@ -24,11 +24,12 @@ from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training import families
-from fillmask.training.build import contents_of, open_model
+from fillmask.training.build import contents_of
 from fillmask.training.derived import derive, in_words
 from fillmask.training.objectives import Distillation, DistillationWeights
 from fillmask.training.recipe import DISTILLATION, Recipe
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText
+from fillmask.training.warm_start import open_model
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def distil(
         _check_student(student, teacher)
     work = derive(teacher, text, folder, recipe, running)
     session = work.session
-    large = open_model(teacher, session)
+    large = open_model(teacher, session.tokenizer).model
     torch.manual_seed(work.recipe.seed)
     small = _student(student, family, size, large, session)
     machine = running.machine
@@ -163,7 +164,7 @@ def _student(
     student: str | Path | None, family: str | None, size: str | None, teacher: Any, session: TrainingSession
 ) -> Any:
     if student is not None:
-        return open_model(student, session)
+        return open_model(student, session.tokenizer).model
     if family is None and size is None:
         return halved(teacher)
     config = families.make_config(

@@ -43,7 +43,7 @@ FAMILIES = (
     "xlm-roberta", "nomic_bert", "convbert",
 )  # fmt: skip
 # Their position ids begin after the padding's.
-_OFFSET = {"roberta", "camembert", "xlm-roberta", "mpnet"}
+POSITIONS_AFTER_PADDING = {"roberta", "camembert", "xlm-roberta", "mpnet"}
 # Convolutions over the tokens reach across the ends of a text.
 NOT_CONTAINED = {"convbert"}
 PAIRS = {"nsp": "bert", "sop": "albert"}
@@ -177,7 +177,9 @@ def encode(
         place = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(segment_ids)
         begins = torch.nn.functional.pad(segment_ids[:, 1:] != segment_ids[:, :-1], (1, 0), value=True)
         first = torch.where(begins, place, torch.zeros_like(place)).cummax(dim=1).values
-        inputs["position_ids"] = place - first + (config.pad_token_id + 1 if config.model_type in _OFFSET else 0)
+        inputs["position_ids"] = (
+            place - first + (config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0)
+        )
     if type_ids is not None:
         inputs["token_type_ids"] = type_ids
     found = model.base_model(**inputs)

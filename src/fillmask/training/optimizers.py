@@ -117,7 +117,7 @@ def orthogonalized(matrix: Tensor, iterations: int = 5) -> Tensor:
     """About the nearest matrix with orthonormal rows or columns, (rows, columns), by Newton-Schulz iterations in bfloat16."""
     a, b, c = _NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).to(torch.bfloat16)
+    x: Tensor = (matrix.T if tall else matrix).to(torch.bfloat16)
     x = x / (x.norm() + 1e-7)
     for _ in range(iterations):
         gram = x @ x.T

@@ -78,6 +78,10 @@ class TrainingProgress:
     validation: dict[str, float] = field(default_factory=dict)
 
 
+class DivergedError(TrainingError):
+    """The loss is no number any more."""
+
+
 class Pretraining:
     """A training run: model, optimisers and where in the recipe they are.
 
@@ -313,7 +317,7 @@ class Pretraining:
                 _mean_of_processes(mean)
             now = time.perf_counter()
             if not math.isfinite(float(mean)):
-                raise TrainingError(
+                raise DivergedError(
                     f"the loss is {float(mean)} at step {self.step}; lower --lr and --muon-lr, and start again in another folder"
                 )
             self.seconds += now - logged

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,20 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from fillmask.data.documents import CorpusFile
-from fillmask.errors import InputError, TrainingError
-from fillmask.models.hub import TOKENIZER_FILES
+from fillmask.errors import TrainingError
 from fillmask.training.corpus import TokenizedCorpus, tokenize
 from fillmask.training.export import export
-from fillmask.training.families import encode, head
 from fillmask.training.held_out import HeldOutSplit, split
 from fillmask.training.objectives import MaskedTokens
 from fillmask.training.packing import packed
 from fillmask.training.pairs import Pairs, make_pairs
 from fillmask.training.pretrain import Pretraining, TrainingProgress, TrainingRows
+from fillmask.training.probes import MaskProbe, held_out_probes
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import PICTURE, BadRows, Curves, Reporter, Silent, card, hardware, write
@@ -257,11 +253,21 @@ class TrainingSession:
         return last
 
     def write_card(
-        self, summary: str, run: Pretraining, results: Mapping[str, Any], base_model: str | None = None
+        self,
+        summary: str,
+        run: Pretraining,
+        results: Mapping[str, Any],
+        base_model: str | None = None,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
-        """README.md of the finished folder, and a word that it is finished."""
+        """README.md of the finished folder, and a word that it is finished.
+
+        Args:
+            facts: more lines of the card's table, by name.
+        """
         model = run.model
-        facts = {
+        table = {
+            **(facts or {}),
             "family": model.config.model_type,
             "parameters": f"{model.num_parameters():,}",
             "vocabulary": f"{model.config.vocab_size:,}",
@@ -274,7 +280,7 @@ class TrainingSession:
         }
         mask = self.tokenizer.id_to_token(self.vocabulary.special.mask) or "<mask>"
         text = card(
-            self.folder.resolve().name, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=facts, mask=mask,
+            self.folder.resolve().name, summary, files=self.corpus.files, results=results, recipe=asdict(run.recipe), facts=table, mask=mask,
             base_model=base_model, picture=f"{self.work.name}/{PICTURE}" if (self.work / PICTURE).exists() else None,
         )  # fmt: skip
         write(self.folder / "README.md", text)
@@ -327,72 +333,3 @@ def in_turn(processes: Processes, work: Callable[[], None]) -> None:
     processes.wait()
     if not processes.first:
         work()
-
-
-def copy_tokenizer(origin: Path, folder: Path) -> None:
-    """The tokenizer files of a checkpoint, as they are."""
-    for name in TOKENIZER_FILES:
-        if (origin / name).exists() and (origin / name).resolve() != (folder / name).resolve():
-            shutil.copyfile(origin / name, folder / name)
-
-
-@dataclass(frozen=True)
-class MaskProbe:
-    """A text with one mask, to see a model learn; `true` is what was there, where that is known."""
-
-    ids: list[int]
-    place: int
-    shown: str
-    true: str = ""
-
-    @classmethod
-    def of_text(cls, text: str, tokenizer: Tokenizer) -> MaskProbe:
-        """From a text with `<mask>` or `[MASK]` in it.
-
-        Raises:
-            InputError: it has not exactly one.
-        """
-        special = special_ids(tokenizer)
-        own = tokenizer.id_to_token(special.mask) or ""
-        ids = tokenizer.encode(re.sub(r"<mask>|\[MASK\]", lambda _: own, text)).ids
-        if ids.count(special.mask) != 1:
-            raise InputError(f"the sample {text!r} has {ids.count(special.mask)} masks; expected one {own}")
-        return cls(ids, ids.index(special.mask), text)
-
-    @torch.no_grad()
-    def ask(self, model: Any, tokenizer: Tokenizer) -> str:
-        """The text with the five likeliest tokens."""
-        inputs = torch.tensor([self.ids], device=model.device)
-        model.train(False)
-        hidden = encode(model, inputs, torch.ones_like(inputs))
-        best = head(model, hidden[0, self.place : self.place + 1])[0].topk(5).indices.tolist()
-        model.train()
-        words = ", ".join(tokenizer.decode([i]).strip() or repr(tokenizer.decode([i])) for i in best)
-        return f"{self.shown}: {words}" + (f" (true: {self.true})" if self.true else "")
-
-
-def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: MaskingVocabulary, count: int = 3) -> list[MaskProbe]:
-    """Some stretches of the held-out text, each with one whole word hidden."""
-    probes: list[MaskProbe] = []
-    rng = np.random.default_rng(0)
-    special = vocabulary.special
-    for row in np.asarray(rows[:64]).astype(np.int64):
-        stops = np.flatnonzero(vocabulary.forbidden[row])
-        begin = int(stops[0]) + 1 if len(stops) else 0
-        end = min(int(stops[1]) if len(stops) > 1 else len(row), begin + 16)
-        starts = vocabulary.word_starts(row[None])[0]
-        whole = [
-            p for p in range(begin + 1, end - 1)
-            if starts[p] and starts[p + 1] and (vocabulary.texts[row[p]] or "").strip().isalpha() and vocabulary.lengths[row[p]] > 3
-        ]  # fmt: skip
-        if end - begin < 8 or not whole:
-            continue
-        place = int(rng.choice(whole))
-        ids = [special.bos, *row[begin:end].tolist(), special.eos]
-        at = place - begin + 1
-        true, ids[at] = tokenizer.decode([ids[at]]).strip(), special.mask
-        text = " ".join(tokenizer.decode(ids[1:-1], skip_special_tokens=False).split())
-        probes.append(MaskProbe(ids, at, text, true))
-        if len(probes) == count:
-            break
-    return probes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from fillmask.data.documents import OnBad
-from fillmask.errors import CorpusError
+from fillmask.errors import CorpusError, TrainingError
+from fillmask.models.checkpoint import BUNDLED, open_checkpoint
+from fillmask.models.hub import TOKENIZER_FILES, parse
 from fillmask.training.corpus import CorpusFile, sampled
 from fillmask.training.packing import SpecialIds
 
@@ -175,3 +178,38 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
         part = folder / f".{name}.part"
         part.write_text(text, encoding="utf-8")
         os.replace(part, folder / name)
+
+
+def take_tokenizer(name: str, folder: Path, max_length: int) -> None:
+    """Copy the tokenizer files of a folder or a hub id into `folder`.
+
+    Args:
+        max_length: the longest text, where tokenizer.json is written anew from older files.
+
+    Raises:
+        TrainingError: there is no such folder, or it has no tokenizer.
+        CheckpointError: the model of the hub cannot be opened.
+    """
+    origin = _tokenizer_folder(name)
+    if not (origin / "tokenizer.json").exists():
+        # A folder of the older kind: written anew in the one that everybody reads.
+        save_tokenizer(open_checkpoint(name).tokenizer.backend, folder, max_length)
+    copy_tokenizer(origin, folder)
+
+
+def copy_tokenizer(origin: Path, folder: Path) -> None:
+    """Copy the tokenizer files of a checkpoint as they are."""
+    for name in TOKENIZER_FILES:
+        if (origin / name).exists() and (origin / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(origin / name, folder / name)
+
+
+def _tokenizer_folder(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not any((folder / n).exists() for n in ("tokenizer.json", "vocab.txt", "vocab.json")):
+            raise TrainingError(f"{folder} has no tokenizer; make one with: fillmask train tokenizer FILES -o {folder}")
+        return folder
+    if parse(name) is None and name != BUNDLED:
+        raise TrainingError(f"there is no folder {name!r} with a tokenizer; expected a folder or a hub id")
+    return open_checkpoint(name).folder

@@ -34,6 +34,7 @@ class MaskingVocabulary:
         special: ids of the tokens that rows are built from.
         forbidden: tokens that are never masked nor drawn at random: special ones and unknown, (vocabulary,).
         ordinary: ids of all other tokens.
+        kind: "bpe" (of bytes), "wordpiece", or "unigram" (SentencePiece's word marks).
         texts: what each token spells, a leading space included; None where it spells a part of a character.
     """
 
@@ -51,10 +52,10 @@ class MaskingVocabulary:
         if model.get("unk_id") is not None:
             self.forbidden[model["unk_id"]] = True
         self.ordinary: npt.NDArray[np.int64] = np.flatnonzero(~self.forbidden)
-        self._kind = {"WordPiece": "wordpiece", "Unigram": "unigram"}.get(model["type"], "bpe")
+        self.kind: str = {"WordPiece": "wordpiece", "Unigram": "unigram"}.get(model["type"], "bpe")
         self._prefix = model.get("continuing_subword_prefix") or "##"
-        if self._kind == "bpe" and "Metaspace" in str(type(tokenizer.pre_tokenizer)):
-            self._kind = "unigram"  # SentencePiece's BPE: the same word marks
+        if self.kind == "bpe" and "Metaspace" in str(type(tokenizer.pre_tokenizer)):
+            self.kind = "unigram"  # SentencePiece's BPE: the same word marks
         spelled = [self._spell(token) for token in tokens]
         self.texts = [text for text, _ in spelled]
         self._begins = np.array([begins for _, begins in spelled])
@@ -66,7 +67,7 @@ class MaskingVocabulary:
 
     def _spell(self, token: str) -> tuple[str | None, bool]:
         """A token's text, and whether it begins a word whatever stands before."""
-        match self._kind:
+        match self.kind:
             case "wordpiece":
                 inside = token.startswith(self._prefix)
                 return (token.removeprefix(self._prefix), False) if inside else (" " + token, True)
@@ -84,7 +85,7 @@ class MaskingVocabulary:
         starts: npt.NDArray[np.bool_] = self._begins[rows].copy()
         starts[:, 0] = True
         before = rows[:, :-1]
-        if self._kind != "wordpiece":
+        if self.kind != "wordpiece":
             starts[:, 1:] |= self._first[rows[:, 1:]] != self._last[before]
         starts |= self.forbidden[rows]
         starts[:, 1:] |= self.forbidden[before]
@@ -94,14 +95,14 @@ class MaskingVocabulary:
         """The ids of a part of a word, as it is written: no word mark is put before it. None if it cannot be spelled."""
         if not text:
             return ()
-        if self._kind == "bpe":
+        if self.kind == "bpe":
             return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
         # Longest match first, as WordPiece does.
         ids: list[int] = []
         while text:
             for stop in range(len(text), 0, -1):
                 piece = text[:stop]
-                if self._kind == "wordpiece":
+                if self.kind == "wordpiece":
                     token = piece[1:] if piece.startswith(" ") else self._prefix + piece
                 else:
                     token = piece.replace(" ", _METASPACE)

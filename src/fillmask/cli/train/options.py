@@ -18,6 +18,7 @@ import click
 from fillmask.cli import complain
 from fillmask.cli.options import THREADS, Amount
 from fillmask.errors import MissingExtraError
+from fillmask.training.recipe import OPTIMIZERS
 
 if TYPE_CHECKING:
     from fillmask.data.documents import CorpusFile
@@ -142,6 +143,33 @@ def rate_options(default: Recipe) -> Callable[[_Command], _Command]:
                          help="Tokens of an optimiser step."),
             click.option("--lr", type=ABOVE_ZERO, default=default.lr, show_default=True, help="AdamW's peak rate."),
             click.option("--muon-lr", type=ABOVE_ZERO, default=default.muon_lr, show_default=True, help="Muon's peak rate."),
+        )):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+def learning_options(hold: str = "0", body_rate: str = "1") -> Callable[[_Command], _Command]:
+    """--grow-head, --optimizer, --body-rate, --hold, --average, --sweep, --sweep-tokens.
+
+    Args:
+        hold, body_rate: what the help says of their defaults.
+    """
+
+    def add(command: _Command) -> _Command:
+        for option in reversed((
+            click.option("--grow-head", is_flag=True, help="Make a head that fills masks for a model that has none."),
+            click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="muon", show_default=True,
+                         help="Muon or NorMuon on hidden matrices and AdamW on the rest, or AdamW alone."),
+            click.option("--body-rate", type=ABOVE_ZERO, default=None, metavar="SHARE",
+                         help=f"The encoder's body learns at this share of the rates, head and embeddings at all of them.  [default: {body_rate}]"),
+            click.option("--hold", type=click.FloatRange(0, 1, max_open=True), default=None, metavar="SHARE",
+                         help=f"Hold the body still over this first share of the training.  [default: {hold}]"),
+            click.option("--average", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+                         help="The model is the mean of its weights over this last share of the training."),
+            click.option("--sweep", is_flag=True, help="Compare rates first, a quarter to four times --lr and --muon-lr, and train at the best."),
+            click.option("--sweep-tokens", type=TOKENS, default=None, help="Tokens of each trial.  [default: a tenth of the training]"),
         )):  # fmt: skip
             command = option(command)
         return command
@@ -298,6 +326,13 @@ class Screen:
 def exit_code(bad_rows: int) -> int:
     """3 if some rows could not be used: the work is done, but not on all of the text."""
     return 3 if bad_rows else 0
+
+
+def sweep_tokens_of(sweep: bool, sweep_tokens: float | None) -> int | None:
+    """Tokens of each trial of a sweep; 0 leaves it to the training, None asks for no sweep."""
+    if sweep_tokens is not None and not sweep:
+        raise usage("--sweep-tokens goes with --sweep")
+    return int(sweep_tokens or 0) if sweep else None
 
 
 def usage(message: str) -> click.UsageError:

@@ -18,9 +18,11 @@ from fillmask.cli.train.options import (
     exit_code,
     from_json,
     gathered,
+    learning_options,
     machine_options,
     rate_options,
     split_options,
+    sweep_tokens_of,
     text_options,
     usage,
 )
@@ -51,7 +53,9 @@ _SIZES = ("tiny", "small", "medium", "base")
 @click.option("--vocab-size", type=VOCABULARY, default=16384, show_default=True, help="Of a tokenizer that is learned.")
 @click.option("--lowercase", is_flag=True, help="Of a tokenizer that is learned.")
 @click.option(
-    "--initial", metavar="NAME", help="Begin from this model, with its vocabulary, in place of random weights."
+    "--initial",
+    metavar="NAME",
+    help="Begin from this model in place of random weights; it gets the vocabulary of --tokenizer, if that is given.",
 )
 @click.option(
     "--max-positions", type=click.IntRange(min=8), default=512, show_default=True, help="Longest text of the model."
@@ -113,13 +117,7 @@ _SIZES = ("tiny", "small", "medium", "base")
     show_default=True,
     help="Share of the documents that is cut into single phrases.",
 )
-@click.option(
-    "--optimizer",
-    type=click.Choice(["muon", "adamw"]),
-    default="muon",
-    show_default=True,
-    help="Muon on hidden matrices and AdamW on the rest, or AdamW alone.",
-)
+@learning_options()
 @rate_options(Recipe(tokens=0))
 @click.option("--warmup-steps", type=click.IntRange(min=1), default=300, show_default=True, help="Rates rise so long.")
 @click.option(
@@ -167,7 +165,8 @@ def command(
     arguments: TrainingArguments, seed: int, config: Path | None, tokens: float | None, length: int, last_length: int | None,
     mask_rate: str, mask_schedule: str, mask_unit: str, corruption: str, static_masks: int, objective: str,
     phrase_share: float, batch_tokens: int, optimizer: str, lr: float, muon_lr: float, warmup_steps: int, schedule: str,
-    decay: float, dropout: float, model_json: str | None, stages_json: str | None, ray: str | None, workers: int | None,
+    decay: float, dropout: float, body_rate: float | None, hold: float | None, average: float, sweep: bool,
+    sweep_tokens: float | None, model_json: str | None, stages_json: str | None, ray: str | None, workers: int | None,
     **settings: Any,
 ) -> int:  # fmt: skip
     """Train a masked language model from FILES into FOLDER.
@@ -190,6 +189,7 @@ def command(
         raise usage("--workers goes with --ray")
     if objective != "mlm" and mask_unit == "gap":
         raise usage("gaps change where sentences end; choose another --mask-unit with sentence pairs")
+    trial_tokens = sweep_tokens_of(sweep, sweep_tokens)
     start, _, end = mask_rate.partition(":")
     try:
         rates = float(start), float(end or start)
@@ -218,12 +218,13 @@ def command(
         tokens=int(tokens or 0), batch_tokens=batch_tokens, optimizer=optimizer, lr=lr, muon_lr=muon_lr,
         warmup_steps=warmup_steps, schedule=schedule, decay=decay, dropout=dropout, seed=seed, stages=planned,
         masking=Masking(mask_unit, corruption, static_masks), objective=objective,
+        body_rate=body_rate or 1.0, hold=hold or 0.0, average=average,
     )  # fmt: skip
     with arguments.training(
         tokens=tokens, epochs=settings["epochs"], held_out=0.01, phrase_share=phrase_share
     ) as (text, running):  # fmt: skip
         from fillmask.training.build import PretrainingOptions, pretrain
 
-        wanted = PretrainingOptions(recipe=recipe, overrides=overrides, **settings)
-        bad = pretrain(text, arguments.folder, wanted, running)
-    return exit_code(bad)
+        options = PretrainingOptions(recipe=recipe, overrides=overrides, sweep_tokens=trial_tokens, **settings)
+        bad_rows = pretrain(text, arguments.folder, options, running)
+    return exit_code(bad_rows)

@@ -3,8 +3,8 @@
 The embedding of a new token is the mean of the embeddings of its pieces, the old tokens that spell the same text:
 
 - A special token takes the old token of its role: what begins, ends, pads or masks, and what is unknown.
-- A token that begins with a space, a capital letter, a digit or a sign is read as the beginning of a word; any other as
-  the continuation of one (`##ing` in WordPiece).
+- Where the old vocabulary marks continuations (`##ing` in WordPiece), a token that begins with a space, a capital letter,
+  a digit or a sign begins a word, and any other continues one. Elsewhere the space is the mark.
 - The old tokenizer's normalizer folds case and accents where the old model does.
 - A token that the old vocabulary cannot spell (a part of a character, white space) starts at the mean of all
   embeddings, with noise of half their standard deviation, and is counted.
@@ -60,6 +60,9 @@ def transplant(table: Tensor, old: Tokenizer, new: Tokenizer, *, seed: int = 0) 
 
 def matching_pieces(old: Tokenizer, new: Tokenizer) -> tuple[tuple[int, ...], ...]:
     """For each token of `new`, the ids of the tokens of `old` that spell the same text; none where nothing does."""
+    old = Tokenizer.from_str(old.to_str())
+    old.no_padding()
+    old.no_truncation()
     old_vocabulary, new_vocabulary = MaskingVocabulary(old), MaskingVocabulary(new)
     roles = _roles(old)
     all_pieces: list[tuple[int, ...]] = []
@@ -95,22 +98,21 @@ def _roles(tokenizer: Tokenizer) -> dict[int, int]:
 
 def _spelled(text: str, old: Tokenizer, vocabulary: MaskingVocabulary) -> tuple[int, ...]:
     """The old tokens of a new token's text; none if they cannot spell all of it."""
+    stripped = text.strip()
+    if vocabulary.kind != "wordpiece":  # the word mark is a space, as in the text itself
+        ids = vocabulary.cut(f" {stripped}" if text[0].isspace() else stripped)
+        if ids is None and text[0].isspace():
+            ids = vocabulary.cut(stripped)
+        return ids or ()
     first = text[0]
     begins = first.isspace() or not first.isalpha() or first.isupper()
-    stripped = text.strip()
-    if vocabulary.kind == "wordpiece":
-        normalized = old.normalizer.normalize_str(stripped) if old.normalizer else stripped
-        words = [word for word, _ in old.pre_tokenizer.pre_tokenize_str(normalized)]
-    else:
-        words = [stripped]
+    normalized = old.normalizer.normalize_str(stripped) if old.normalizer else stripped
+    words = [word for word, _ in old.pre_tokenizer.pre_tokenize_str(normalized)] if old.pre_tokenizer else [normalized]
     pieces: list[int] = []
     for number, word in enumerate(words):
-        marked = number == 0 and (begins or not word[0].isalnum())
-        if vocabulary.kind == "wordpiece":
-            marked = number > 0 or marked  # signs are words of their own, and so is what follows them
-        ids = vocabulary.cut(f" {word}" if marked else word)
-        if ids is None and marked and vocabulary.kind != "wordpiece":
-            ids = vocabulary.cut(word)
+        # Signs are words of their own, and so is what follows them.
+        continues = number == 0 and not begins and word[0].isalnum()
+        ids = vocabulary.cut(word if continues else f" {word}")
         if ids is None:
             return ()
         pieces += ids

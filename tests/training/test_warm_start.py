@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
 from fillmask import TrainingError, UnsupportedModelError
-from fillmask.data.documents import Source
+from fillmask.data.documents import CorpusFile
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.training import families
 from fillmask.training.export import quiet
@@ -33,13 +33,13 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cased(text: Path) -> Tokenizer:
-    return train_tokenizer([Source(text)], 420)
+    return train_tokenizer([CorpusFile(text)], 420)
 
 
 @pytest.fixture(scope="module")
 def uncased(text: Path) -> Tokenizer:
     """BERT's kind."""
-    return train_tokenizer([Source(text)], 300, kind="wordpiece", lowercase=True)
+    return train_tokenizer([CorpusFile(text)], 300, kind="wordpiece", lowercase=True)
 
 
 def write_body(folder: Path, family: str, tokenizer: Tokenizer, loader: type = AutoModel) -> Path:

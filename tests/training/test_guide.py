@@ -15,6 +15,7 @@ from fillmask.cli import run
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "training.md"
 PATH = "## From five megabytes of text to fills"
+WARM_START = "## Start from an encoder that fills no masks"
 
 
 def commands(heading: str) -> list[list[str]]:
@@ -51,3 +52,56 @@ def test_the_guides_commands_go_from_text_to_fills(
     assert curve[-1] < 0.8 * curve[0]
     for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md", "training/curve.png", "training/state.pt"):  # fmt: skip
         assert (tmp_path / "my-model" / name).exists(), name
+
+
+def test_the_guides_warm_start_goes_from_an_encoder_to_fills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The section's commands, from an encoder with random weights and another vocabulary."""
+    rng = random.Random(0)
+    doing, places = ("going", "walking", "running"), ("bakery", "station", "market", "river")
+    documents = [[f"I am {rng.choice(doing)} to the {rng.choice(places)} today." for _ in range(9)] for _ in range(250)]
+    (tmp_path / "letters.txt").write_text("\n\n".join("\n".join(lines) for lines in documents))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FILLMASK_THREADS", "1")
+    write_encoder(tmp_path / "sentence-encoder", tmp_path / "letters.txt")
+    path = commands(WARM_START)
+    assert [line[:2] for line in path] == [["train", "tokenizer"], ["train", "adapt"], ["fill", "-m"]]
+    refused = [word for word in path[1] if word != "--grow-head"]
+    assert run(path[0]) == 0
+    capsys.readouterr()
+    assert run(refused) == 1
+    assert "--grow-head" in capsys.readouterr().err
+    assert run([*path[1], "--tokens", "6e4", "--batch-tokens", "1024", "--lr", "5e-3"]) == 0
+    capsys.readouterr()
+    assert run(path[2]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    curve = [json.loads(line)["loss"] for line in Path("letters-model/training/curve.jsonl").read_text().splitlines()]
+    assert curve[-1] < 0.8 * curve[0]
+    card = Path("letters-model/README.md").read_text()
+    for fact in (
+        "| new head | cls.predictions",
+        "| new vocabulary | ",
+        "match nothing",
+        '"average": 0.2',
+        '"hold": 0.05',
+        '"body_rate": 0.5',
+    ):
+        assert fact in card, fact
+
+
+def write_encoder(folder: Path, text: Path) -> None:
+    """A bare BertModel with an uncased vocabulary, as sentence encoders are."""
+    from transformers import AutoModel
+
+    from fillmask.data.documents import CorpusFile
+    from fillmask.training import families
+    from fillmask.training.export import quiet
+    from fillmask.training.tokenizer import save_tokenizer, special_ids, train_tokenizer
+
+    tokenizer = train_tokenizer([CorpusFile(text)], 200, kind="wordpiece", lowercase=True)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = families.make_config("bert", "tiny", tokenizer.get_vocab_size(), special_ids(tokenizer), **shape)
+    with quiet():
+        AutoModel.from_config(config).save_pretrained(folder)
+    save_tokenizer(tokenizer, folder, 512)

@@ -69,7 +69,7 @@ def test_a_grown_head_is_transformers_own(family: str, cased: Tokenizer, tmp_pat
         body = AutoModel.from_pretrained(folder, dtype=torch.float32).train(False)
     start = open_model(folder, cased, warm_start=WarmStart(grow_head=True))
     model = start.model.train(False)
-    assert "identity" in start.facts["head"]
+    assert "identity" in start.facts["new head"]
     ids = torch.tensor([[0, 10, 11, 4, 12, 2]])
     with torch.no_grad():
         expected = body(input_ids=ids).last_hidden_state
@@ -98,7 +98,7 @@ def test_a_model_without_a_head_is_refused_and_the_flag_is_named(cased: Tokenize
     with pytest.raises(UnsupportedModelError, match="--grow-head"):
         check_can_start(open_checkpoint(classifier), WarmStart())
     check_can_start(open_checkpoint(classifier), WarmStart(grow_head=True))
-    assert open_model(classifier, cased, warm_start=WarmStart(grow_head=True)).facts["head"]
+    assert open_model(classifier, cased, warm_start=WarmStart(grow_head=True)).facts["new head"]
 
 
 def test_a_head_that_is_there_stays(cased: Tokenizer, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_model_gets_another_vocabulary(family: str, uncased: Tokenizer, cased:
     before = open_model(folder, uncased).model
     start = open_model(folder, cased, warm_start=WarmStart(tokenizer="cased"))
     model = start.model
-    assert "match nothing" in start.facts["vocabulary"]
+    assert "match nothing" in start.facts["new vocabulary"]
     assert model.config.vocab_size == cased.get_vocab_size()
     assert model.config.pad_token_id == special_ids(cased).pad
     expected = transplant(before.get_input_embeddings().weight.detach(), uncased, cased).embeddings

@@ -96,13 +96,13 @@ def open_model(
                 " model, or make a head for it: --grow-head"
             )
         grow_head(model, missing)
-        facts["head"] = f"new ({', '.join(missing)}): identity, zero bias, decoder tied to the word embeddings"
+        facts["new head"] = f"{', '.join(missing)}: identity, zero bias, decoder tied to the word embeddings"
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     own = checkpoint.tokenizer.backend
     if warm_start.tokenizer is not None and own.get_vocab(True) != tokenizer.get_vocab(True):
         model, unmatched = with_vocabulary(model, own, tokenizer)
-        facts["vocabulary"] = (
-            f"new, {size:,} tokens; each embedding is the mean of the old embeddings of the same text, but for"
+        facts["new vocabulary"] = (
+            f"{size:,} tokens; each embedding is the mean of the old embeddings of the same text, but for"
             f" {unmatched:,} tokens that match nothing and start at random"
         )
     elif model.config.vocab_size < size:

@@ -11,6 +11,7 @@ import numpy as np
 from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.runtime.batching import collate
+from fillmask.runtime.checks import check_token_ids
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training.labelled import Example
 
@@ -110,9 +111,6 @@ def encode_examples(checkpoint: Checkpoint, examples: Sequence[Example], max_len
     rows = []
     for example in examples:
         found = tokenizer.encode_text(example.text, options, pair=example.pair)
-        if max(found.ids, default=0) >= highest:
-            raise InputError(
-                f"the tokenizer gave id {max(found.ids)}, and the model has {highest} tokens; the tokenizer is of another model"
-            )
+        check_token_ids(max(found.ids, default=0), highest)
         rows.append(MaskedInput(found.ids, found.type_ids, (0,)))
     return rows

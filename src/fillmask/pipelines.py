@@ -254,6 +254,22 @@ class FillMask:
             cancelled=cancelled,
         )
 
+    def push_to_hub(self, repo_id: str, *, private: bool = False, commit_message: str | None = None) -> str:
+        """Upload the checkpoint with its model card to the Hugging Face hub; returns the address of the commit.
+
+        Args:
+            repo_id: such as `name/model`. A repository that isn't there is made.
+            private: whether a new repository is private.
+            commit_message: of the commit.
+
+        Raises:
+            InputError: `repo_id` is no name of a repository.
+            CheckpointError: the hub refuses the upload or can't be reached.
+        """
+        from fillmask.models.publishing import push
+
+        return push(self.model.checkpoint.folder, repo_id, private=private, message=commit_message)
+
 
 def _opened(arguments: Mapping[str, Any]) -> FillMask:
     return FillMask(**arguments)

@@ -9,13 +9,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="parity is held against transformers, which the train extra brings")
 
 from parity import assert_parity, assert_same, random_items, random_model, save
+from safetensors.torch import load_file, save_file
 from test_parity import ACTIVATIONS, SPECIAL, bert_values
 from transformers import (
     AlbertConfig,
     ConvBertConfig,
+    DebertaConfig,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    EsmConfig,
     MPNetConfig,
     NomicBertConfig,
 )
@@ -23,8 +26,9 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_p
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from fillmask.errors import UnsupportedModelError
-from fillmask.models.encoders import deberta_v2, mpnet
+from fillmask.models.encoders import disentangled, mpnet
 from fillmask.runtime.masked_lm import MaskedLM
+from fillmask.tokenization.masked_input import MaskedInput
 
 SEEDS = pytest.mark.parametrize("seed", range(6))
 
@@ -116,15 +120,25 @@ def test_deberta_v2(seed: int, tmp_path: Path) -> None:
     assert_parity(DebertaV2Config(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 0)
 
 
+@SEEDS
+def test_deberta(seed: int, tmp_path: Path) -> None:
+    values = drawn(
+        seed, relative_attention=[True, True, False], pos_att_type=[["c2p"], ["p2c"], "p2c|c2p", ["c2p", "p2c"]],
+        position_biased_input=[True, False], max_relative_positions=[-1, 5, 40], type_vocab_size=[0, 2],
+        legacy=[True, False], tie_word_embeddings=[True],
+    )  # fmt: skip
+    if values["legacy"]:
+        values["embedding_size"] = [8, values["hidden_size"]][seed % 2]
+    assert_parity(DebertaConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 0)
+
+
 @pytest.mark.parametrize("kinds", [["c2p"], ["p2c"], ["c2p", "p2c"]])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_each_kind_of_distance_in_a_last_layer_and_before_it(kinds: list[str], layers: int, tmp_path: Path) -> None:
     values = bert_values(3) | {"type_vocab_size": 0, "num_hidden_layers": layers, "max_position_embeddings": 60}
-    config = DebertaV2Config(
-        **values, relative_attention=True, pos_att_type=kinds, position_buckets=8, norm_rel_ebd="layer_norm",
-        position_biased_input=False,
-    )  # fmt: skip
-    assert_parity(config, tmp_path)
+    values |= {"relative_attention": True, "pos_att_type": kinds, "position_biased_input": False}
+    assert_parity(DebertaV2Config(**values, position_buckets=8, norm_rel_ebd="layer_norm"), tmp_path / "2")
+    assert_parity(DebertaConfig(**values), tmp_path / "1")
 
 
 def test_deberta_v3_without_the_word_legacy(tmp_path: Path) -> None:
@@ -142,7 +156,58 @@ def test_deberta_v3_without_the_word_legacy(tmp_path: Path) -> None:
 def test_debertas_buckets(count: int, furthest: int) -> None:
     differences = np.arange(-furthest, furthest + 1)
     expected = make_log_bucket_position(torch.from_numpy(differences), count, furthest)
-    np.testing.assert_array_equal(deberta_v2.buckets(differences, count, furthest), expected.numpy())
+    np.testing.assert_array_equal(disentangled.buckets(differences, count, furthest), expected.numpy())
+
+
+@SEEDS
+def test_esm(seed: int, tmp_path: Path) -> None:
+    values = drawn(
+        seed, token_dropout=[True, True, False], emb_layer_norm_before=[True, False, None], mask_token_id=[4],
+        position_embedding_type=["rotary", "rotary", "absolute"], rope_theta=[100.0, 10_000.0],
+    )  # fmt: skip
+    config = EsmConfig(**values)
+    model = random_model(config, seed)
+    # Of a row of masks alone, transformers gives NaN.
+    items = [item for item in random_items(config, seed=seed, rows=9) if len(item.positions) < len(item.ids)]
+    assert_same(save(model, tmp_path), model, items)
+    ((_, rows),) = MaskedLM(tmp_path).log_probabilities([MaskedInput([4, 4], [0, 0], [0, 1])])
+    assert np.isfinite(rows).all()
+
+
+ESM_2 = bert_values(5) | {"token_dropout": True, "position_embedding_type": "rotary", "mask_token_id": 4}
+
+
+@pytest.mark.parametrize(
+    "name", ["esm.rotary_embeddings.inv_freq", "esm.encoder.layer.{}.attention.self.rotary_embeddings.inv_freq"]
+)
+def test_esms_own_frequencies_count(name: str, tmp_path: Path) -> None:
+    """Rounded ones, as in published files, and others of the same layout after them, which the graph's cache must tell apart."""
+    config = EsmConfig(**ESM_2)
+    model = random_model(config)
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    stored = {key: tensor for key, tensor in load_file(path).items() if "inv_freq" not in key}
+    frequencies = model.esm.rotary_embeddings.inv_freq.clone()
+    for changed in (frequencies.half().float(), frequencies * 1.5):
+        layers = range(config.num_hidden_layers if "{}" in name else 1)
+        save_file(stored | {name.format(n): changed.clone() for n in layers}, path, metadata={"format": "pt"})
+        model.esm.rotary_embeddings.inv_freq.copy_(changed)
+        for engine in ("onnxruntime", "torch"):
+            assert_same(tmp_path, model, random_items(config), engine=engine, precision="float32")
+    save_file(stored, path, metadata={"format": "pt"})
+    model.esm.rotary_embeddings.inv_freq.copy_(frequencies)
+    for engine in ("onnxruntime", "torch"):
+        assert_same(tmp_path, model, random_items(config), engine=engine, precision="float32")
+
+
+def test_esm_without_its_contact_head(tmp_path: Path) -> None:
+    """It fills no masks."""
+    model = random_model(EsmConfig(**ESM_2))
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    save_file({k: t for k, t in load_file(path).items() if "contact" not in k}, path, metadata={"format": "pt"})
+    for engine in ("onnxruntime", "torch"):
+        assert_same(tmp_path, model, random_items(model.config), engine=engine, precision="float32")
 
 
 @SEEDS

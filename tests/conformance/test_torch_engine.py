@@ -37,7 +37,6 @@ NO_GRAPH: dict[str, dict[str, Any]] = {
     "nystromformer": {},
     "rembert": {"input_embedding_size": 16, "output_embedding_size": 24},
     "xlm": {"emb_dim": 32, "n_heads": 4, "n_layers": 2},
-    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
 }
 
 
@@ -125,9 +124,11 @@ def test_a_model_that_is_none(tmp_path: Path) -> None:
 GRAPHS = {
     "albert": {"embedding_size": 16},
     "convbert": {"embedding_size": 16, "head_ratio": 2, "conv_kernel_size": 3, "num_groups": 2},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 8, "conv_kernel_size": 3},
     "distilbert": {"dim": 32, "n_heads": 4, "n_layers": 2, "hidden_dim": 48},
     "electra": {"embedding_size": 16},
+    "esm": {"token_dropout": True, "position_embedding_type": "rotary", "mask_token_id": 4},
     "mpnet": {},
     "nomic_bert": {},
 }  # fmt: skip

@@ -81,16 +81,20 @@ def unread_tensors(names: Collection[str], base: str, head: Collection[str], ign
         names: the tensors that were not read.
         base: the module of the encoder, such as `bert`.
         head: the modules of the head that runs.
-        ignored: patterns of tensors that the family does not read.
+        ignored: patterns of tensors that a file of the family may hold for nothing.
     """
-    patterns = [re.compile(pattern) for pattern in ignored]
 
-    def is_needless(name: str) -> bool:
-        if _BUFFERS.search(name) or _POOLERS.search(name) or any(pattern.search(name) for pattern in patterns):
+    def may_be_left(name: str) -> bool:
+        if is_buffer(name) or _POOLERS.search(name) or any(re.search(pattern, name) for pattern in ignored):
             return True
         return not starts_with_any(name, [base, *head]) and _HEADS.match(name) is not None
 
-    return sorted(name for name in names if not is_needless(name))
+    return sorted(name for name in names if not may_be_left(name))
+
+
+def is_buffer(name: str) -> bool:
+    """Whether a tensor is a buffer that transformers computes anew."""
+    return _BUFFERS.search(name) is not None
 
 
 def check_all_read(names: Collection[str], base: str, head: Collection[str], ignored: Iterable[str] = ()) -> None:

@@ -38,7 +38,8 @@ def cache_folder() -> Path:
 
 def graph_key(checkpoint: Checkpoint, form: str = "") -> str:
     """Digest of everything that decides the graph; `form` names a rewrite of it."""
-    parts = [encoders.VERSION, form, checkpoint.config.values(), checkpoint.weights.layout()]
+    constants = encoders.stored_constants(checkpoint.config, checkpoint.weights)
+    parts = [encoders.VERSION, form, checkpoint.config.values(), checkpoint.weights.layout(), constants]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 

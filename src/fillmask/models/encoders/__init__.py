@@ -43,7 +43,7 @@ class Family:
         base: the module of the encoder in the checkpoint, such as `bert`.
         mask_head: modules that only a masked language model holds; one of them is enough.
         classifier_head: modules that only a classifier holds; one of them is enough.
-        ignored: patterns of tensors that no model of the family reads.
+        ignored: patterns of tensors that a file may hold for nothing, as in transformers.
         positions: number of positions, where the config does not say.
         first: number of the first token's position: the tokens have so many fewer positions. "pad" stands for the
             one after the padding id.
@@ -63,6 +63,7 @@ class Family:
 
 _BERT_HEAD, _ROBERTA_HEAD = ("cls.predictions",), ("lm_head",)
 _ELECTRA_HEAD = ("generator_predictions", "generator_lm_head")
+_POSITIONS = (r"(^|\.)embeddings\.position_embeddings\.",)
 _ROBERTA = Family("roberta", "roberta", _ROBERTA_HEAD, first="pad")
 
 # By model_type in config.json.
@@ -76,8 +77,15 @@ FAMILIES = {
     "electra": Family("electra", "electra", _ELECTRA_HEAD),
     "mpnet": Family("mpnet", "mpnet", _ROBERTA_HEAD, first=2),
     "convbert": Family("convbert", "convbert", _ELECTRA_HEAD),
-    "deberta-v2": Family(
-        "deberta_v2", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=(r"(^|\.)embeddings\.position_embeddings\.",)
+    "deberta": Family("deberta", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=_POSITIONS),
+    "deberta-v2": Family("deberta_v2", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=_POSITIONS),
+    "esm": Family(
+        "esm",
+        "esm",
+        _ROBERTA_HEAD,
+        ignored=(*_POSITIONS, r"(^|\.)contact_head\."),
+        positions=1026,
+        first="pad",
     ),
     "nomic_bert": Family("nomic_bert", "nomic_bert", _BERT_HEAD, positions=2048),
     # Its classifier has a `head` too.
@@ -86,7 +94,7 @@ FAMILIES = {
 
 # Families without a graph here whose first token, as RoBERTa's, has the position after the padding id.
 _COUNTED_FROM_PAD = frozenset({
-    "data2vec-text", "esm", "ibert", "longformer", "luke", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
+    "data2vec-text", "ibert", "longformer", "luke", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
 })  # fmt: skip
 
 # Counts changes to any graph; a cached graph of another version is not used.
@@ -123,7 +131,7 @@ def longest(config: Config) -> int | None:
 
 def transformers_options(config: Config, weights: Weights) -> dict[str, Any]:
     """Values that `from_pretrained` must be given so that transformers builds the head that the checkpoint holds."""
-    if config.family == "deberta-v2":
+    if config.family in ("deberta", "deberta-v2"):
         return {"legacy": not uses_own_head(config, weights)}
     return {}
 
@@ -137,6 +145,14 @@ def uses_own_head(config: Config, weights: Weights) -> bool:
     own = any(heads.starts_with_any(name, ["lm_predictions"]) for name in weights)
     other = any(heads.starts_with_any(name, ["cls.predictions"]) for name in weights)
     return own and not (other and config.flag("legacy", False))
+
+
+def stored_constants(config: Config, weights: Weights) -> list[float]:
+    """Values of the checkpoint that the graph holds itself, and on which it depends therefore."""
+    if config.family == "esm":
+        frequencies = importlib.import_module("fillmask.models.encoders.esm").stored_frequencies(weights)
+        return [] if frequencies is None else [float(value) for value in frequencies]
+    return []
 
 
 def build(config: Config, weights: Weights) -> Graph:

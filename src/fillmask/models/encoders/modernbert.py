@@ -113,7 +113,8 @@ def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> tuple[Value
 
 def _kind(g: GraphBuilder, config: Config, inputs: GraphInputs, kind: str, head_size: int) -> _Kind:
     positions = config.integer("max_position_embeddings", 8192)
-    everywhere, slots = rotary.angles(g, inputs, kind, _theta(config, kind), positions, head_size)
+    frequencies = rotary.frequencies(_theta(config, kind), head_size)
+    everywhere, slots = rotary.angles(g, inputs, kind, frequencies, positions)
     bias = slots_bias = ops.padding_bias(g, inputs)
     if kind == "sliding_attention":
         length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.int64_vector(0))

@@ -48,7 +48,7 @@ def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutp
     x = ops.layer_norm(g, x, "nomic_bert.emb_ln", sizes.hidden, sizes.eps)
     positions = config.integer("max_position_embeddings", 2048)
     theta = rotary.theta(config, config.number("rope_theta", 1000.0))
-    angles = rotary.angles(g, inputs, "rotary", theta, positions, head_size)
+    angles = rotary.angles(g, inputs, "rotary", rotary.frequencies(theta, head_size), positions)
     bias = ops.padding_bias(g, inputs)
     layers = config.integer("num_hidden_layers", 12)
     for number in range(layers):

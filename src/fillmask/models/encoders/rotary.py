@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fillmask.errors import CorruptCheckpointError, UnsupportedModelError
 from fillmask.models.config import Config
@@ -45,18 +46,25 @@ def _parameters(config: Config, key: str) -> dict[str, Any]:
     return found
 
 
-def angles(g: GraphBuilder, inputs: GraphInputs, name: str, theta: float, positions: int, head_size: int) -> tuple[Angles, Angles]:  # fmt: skip
+def frequencies(theta: float, head_size: int) -> npt.NDArray[np.float32]:
+    """By how much each pair of coordinates turns from one position to the next, in radians: (D/2,)."""
+    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
+    return (1.0 / np.power(np.float32(theta), exponents)).astype(np.float32)
+
+
+def angles(
+    g: GraphBuilder, inputs: GraphInputs, name: str, frequencies: npt.NDArray[np.float32], positions: int
+) -> tuple[Angles, Angles]:
     """Cosines and sines of all places, (1, 1, T, D/2), and of the mask slots', (B, 1, S, D/2).
 
     From tables, and not computed in the graph: an engine that runs in bfloat16 would round the angles themselves,
     which are as large as the positions, where rounding their cosines does no harm.
 
     Args:
-        name: of the tables, one for each theta.
+        name: of the tables, one for each set of frequencies.
+        frequencies: (D/2,).
         positions: how many there are.
     """
-    exponents = np.arange(0, head_size, 2, dtype=np.float32) / head_size
-    frequencies = (1.0 / np.power(np.float32(theta), exponents)).astype(np.float32)
     turned = np.arange(positions, dtype=np.float32)[:, None] * frequencies
     tables = g.float32_array(f"{name}/cos", np.cos(turned)), g.float32_array(f"{name}/sin", np.sin(turned))
     length = g.op("Squeeze", g.op("Shape", inputs.ids, start=1, end=2), g.int64_vector(0))

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from fillmask.errors import CorruptCheckpointError, InputError, MissingExtraError, UnsupportedModelError
 from fillmask.models import encoders
-from fillmask.models.heads import Task, check_all_read, in_short, is_saved_for, no_head, starts_with_any
+from fillmask.models.heads import Task, check_all_read, in_short, is_buffer, is_saved_for, no_head, starts_with_any
 from fillmask.runtime.engines import ON_A_CPU, ON_A_GPU, Batch
 from fillmask.runtime.engines.rescoring import Head
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Classes in which padding changes the answers for the other tokens: rows of different lengths are run apart.
 _PADDING_LEAKS = {"convbert", "fnet", "funnel", "nystromformer", "yoso"}
+# Modules that transformers builds and that neither fill masks nor classify, by the name of the encoder.
+_UNUSED = {"esm": ("esm.contact_head",)}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -192,7 +194,11 @@ def _no_load_report() -> Iterator[None]:
 
 def _check_report(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint, task: Task) -> None:
     base = model.base_model_prefix
-    missing = set(report["missing_keys"])
+    family = encoders.FAMILIES.get(checkpoint.config.family)
+    ignored = family.ignored if family else ()
+    missing = {
+        name for name in report["missing_keys"] if not (is_buffer(name) or starts_with_any(name, _UNUSED.get(base, ())))
+    }
     own = {
         name for name in model.state_dict() if not starts_with_any(name, [base]) and name not in _tied_to(model, base)
     }
@@ -212,8 +218,7 @@ def _check_report(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint,
     errors = list(report.get("error_msgs") or [])
     if errors:
         raise CorruptCheckpointError(f"{fault}{str(errors[0]).splitlines()[0]}")
-    family = encoders.FAMILIES.get(checkpoint.config.family)
-    check_all_read(set(report["unexpected_keys"]), base, head, family.ignored if family else ())
+    check_all_read(set(report["unexpected_keys"]), base, head, ignored)
 
 
 def _tied_to(model: Any, base: str) -> set[str]:

@@ -4,6 +4,7 @@
 #   make test    lint, then the torch-free tests in .venv, then the training and conformance tests in .venv-train
 #   make lint    ruff and mypy
 #   make docs    the site, into site/; every link is checked
+#   make sbom    the bill of materials of the base install, as CycloneDX, into dist/
 #   make bench   the benchmarks behind the README's speed tables, a quarter of an hour (needs .venv-train)
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PIP = -m pip install --quiet --disable-pip-version-check
 # Two processes, which share no file of tests.
 PYTEST = -m pytest -n 2 --dist loadfile
 
-.PHONY: run test test-base test-train lint docs bench bench-jobs soak fuzz clean
+.PHONY: run test test-base test-train lint docs sbom bench bench-jobs soak fuzz clean
 
 run: .venv/.run
 	.venv/bin/fillmask fill \
@@ -49,6 +50,15 @@ lint: .venv-train/.done
 docs: .venv-train/.done
 	.venv-train/bin/python scripts/figures.py
 	NO_MKDOCS_2_WARNING=1 .venv-train/bin/mkdocs build --strict --site-dir site
+
+# An environment of its own, so that nothing of the tests is in it.
+sbom:
+	rm -rf build/sbom && $(PYTHON) -m venv build/sbom/base && $(PYTHON) -m venv build/sbom/tool
+	build/sbom/base/bin/python $(PIP) .
+	build/sbom/tool/bin/python $(PIP) cyclonedx-bom
+	mkdir -p dist
+	build/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--output-format JSON --output-file dist/fillmask.cdx.json build/sbom/base/bin/python
 
 # A text that the models were not trained on, one paragraph a line, makes the benchmarks' sentences real ones:
 # make bench TEXT=held_out.txt

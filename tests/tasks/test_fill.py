@@ -20,7 +20,7 @@ from fillmask import FillMask
 from fillmask.errors import CorruptCheckpointError, FillMaskWarning, InputError, NoMaskError, TextTooLongError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.engine_benchmark import compare, sample_documents
-from fillmask.tokenization.tokenizer import Encoding
+from fillmask.tokenization.encoding import Encoding
 from fillmask.tokenization.windows import window
 
 LONG = " ".join(SENTENCES[:12])

@@ -12,8 +12,8 @@ from tiny import LONGEST, SENTENCES
 
 from fillmask import FillMask, InputError, Score, TextTooLongError
 from fillmask.tasks.score import Rows
+from fillmask.tokenization.encoding import Encoding
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Encoding
 from fillmask.tokenization.windows import window
 
 TEXT = "The unbelievable house, beyond the sea."

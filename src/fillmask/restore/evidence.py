@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from fillmask.restore.decoding.cached_scorer import CachedScorer
 from fillmask.restore.restoration import Evidence
+from fillmask.tokenization.encoding import Word, WordEncoding
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Tokenizer, Word, WordEncoding
+from fillmask.tokenization.tokenizer import Tokenizer
 
 _NEAR = 20  # words on each side that are hidden in turn
 _FAR = 40  # words on each side that are read

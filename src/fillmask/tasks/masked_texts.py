@@ -12,8 +12,9 @@ from typing import Any, TypedDict
 
 from fillmask.errors import InputError, NoMaskError, TextTooLongError
 from fillmask.tasks.streams import prepare_all
+from fillmask.tokenization.encoding import Encoding
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Encoding, Tokenizer, check_text
+from fillmask.tokenization.tokenizer import Tokenizer, check_text
 from fillmask.tokenization.windows import shared_windows
 
 MASK_SPELLINGS = ("<mask>", "[MASK]")
@@ -148,4 +149,4 @@ class MaskedTexts:
         """
         pad = self.tokenizer.pad_token_id
         filled = [*ids[:position], token, *ids[position + 1 :]]
-        return self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single)
+        return str(self.tokenizer.decode([i for i in filled if i != pad], skip_special_tokens=single))

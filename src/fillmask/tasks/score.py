@@ -25,8 +25,8 @@ from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.masked_texts import MASK_SPELLINGS
 from fillmask.tasks.streams import answer_each, raise_errors
+from fillmask.tokenization.encoding import Word, WordEncoding
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Word, WordEncoding
 from fillmask.tokenization.windows import window
 
 _TOKENS = 20_000  # tokens of the texts in work at once, beside one that has more by itself

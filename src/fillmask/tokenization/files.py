@@ -27,6 +27,24 @@ _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 # In the order in which transformers gives ids to those that the vocabulary lacks.
 _ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+_CLASSES_WITH_TYPE_IDS = frozenset(
+    f"{name}Tokenizer"
+    for name in (
+        "Bert",
+        "ConvBert",
+        "DebertaV2",
+        "Deberta",
+        "Electra",
+        "LayoutLM",
+        "MobileBert",
+        "RoFormer",
+        "SqueezeBert",
+    )
+)
+_FAMILIES_WITH_TYPE_IDS = frozenset(
+    ("bert", "convbert", "deberta-v2", "deberta", "electra", "layoutlm", "megatron-bert", "mobilebert", "nomic_bert",
+     "roformer", "squeezebert")
+)  # fmt: skip
 _GUESSES = {"mask_token": ("<mask>", "[MASK]"), "pad_token": ("<pad>", "[PAD]")}
 
 
@@ -40,6 +58,7 @@ class TokenizerFiles:
         limit: most tokens of a text.
         clean_up: whether decoded text has no space before punctuation.
         truncation_side: "left" or "right", where a text is cut that is too long.
+        type_ids: whether transformers' tokenizer returns `token_type_ids`.
     """
 
     backend: Backend
@@ -47,6 +66,7 @@ class TokenizerFiles:
     limit: int
     clean_up: bool
     truncation_side: str
+    type_ids: bool
 
 
 def read_tokenizer(folder: Path) -> TokenizerFiles:
@@ -86,7 +106,19 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
         limit=int(min(config.get("model_max_length") or _NO_LIMIT, _NO_LIMIT)),
         clean_up=bool(config.get("clean_up_tokenization_spaces")),
         truncation_side=_truncation_side(config, backend),
+        type_ids=_returns_type_ids(folder, config),
     )
+
+
+def _returns_type_ids(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the files say so, or else the class that transformers takes."""
+    if isinstance(names := config.get("model_input_names"), list):
+        return "token_type_ids" in names
+    model = _json(folder / "config.json")
+    named = config.get("tokenizer_class") or model.get("tokenizer_class")
+    if named:
+        return str(named).removesuffix("Fast") in _CLASSES_WITH_TYPE_IDS
+    return model.get("model_type") in _FAMILIES_WITH_TYPE_IDS
 
 
 def _class(folder: Path, config: Mapping[str, Any]) -> TokenizerClass | None:

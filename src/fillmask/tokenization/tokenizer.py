@@ -1,22 +1,26 @@
 """A checkpoint's tokenizer: text to ids and back, as transformers does it.
 
-A thin layer over the `tokenizers` library. It knows nothing of models beyond
-their length limit, and nothing of files: `tokenizer_files` reads those.
+A thin layer over the `tokenizers` library with the calls of transformers'
+tokenizers that tutorials use. It knows nothing of models beyond their length
+limit, and nothing of files: `files` reads those. Nothing here changes the
+state of the backend, which other threads use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
 from fillmask.errors import InputError, TextTooLongError
+from fillmask.tokenization.batch_encoding import BatchEncoding, batch_encoding
+from fillmask.tokenization.encoding import Encoding, WordEncoding
 from fillmask.tokenization.files import read_tokenizer
+from fillmask.tokenization.truncation import DO_NOT_TRUNCATE, kept_lengths, truncation_of
+from fillmask.tokenization.vocabulary import TokenizerVocabulary
+from fillmask.tokenization.words import words_of
 
 _TOKENIZER_OPTIONS = (
     "truncation",
@@ -27,56 +31,11 @@ _TOKENIZER_OPTIONS = (
     "return_attention_mask",
     "return_token_type_ids",
 )
-_DO_NOT_TRUNCATE = "do_not_truncate"
 _LONG_TEXT = 1_000  # characters; tokenizing them takes about a millisecond
-_TRUNCATIONS = ("longest_first", "only_first", "only_second", _DO_NOT_TRUNCATE)
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """Token ids of one text.
-
-    Attributes:
-        ids: token ids, special tokens included.
-        type_ids: the segment of each token.
-        leading: special tokens that the tokenizer put before the text.
-        trailing: and after it.
-    """
-
-    ids: list[int]
-    type_ids: list[int]
-    leading: int = 0
-    trailing: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a text: its characters, `start` to `end`, and the places of its tokens."""
-
-    start: int
-    end: int
-    places: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class WordEncoding:
-    """Token ids of a text of any length, special ones included, and which of them make up its words."""
-
-    text: str
-    encoding: Encoding
-    words: tuple[Word, ...]
-
-    @property
-    def ids(self) -> list[int]:
-        return self.encoding.ids
-
-    @property
-    def type_ids(self) -> list[int]:
-        return self.encoding.type_ids
-
-
-class Tokenizer:
-    """Ids, tokens and texts of one vocabulary.
+class Tokenizer(TokenizerVocabulary):
+    """Texts to ids, and with its vocabulary (`TokenizerVocabulary`) ids to texts.
 
     Args:
         backend: the tokenizer itself; its padding and truncation are turned off.
@@ -84,7 +43,11 @@ class Tokenizer:
         limit: most tokens a text may have.
         clean_up: take the space before punctuation out of decoded text.
         truncation_side: "left" or "right", where a text is cut that is to be truncated.
+        type_ids: whether a call returns `token_type_ids` unless it says otherwise.
     """
+
+    is_fast = True
+    padding_side = "right"
 
     def __init__(
         self,
@@ -94,48 +57,66 @@ class Tokenizer:
         *,
         clean_up: bool = False,
         truncation_side: str = "right",
+        type_ids: bool = False,
     ) -> None:
         backend.no_padding()
         backend.no_truncation()
-        self.backend = backend
+        super().__init__(backend, special, clean_up=clean_up)
         self.model_max_length = limit
         self.truncation_side = truncation_side
-        self._special = dict(special)
-        # transformers refuses to "clean up" byte-level BPE, whose spaces are the text's own.
-        self._clean_up = clean_up and type(backend.model).__name__ != "BPE"
+        self.model_input_names = ["input_ids", *(["token_type_ids"] if type_ids else []), "attention_mask"]
 
-    @property
-    def mask_token(self) -> str | None:
-        return self._special.get("mask_token")
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        text_pair: str | Sequence[str] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_offsets_mapping: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_length: bool = False,
+    ) -> BatchEncoding:
+        """What a model reads for a text or for a list of texts, as transformers' tokenizers return it.
 
-    @property
-    def mask_token_id(self) -> int | None:
-        return self._id("mask_token")
+        Args:
+            text_pair: a second text, or a list of as many.
+            padding: True or "longest" for the longest text of the list, "max_length", or False.
+            truncation, max_length: cut texts to so many tokens, by default to `model_max_length`.
+            return_tensors: "np" for arrays, "pt" for tensors; lists by default.
 
-    @property
-    def pad_token(self) -> str | None:
-        return self._special.get("pad_token")
+        Returns:
+            `input_ids`, `attention_mask`, and with a pair-aware model `token_type_ids`, each (texts, length), or
+            (length,) for a single text without `return_tensors`.
 
-    @property
-    def pad_token_id(self) -> int | None:
-        return self._id("pad_token")
-
-    def _id(self, role: str) -> int | None:
-        token = self._special.get(role)
-        number: int | None = None if token is None else self.backend.token_to_id(token)
-        return number
-
-    @cached_property
-    def vocab(self) -> dict[str, int]:
-        """Token to id, added tokens included."""
-        return self.backend.get_vocab(with_added_tokens=True)
-
-    def get_vocab(self) -> dict[str, int]:
-        """Token to id, added tokens included."""
-        return self.vocab
-
-    def __len__(self) -> int:
-        return self.backend.get_vocab_size(with_added_tokens=True)
+        Raises:
+            InputError: an input is no text, or an option cannot be used.
+        """
+        options = {"truncation": truncation, "max_length": max_length, "padding": padding}
+        single = isinstance(text, str)
+        firsts: list[Any] = [text] if isinstance(text, str) else list(text)
+        seconds: list[Any] = [text_pair] if isinstance(text_pair, str) or text_pair is None else list(text_pair)
+        if text_pair is None:
+            seconds = [None] * len(firsts)
+        if len(firsts) != len(seconds):
+            raise InputError(f"there are {len(firsts)} texts and {len(seconds)} second texts; expected as many")
+        raw = [self._raw(a, b, options, add_special_tokens) for a, b in zip(firsts, seconds, strict=True)]
+        wanted = {
+            "token_type_ids": "token_type_ids" in self.model_input_names if return_token_type_ids is None else return_token_type_ids,
+            "attention_mask": return_attention_mask is not False,
+            "special_tokens_mask": return_special_tokens_mask,
+            "offset_mapping": return_offsets_mapping,
+            "length": return_length,
+        }  # fmt: skip
+        pad = None if padding in (False, None, "do_not_pad") else padding
+        return batch_encoding(
+            raw, wanted, pad, max_length or self.model_max_length, self.pad_token_id, return_tensors, single=single
+        )
 
     def encode_text(
         self, text: str, options: Mapping[str, Any] | None = None, *, any_length: bool = False, pair: str | None = None
@@ -151,7 +132,8 @@ class Tokenizer:
             pair: a second text, which comes after the first.
 
         Raises:
-            InputError: not a text, a lone surrogate, an unknown option, or one that cannot be used.
+            InputError: not a text, a lone surrogate, text that the vocabulary cannot express, an unknown option, or
+                one that cannot be used.
             TextTooLongError: more tokens than the limit, and truncation was not asked for.
         """
         options = options or {}
@@ -160,21 +142,25 @@ class Tokenizer:
             raise InputError(
                 f"tokenizer_kwargs has {', '.join(sorted(unknown))}; expected any of {', '.join(_TOKENIZER_OPTIONS)}"
             )
+        raw = self._raw(text, pair, options, bool(options.get("add_special_tokens", True)))
+        if len(raw.ids) > self.model_max_length and not any_length:
+            raise TextTooLongError(
+                f"the text has {len(raw.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
+                " or ask for a window round each mask (long_text='window', --long-text window)"
+            )
+        return Encoding.of(raw)
+
+    def _raw(self, text: str, pair: str | None, options: Mapping[str, Any], add_special_tokens: bool) -> Any:
+        """The `tokenizers.Encoding` of a text, or of two, truncated as the options say."""
         check_text(text)
         if pair is not None:
             check_text(pair)
-        add_special_tokens = bool(options.get("add_special_tokens", True))
-        strategy, longest = _truncation(options)
-        found = self.encode_raw(text, pair, add_special_tokens=add_special_tokens)
+        strategy, longest = truncation_of(options)
+        raw = self.encode_raw(text, pair, add_special_tokens=add_special_tokens)
         limit = min(longest or self.model_max_length, self.model_max_length)
-        if strategy != _DO_NOT_TRUNCATE and len(found.ids) > limit:
-            found = self._truncated(text, pair, limit, strategy, add_special_tokens)
-        if len(found.ids) > self.model_max_length and not any_length:
-            raise TextTooLongError(
-                f"the text has {len(found.ids)} tokens and the model takes {self.model_max_length}; shorten it,"
-                " or ask for a window round each mask (long_text='window', --long-text window)"
-            )
-        return _encoding(found)
+        if strategy != DO_NOT_TRUNCATE and len(raw.ids) > limit:
+            raw = self._truncated(text, pair, limit, strategy, add_special_tokens)
+        return raw
 
     def encode_each(self, texts: Sequence[str]) -> list[Encoding | InputError]:
         """Ids with special tokens of texts of any length, or the error of a text that cannot be encoded.
@@ -184,7 +170,7 @@ class Tokenizer:
         try:
             for text in texts:
                 check_text(text)
-            return [_encoding(found) for found in self.backend.encode_batch_fast(list(texts))]
+            return [Encoding.of(raw) for raw in self.backend.encode_batch_fast(list(texts))]
         except Exception:  # one text spoils the batch: find out which
             encodings: list[Encoding | InputError] = []
             for text in texts:
@@ -222,37 +208,23 @@ class Tokenizer:
         return True
 
     def encode_words(self, text: str) -> WordEncoding:
-        """Ids with special tokens and the words that they make up, as the tokenizer cuts a text before its model does.
+        """Ids with special tokens and the words that they make up; see `fillmask.tokenization.words`.
 
         Raises:
-            InputError: not a text, or a lone surrogate.
+            InputError: not a text, a lone surrogate, or text that the vocabulary cannot express.
         """
         check_text(text)
-        found = self.encode_raw(text)
-        places: dict[tuple[int | None, int], list[int]] = {}
-        for place, (word, added) in enumerate(zip(found.word_ids, found.special_tokens_mask, strict=True)):
-            if not added:
-                # A token that belongs to no word, as those added to a vocabulary, is one.
-                places.setdefault((word, -1 if word is not None else place), []).append(place)
-        words = []
-        for of_word in places.values():
-            start, end = found.offsets[of_word[0]][0], found.offsets[of_word[-1]][1]
-            written = text[start:end]
-            start += len(written) - len(written.lstrip())
-            words.append(Word(start, max(start, start + len(written.strip())), tuple(of_word)))
-        return WordEncoding(text, _encoding(found), tuple(words))
+        raw = self.encode_raw(text)
+        return WordEncoding(text, Encoding.of(raw), tuple(words_of(text, raw)))
 
     def _truncated(self, text: str, pair: str | None, limit: int, strategy: str, add_special_tokens: bool) -> Any:
-        """A text, or two, cut to so many tokens, as the backend cuts.
-
-        The backend itself would have to be told to, and it belongs to other threads too.
-        """
+        """A text, or two, cut to so many tokens, as the backend would cut if its truncation were set."""
         added = self.backend.num_special_tokens_to_add(pair is not None) if add_special_tokens else 0
         if limit < added:
             raise InputError(f"max_length is {limit}; expected {added} or more, as many as there are special tokens")
         first = self.encode_raw(text, add_special_tokens=False)
         second = None if pair is None else self.encode_raw(pair, add_special_tokens=False)
-        lengths = _cut(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
+        lengths = kept_lengths(len(first.ids), None if second is None else len(second.ids), limit - added, strategy)
         first.truncate(lengths[0], direction=self.truncation_side)
         if second is not None:
             second.truncate(lengths[1], direction=self.truncation_side)
@@ -264,85 +236,33 @@ class Tokenizer:
         Raises:
             InputError: the text cannot be encoded, or `length` has no room for a token of the text.
         """
-        room = length - self.backend.num_special_tokens_to_add(False)
+        room = length - self.num_special_tokens_to_add()
         if room < 1:
             raise InputError(f"the length is {length}; expected room for a token beside the special tokens")
         first = self.encode_raw(text, add_special_tokens=False)
         first.truncate(room)
         return [self.backend.post_process(part, None, True) for part in (first, *first.overflowing)]
 
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        """Token ids of a text of any length."""
-        check_text(text)
-        return list(self.encode_raw(text, add_special_tokens=add_special_tokens).ids)
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """Special tokens that are added to a text, or to a pair of texts."""
+        return int(self.backend.num_special_tokens_to_add(pair))
+
+    def encode(
+        self,
+        text: str,
+        text_pair: str | None = None,
+        add_special_tokens: bool = True,
+        *,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+    ) -> list[int]:
+        """Token ids of a text of any length, or of two."""
+        options = {"truncation": truncation, "max_length": max_length}
+        return list(self._raw(text, text_pair, options, add_special_tokens).ids)
 
     def tokenize(self, text: str) -> list[str]:
         """Tokens of a text, without special tokens."""
-        return [str(self.backend.id_to_token(number)) for number in self.encode(text, add_special_tokens=False)]
-
-    def decode(self, token_ids: int | Sequence[int], skip_special_tokens: bool = False) -> str:
-        """Text of some ids."""
-        ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
-        text = self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
-        return _clean_up(text) if self._clean_up else text
-
-    def decode_each(self, token_ids: Iterable[int]) -> list[str]:
-        """The text of each id by itself."""
-        texts = self.backend.decode_batch([[number] for number in token_ids], skip_special_tokens=False)
-        return [_clean_up(text) for text in texts] if self._clean_up else list(texts)
-
-    def convert_ids_to_tokens(self, token_id: int) -> str | None:
-        """The token with this id."""
-        return self.backend.id_to_token(token_id)
-
-    def convert_tokens_to_ids(self, token: str) -> int | None:
-        """The id of this token."""
-        return self.backend.token_to_id(token)
-
-
-def _truncation(options: Mapping[str, Any]) -> tuple[str, int | None]:
-    """How `tokenizer_kwargs` truncate, and to how many tokens where they say it.
-
-    Raises:
-        InputError: one of them cannot be used.
-    """
-    strategy, longest = options.get("truncation"), options.get("max_length")
-    if longest is not None and (isinstance(longest, bool) or not isinstance(longest, Integral) or longest < 1):
-        raise InputError(f"max_length is {longest!r}; expected a whole number, 1 or more")
-    if strategy is None and longest is not None and options.get("padding") in (False, None):
-        strategy = True
-    if strategy is None or isinstance(strategy, bool):
-        strategy = _TRUNCATIONS[0] if strategy else _DO_NOT_TRUNCATE
-    if strategy not in _TRUNCATIONS:
-        raise InputError(f"truncation is {strategy!r}; expected True, False or one of {', '.join(_TRUNCATIONS)}")
-    return strategy, None if longest is None else int(longest)
-
-
-def _cut(first: int, second: int | None, room: int, strategy: str) -> tuple[int, int]:
-    """How many tokens of each text, of so many, are kept where there is less room than for all."""
-    if room == 0:
-        return 0, 0
-    if second is None:
-        if strategy == "only_second":
-            raise InputError("truncation is 'only_second', and there is no second text to truncate")
-        return room, 0
-    if strategy == "longest_first":
-        short, long = min(first, second), max(first, second)
-        long = short if short > room else max(short, room - short)
-        if short + long > room:
-            short, long = room // 2, room - room // 2
-        return (long, short) if first > second else (short, long)
-    kept = (room - second, second) if strategy == "only_first" else (first, room - first)
-    if kept[strategy == "only_second"] < 1:
-        raise InputError(f"truncation is {strategy!r}, and the other text alone fills the {room} tokens that there are")
-    return kept
-
-
-def _encoding(found: Any) -> Encoding:
-    added = found.special_tokens_mask
-    leading = next((n for n, special in enumerate(added) if not special), len(added))
-    trailing = next((n for n, special in enumerate(reversed(added)) if not special), 0)
-    return Encoding(found.ids, found.type_ids, leading, trailing)
+        return [str(self.backend.id_to_token(token_id)) for token_id in self.encode(text, add_special_tokens=False)]
 
 
 def check_text(text: object) -> None:
@@ -357,27 +277,6 @@ def check_text(text: object) -> None:
         raise InputError(
             f"the text has a lone surrogate ({text[error.start]!a}) at character {error.start}, which is not a character; decode the input with errors='replace'"
         ) from error
-
-
-# BERT's detokenisation, as transformers applies it when the tokenizer's config asks for it.
-_CLEAN_UPS = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
-
-
-def _clean_up(text: str) -> str:
-    for spaced, joined in _CLEAN_UPS:
-        text = text.replace(spaced, joined)
-    return text
 
 
 def load_tokenizer(folder: Path, longest: int | None) -> Tokenizer:
@@ -398,4 +297,5 @@ def load_tokenizer(folder: Path, longest: int | None) -> Tokenizer:
         min(files.limit, longest or files.limit),
         clean_up=files.clean_up,
         truncation_side=files.truncation_side,
+        type_ids=files.type_ids,
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fillmask.tokenization.encoding import Encoding
 from fillmask.tokenization.masked_input import MaskedInput
-from fillmask.tokenization.tokenizer import Encoding
 
 
 def window(text: Encoding, positions: Sequence[int], longest: int) -> MaskedInput:

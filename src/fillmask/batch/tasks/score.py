@@ -17,7 +17,7 @@ from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError
 from fillmask.pipelines import FillMask
 from fillmask.tasks.score import Rows, WordScore, encode, summed
-from fillmask.tokenization.tokenizer import WordEncoding
+from fillmask.tokenization.encoding import WordEncoding
 
 DEFAULTS: dict[str, Any] = {"method": "word-l2r", "long_text": "error", "words": False}
 

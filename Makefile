@@ -11,7 +11,7 @@ PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
-PEERS = minicons datasets nncf
+PEERS = minicons datasets nncf faster-clip==0.4.0
 PIP = -m pip install --quiet --disable-pip-version-check
 # Two processes, which share no file of tests.
 PYTEST = -m pytest -n 2 --dist loadfile
@@ -32,7 +32,7 @@ test-base test-train: export OMP_NUM_THREADS = 1
 
 # What pip installs for a user, and the test runner: no torch.
 # Tests of what needs an extra live in folders of their own.
-EXTRAS = tests/conformance tests/training tests/server tests/web tests/batch/extras
+EXTRAS = tests/conformance tests/training tests/server tests/web tests/batch/extras tests/benchmarks
 
 test-base: .venv/.dev
 	.venv/bin/python $(PYTEST) tests $(addprefix --ignore=,$(EXTRAS))

@@ -1,21 +1,67 @@
-"""What the benchmark scripts share: interleaved timing, tables, result files."""
+"""What the benchmark scripts share: interleaved timing, contenders that this machine cannot run, tables, result files."""
 
 from __future__ import annotations
 
 import csv
 import os
-import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+from fillmask.runtime.processor import processor, usable_cores
+
 RESULTS = Path(__file__).parent / "results"
+PROCESSOR = "processor"
+"""Column of a result file that holds the processor class of each row."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a contender needs of the machine.
+
+    Attributes:
+        precision: the arithmetic that it runs in.
+        packages: names under which Python imports what it is made of.
+    """
+
+    precision: str = "float32"
+    packages: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """What this machine lacks of it, in words; "" where it lacks nothing."""
+        lacks = [f"{package} is not installed" for package in self.packages if find_spec(package) is None]
+        if self.precision in ("bfloat16", "bf16") and not processor().has_bfloat16:
+            lacks.append("this processor has no bfloat16")
+        return ", ".join(lacks)
+
+
+def engine_needs(engine: str, precision: str = "float32") -> Needs:
+    """What fillmask needs to run on an engine."""
+    return Needs(precision, ("torch", "transformers") if engine == "torch" else (engine,))
+
+
+def possible(contenders: Mapping[str, tuple[Needs, T]]) -> dict[str, T]:
+    """The contenders that this machine can run; each of the others is named, with the reason."""
+    for name, (needs, _) in contenders.items():
+        if needs.missing:
+            leave_out(name, needs.missing)
+    return {name: value for name, (needs, value) in contenders.items() if not needs.missing}
+
+
+def leave_out(name: str, reason: str) -> None:
+    """Say that a contender does not run, and why."""
+    print(f"left out: {name} ({reason})", file=sys.stderr)
 
 
 def medians(
@@ -45,7 +91,10 @@ def medians(
 
 
 def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], *, by: str | None = None) -> None:
-    """Print the rows as a table, or as one for each value of the column `by`, and keep them as `results/NAME.csv`."""
+    """Print the rows as a table, or as one for each value of the column `by`, and keep them in `results/NAME.csv`.
+
+    The file gets a column with this processor's class. Rows that it holds of other classes stay.
+    """
     console = Console(width=None if sys.stdout.isatty() else 140)
     groups: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -58,27 +107,34 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], *, by: str 
         for row in members:
             table.add_row(*(_shown(row[column]) for column in columns))
         console.print(table)
-    console.print(f"{processor()}, {os.cpu_count()} cores", style="dim")
-    RESULTS.mkdir(exist_ok=True)
-    part = RESULTS / f"{name}.csv.part"
+    console.print(f"{processor().name} ({processor().label}), {usable_cores()} cores", style="dim")
+    own = [{**row, PROCESSOR: processor().label} for row in rows]
+    path = RESULTS / f"{name}.csv"
+    others = [row for row in read_rows(path) if row.get(PROCESSOR) not in (None, processor().label)]
+    keep_rows(path, [*others, *own] if others and list(others[0]) == list(own[0]) else own)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a result file; none where there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def keep_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a result file, whole or not at all."""
+    rows = list(rows)
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".csv.part")
     with open(part, "w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(part, RESULTS / f"{name}.csv")
+    os.replace(part, path)
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
     return str(value)
-
-
-def processor() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

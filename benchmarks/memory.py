@@ -16,10 +16,11 @@ import tempfile
 from pathlib import Path
 
 from checkpoints import distilroberta_shaped
-from harness import report
+from harness import engine_needs, possible, report
 from workloads import texts
 
 import fillmask
+from fillmask.choices import ENGINE_PRECISIONS
 
 _TRANSFORMERS = """
 import json, sys
@@ -44,16 +45,16 @@ def main() -> None:
         path = Path(scratch) / "texts.json"
         path.write_text(json.dumps(texts([128] * 32, unmask)), "utf-8")
         del unmask
-        asked = [folder, str(path)]
-        commands = {"transformers pipeline, fp32": [_TRANSFORMERS, *asked]}
-        for engine, precision in (
-            ("onnxruntime", "float32"),
-            ("onnxruntime", "int8"),
-            ("openvino", "float32"),
-            ("openvino", "bfloat16"),
-            ("openvino", "int8"),
-        ):
-            commands[f"fillmask, {engine} {precision}"] = [_FILLMASK, *asked, engine, precision]
+        arguments = [folder, str(path)]
+        commands = {"transformers pipeline, fp32": [_TRANSFORMERS, *arguments]}
+        ours = {
+            f"fillmask, {engine} {precision}": (
+                engine_needs(engine, precision), [_FILLMASK, *arguments, engine, precision],
+            )
+            for engine in ("onnxruntime", "openvino")
+            for precision in ENGINE_PRECISIONS[engine]
+        }  # fmt: skip
+        commands |= possible(ours)
         commands["Python alone"] = [""]
         # Once before, so that graphs are built and cached: that is another process's memory.
         peaks = {name: min(_peak(command) for _ in range(2)) for name, command in commands.items()}

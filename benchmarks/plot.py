@@ -7,11 +7,10 @@ Reads results/speed.csv and results/speed_bundled.csv, writes a PNG beside each.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import matplotlib as mpl
-from harness import RESULTS
+from harness import PROCESSOR, RESULTS, read_rows
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -28,8 +27,8 @@ def main() -> None:
 
 
 def _draw(path: Path, title: str) -> None:
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    every = read_rows(path)
+    rows = [row for row in every if row[PROCESSOR] == every[0][PROCESSOR]]
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
     plt.rcParams.update(
         {"font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
@@ -46,7 +45,12 @@ def _draw(path: Path, title: str) -> None:
         axis.tick_params(axis="y", length=0, labelleft=at == 0)
         axis.set_title(workload, fontsize=10, loc="left")
         axis.set_xlim(0, max(times) * 1.16)
-    figure.suptitle(f"Times faster than transformers (eager, fp32): {title}", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(
+        f"Times faster than transformers (eager, fp32): {title}, {every[0][PROCESSOR]}",
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+    )
     figure.supxlabel("× transformers eager fp32, the same texts and the same machine; medians", fontsize=8)
     figure.tight_layout()
     figure.savefig(path.with_suffix(".png"), dpi=110)

@@ -14,11 +14,14 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from harness import report
+from harness import engine_needs, possible, report
 
+from fillmask.choices import ENGINE_PRECISIONS
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.engine_benchmark import compare, sample_documents
 from fillmask.training.corpus import read_documents
+
+EVERY = [(engine, precision) for engine, precisions in ENGINE_PRECISIONS.items() for precision in precisions]
 
 
 def main() -> None:
@@ -27,6 +30,7 @@ def main() -> None:
     arguments.add_argument("--masks", type=int, default=2000)
     chosen = arguments.parse_args()
     documents = list(islice(read_documents(chosen.text), 400)) if chosen.text else sample_documents()
+    contenders = {" ".join(pair): (engine_needs(*pair), pair) for pair in EVERY}
     rows = [
         {
             "engine": row.engine,
@@ -36,7 +40,9 @@ def main() -> None:
             "KL divergence, nats": f"{row.divergence:.5f}",
             "tokens/s": round(row.tokens_per_second),
         }
-        for row in compare(open_checkpoint(), documents, masks=chosen.masks)
+        for row in compare(
+            open_checkpoint(), documents, masks=chosen.masks, contenders=list(possible(contenders).values())
+        )
     ]
     report("precision", "The bundled model in each precision, against float32 on onnxruntime", rows)
 

@@ -6,20 +6,26 @@ Everything between `<!-- table NAME -->` and `<!-- end -->` is replaced by
 `results/NAME.csv` as a Markdown table; between `<!-- speed NAME -->` and the
 end, by a table of that speed benchmark: a line for each contender, a column
 for each workload; `kinds` and `totals` are tables of restoration, by kind of
-damage and over all of it. A test holds documents and results together.
+damage and over all of it. Each of these is written once for each processor
+class that the file has rows of. `classes` is one table with a column for each
+class: milliseconds, and times faster than the first row. A test holds
+documents and results together.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from harness import RESULTS
+from harness import PROCESSOR, RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
-_BLOCK = re.compile(r"<!-- (?P<kind>table|speed|kinds|totals) (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL)
+_BLOCK = re.compile(
+    r"<!-- (?P<kind>table|speed|kinds|totals|classes) (?P<name>[a-z_]+) -->\n.*?<!-- end -->", re.DOTALL
+)
 
 
 def rendered(text: str) -> str:
@@ -27,8 +33,9 @@ def rendered(text: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         header, *rows = _rows(match["name"])
-        made = _MAKERS[match["kind"]](header, rows)
-        return f"<!-- {match['kind']} {match['name']} -->\n{made}<!-- end -->"
+        kind = match["kind"]
+        made = _classes(header, rows) if kind == "classes" else _for_each_class(_MAKERS[kind], header, rows)
+        return f"<!-- {kind} {match['name']} -->\n{made}<!-- end -->"
 
     return _BLOCK.sub(block, text)
 
@@ -36,6 +43,31 @@ def rendered(text: str) -> str:
 def _rows(name: str) -> list[list[str]]:
     with open(RESULTS / f"{name}.csv", newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+def _for_each_class(
+    maker: Callable[[list[str], list[list[str]]], str], header: list[str], rows: list[list[str]]
+) -> str:
+    """The maker's table of each processor class, with the class said below it."""
+    place = header.index(PROCESSOR)
+    tables = []
+    for label in dict.fromkeys(row[place] for row in rows):
+        own = [[cell for number, cell in enumerate(row) if number != place] for row in rows if row[place] == label]
+        made = maker([name for name in header if name != PROCESSOR], own)
+        tables.append(f"{made}\nProcessor class: {label}.\n")
+    return "\n".join(tables)
+
+
+def _classes(header: list[str], rows: list[list[str]]) -> str:
+    """A line for each contender, a column for each processor class; "–" where a class cannot run it."""
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    labels = list(dict.fromkeys(row[PROCESSOR] for row in named))
+    cells: dict[str, dict[str, str]] = {}
+    for row in named:
+        cells.setdefault(row[header[0]], {})[row[PROCESSOR]] = f"{row['milliseconds']} (×{row['times faster']})"
+    return _table(
+        [header[0], *labels], [[name, *(of.get(label, "–") for label in labels)] for name, of in cells.items()]
+    )
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

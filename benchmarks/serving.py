@@ -34,7 +34,7 @@ def main() -> None:
         plain(sys.argv[2], int(sys.argv[3]))
         return
     from checkpoints import BUNDLED, distilroberta_shaped
-    from harness import report
+    from harness import Needs, engine_needs, possible, report
     from workloads import sentence_lengths, texts
 
     import fillmask
@@ -53,11 +53,13 @@ def main() -> None:
                 "--log-level",
                 "warning",
             ]
-            contenders = {
-                "FastAPI + transformers": [sys.executable, __file__, "plain", str(model)],
-                "fillmask serve": [*serve, "--port"],
-                "fillmask serve, openvino": [*serve, "--engine", "openvino", "--port"],
-            }
+            contenders = possible(
+                {
+                    "FastAPI + transformers": (Needs(), [sys.executable, __file__, "plain", str(model)]),
+                    "fillmask serve": (Needs(), [*serve, "--port"]),
+                    "fillmask serve, openvino": (engine_needs("openvino"), [*serve, "--engine", "openvino", "--port"]),
+                }
+            )
             found = {
                 service: [measure(command, asked) for _ in range(ROUNDS)] for service, command in contenders.items()
             }

@@ -28,13 +28,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import peers
 import torch
 from checkpoints import BUNDLED, distilroberta_shaped
-from harness import medians, report
+from harness import Needs, engine_needs, medians, possible, report
 from workloads import PHRASE, Machine, Sizes, sentence_lengths, sentences, texts
 
 import fillmask
@@ -61,25 +62,33 @@ REFERENCE_EVERY, PEERS_EVERY = 4, 12
 def contenders(model: str, folder: Path, scratch: Path) -> dict[str, Callable[..., Any]]:
     """Each takes texts and a batch size, and returns transformers' answers."""
     graph = peers.export(folder, scratch)
-    int8 = peers.quantized(graph)
-    found: dict[str, Callable[..., Any]] = {
-        REFERENCE: peers.on_torch(folder, attention="eager"),
-        "transformers, sdpa fp32": peers.on_torch(folder),
-        "transformers, sdpa bf16": peers.on_torch(folder, dtype=torch.bfloat16),
-        "transformers, torch.compile fp32": peers.on_torch(folder, compile=True),
-        "exported, onnxruntime fp32": peers.on_onnxruntime(folder, graph),
-        "exported, onnxruntime int8": peers.on_onnxruntime(folder, int8),
-        "exported, openvino fp32": peers.on_openvino(folder, graph, "float32"),
-        "exported, openvino bf16": peers.on_openvino(folder, graph, "bfloat16"),
-        "exported, openvino int8": peers.on_openvino(folder, graph, "int8"),
-    }
+    openvino, nncf = engine_needs("openvino"), Needs(packages=("openvino", "nncf"))
+    every: dict[str, tuple[Needs, Callable[[], Callable[..., Any]]]] = {
+        REFERENCE: (Needs(), lambda: peers.on_torch(folder, attention="eager")),
+        "transformers, sdpa fp32": (Needs(), lambda: peers.on_torch(folder)),
+        "transformers, sdpa bf16": (Needs("bfloat16"), lambda: peers.on_torch(folder, dtype=torch.bfloat16)),
+        "transformers, torch.compile fp32": (Needs(), lambda: peers.on_torch(folder, compile=True)),
+        "exported, onnxruntime fp32": (Needs(), lambda: peers.on_onnxruntime(folder, graph)),
+        "exported, onnxruntime int8": (Needs(), lambda: peers.on_onnxruntime(folder, peers.quantized(graph))),
+        "exported, openvino fp32": (openvino, lambda: peers.on_openvino(folder, graph, "float32")),
+        "exported, openvino bf16": (
+            engine_needs("openvino", "bfloat16"), lambda: peers.on_openvino(folder, graph, "bfloat16"),
+        ),
+        "exported, openvino int8": (nncf, lambda: peers.on_openvino(folder, graph, "int8")),
+    }  # fmt: skip
     if model == "distilroberta":  # onnxruntime's optimizer knows no ModernBERT
-        found["exported, onnxruntime fp32 fused"] = peers.on_onnxruntime(folder, peers.fused(graph, _config(folder)))
+        every["exported, onnxruntime fp32 fused"] = (
+            Needs(), lambda: peers.on_onnxruntime(folder, peers.fused(graph, _config(folder))),
+        )  # fmt: skip
     for name, (precision, _) in OURS.items():
         engine = name.split()[1]
-        ours = fillmask.pipeline("fill-mask", model=folder, engine=engine, precision=precision)
-        found[name] = lambda inputs, batch_size=None, ours=ours: ours(inputs)
-    return found
+        every[name] = engine_needs(engine, precision), partial(_ours, folder, engine, precision)
+    return {name: make() for name, make in possible(every).items()}
+
+
+def _ours(folder: Path, engine: str, precision: str) -> Callable[..., Any]:
+    pipeline = fillmask.pipeline("fill-mask", model=folder, engine=engine, precision=precision)
+    return lambda inputs, batch_size=None: pipeline(inputs)
 
 
 def _config(folder: Path) -> Any:
@@ -168,7 +177,7 @@ def measure(
                 "milliseconds": round(1000 * taken, 1),
                 "texts/s": round(len(inputs) / taken, 1),
                 "× transformers eager": round(seconds[REFERENCE] / taken, 2),
-                "× same engine, exported": round(seconds[peer] / taken, 2) if peer else "",
+                "× same engine, exported": round(seconds[peer] / taken, 2) if peer in seconds else "",
                 "same best word": f"{agreement:.1%}",
                 "share of floor": f"{floor / taken:.0%}" if floor else "",
             }

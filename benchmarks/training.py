@@ -29,9 +29,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from harness import report
+from harness import Needs, possible, report
 
-CONTENDERS = ("fillmask", "Trainer, bfloat16", "Trainer, float32")
+CONTENDERS = {"fillmask": Needs(), "Trainer, bfloat16": Needs("bfloat16"), "Trainer, float32": Needs()}
 ROWS, LENGTH = 64, 128
 
 
@@ -41,7 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--tokens", type=int, default=200_000)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "fillmask-training-benchmark")
-    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--contender", choices=list(CONTENDERS), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         print(json.dumps(_contend(arguments)))
         return
     rows: list[dict[str, Any]] = []
-    for contender in CONTENDERS:
+    for contender in possible({name: (needs, name) for name, needs in CONTENDERS.items()}):
         done = subprocess.run(
             [sys.executable, __file__, *sys.argv[1:], "--contender", contender],
             stdout=subprocess.PIPE,

@@ -78,12 +78,13 @@ class Service:
     def metric(self, name: str) -> float:
         """The value of a metric, summed over its labels."""
         text = httpx.get(f"{self.url}/metrics").text
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+        pattern = re.escape(name) if "{" in name else rf"{name}(?:{{.*}})?"
+        return sum(float(value) for value in re.findall(rf"^{pattern} (\S+)$", text, re.MULTILINE))
 
-    def wait_for_metric(self, name: str, value: float, seconds: float = 30) -> None:
+    def wait_for_metric(self, name: str, value: float, seconds: float = 60, *, at_least: bool = False) -> None:
         end = time.monotonic() + seconds
-        while (found := self.metric(name)) != value:
-            assert time.monotonic() < end, f"{name} is {found}, expected {value}"
+        while (current := self.metric(name)) != value and not (at_least and current > value):
+            assert time.monotonic() < end, f"{name} is {current}, expected {value}"
             time.sleep(0.01)
 
     def end(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +26,10 @@ from fillmask.server.worker.wire import FillRow
 from fillmask.tasks.masked_texts import MaskedText, MaskedTexts
 from fillmask.tasks.targets import Targets
 
-_Read = TypeVar("_Read")
+_Result = TypeVar("_Result")
 _TOP_K = 5
 _READINGS = 10
+_SWITCH_SECONDS = 0.001
 
 
 class Service:
@@ -74,7 +76,9 @@ class Service:
         self._vocab_size = checkpoint.config.integer("vocab_size")
         self._texts = MaskedTexts(self.tokenizer) if self.tokenizer.mask_token_id is not None else None
         _ = self.tokenizer.vocab  # read now, and not with the first targets
-        self._readers = ThreadPoolExecutor(2, "tokenise")
+        # The event loop gets the interpreter back from other threads within a millisecond each.
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self._threads = ThreadPoolExecutor(2, "reader")
 
     def _give_up(self, message: str) -> None:
         self.give_up(message)
@@ -86,7 +90,7 @@ class Service:
     async def close(self) -> None:
         """End them."""
         await self.replicas.close()
-        self._readers.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
 
     def abandon(self) -> None:
         """End all calls: there is no more time for them."""
@@ -126,7 +130,7 @@ class Service:
         if targets is not None:
             self._check_words(targets)
         windows = parameters.long_text == "window"
-        rows, shapes, told = await self._read(lambda: self._rows(texts, top_k, targets, windows))
+        rows, shapes, told = await self._tokenize(lambda: self._rows(texts, top_k, targets, windows))
         if told:
             call.warnings = told
             # How many, and not which: texts of requests do not go into the log.
@@ -167,7 +171,7 @@ class Service:
         if not texts:
             return b"[]"
         # A text of n tokens is read n times.
-        lengths = await self._read(lambda: [len(self.tokenizer.encode(text)) for text in texts])
+        lengths = await self._tokenize(lambda: [len(self.tokenizer.encode(text)) for text in texts])
         call.reservation.grow(tokens=self._check_model_tokens(sum(n * n for n in lengths)))
         method = (request.parameters or schemas.ScoreParameters()).method or "word-l2r"
         wanted = {"inputs": texts, "many": not isinstance(request.inputs, str), "method": method}
@@ -179,7 +183,7 @@ class Service:
         texts = self._texts_of(call, request.inputs)
         if not texts:
             return b"[]"
-        lengths = await self._read(lambda: [len(self.tokenizer.encode(text)) for text in texts])
+        lengths = await self._tokenize(lambda: [len(self.tokenizer.encode(text)) for text in texts])
         call.reservation.grow(tokens=self._check_model_tokens(sum(lengths)))
         asked = request.parameters or schemas.ClassifyParameters()
         wanted = {"inputs": texts, "top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
@@ -243,11 +247,14 @@ class Service:
         if task == "fill-mask" and self._texts is None:
             raise ApiError("task_not_served", f"the model {self._checkpoint.name} has no mask token")
 
-    async def _read(self, read: Callable[[], _Read]) -> _Read:
-        """Tokenise in a thread of its own."""
+    async def in_thread(self, function: Callable[[], _Result]) -> _Result:
+        """Run what takes long outside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    async def _tokenize(self, function: Callable[[], _Result]) -> _Result:
         start = time.perf_counter()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+            return await self.in_thread(function)
         finally:
             self.metrics.tokenise.observe(time.perf_counter() - start)
 

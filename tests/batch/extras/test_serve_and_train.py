@@ -2,6 +2,7 @@
 
 import json
 import socket
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from fillmask import FillMask
 from fillmask.errors import InputError
 
 
-def test_the_service_on_ray_serve(cluster: object, modernbert_folder: Path) -> None:
+def test_the_service_on_ray_serve_under_a_prefix(cluster: object, modernbert_folder: Path) -> None:
+    """Tasks, pages and limits are there, and paths that look like a route's are not."""
     pytest.importorskip("fastapi")
     from ray import serve
 
@@ -32,17 +34,42 @@ def test_the_service_on_ray_serve(cluster: object, modernbert_folder: Path) -> N
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+
+    def ask(path: str, body: object = None, host: str = "localhost") -> tuple[int, bytes]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Host": host}
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    phrase = "The <mask> went to the town."
+    expected = FillMask(modernbert_folder, top_k=2)(phrase)
+    settings = {"model": str(modernbert_folder), "cpus": "0.5", "limits": "max_holes=3", "allowed_hosts": "fill.test"}
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     try:
-        serve.run(deployment({"model": str(modernbert_folder), "cpus": "0.5"}), name="fillmask", route_prefix="/")
-        body = json.dumps({"inputs": "The <mask> went to the town.", "parameters": {"top_k": 2}}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/fill-mask", body, {"Content-Type": "application/json"})  # fmt: skip
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found = json.load(answer)
+        serve.run(deployment(settings), name="fillmask", route_prefix="/fill")
+        status, answer = ask("/fill/v1/fill-mask", {"inputs": phrase, "parameters": {"top_k": 2}})
+        assert status == 200, answer
+        assert [c["token"] for c in json.loads(answer)] == [c["token"] for c in expected]
+        assert ask("/fill/v1/score", {"inputs": "The dog."})[0] == 200
+        assert ask("/fill/v1/restore", {"inputs": "The d[.]g."})[0] == 200
+        status, answer = ask("/fill/v1/restore", {"inputs": "The d[.]g. " * 4})
+        assert (status, b"max_holes" in answer) == (422, True)
+        assert ask("/fill/v1/restore", {"inputs": "a" * 2_000_000})[0] == 413
+        for path in ("/fill/", "/fill/docs", "/fill/style.css", "/fill/info", "/fill/health"):
+            assert ask(path)[0] == 200, path
+        assert json.loads(ask("/fill/openapi.json")[1])["servers"] == [{"url": "/fill"}]
+        assert ask("/fill/v1/fill-mask%0A", {"inputs": phrase})[0] == 404
+        assert [ask("/fill/info", host=host)[0] for host in ("fill.test", "10.0.0.1", "evil.example")] == [
+            200,
+            200,
+            421,
+        ]
     finally:
         serve.shutdown()
-    expected = FillMask(modernbert_folder, top_k=2)("The <mask> went to the town.")
-    assert [c["token"] for c in found] == [c["token"] for c in expected]
 
 
 def test_settings_of_the_service_are_checked() -> None:

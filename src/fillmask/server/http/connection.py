@@ -60,7 +60,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._headers_since: float | None = None
         self._idle_since: float | None = None
         self._in_headers = False
-        self._header_bytes = 0
+        self._message_number = 0
+        self._header_bytes = 0  # of the headers that the parser has given out
+        self._raw_header_bytes = 0  # that arrived while it had not given out all
         # When the client was found to be behind with reading, and what had been sent by then.
         self._behind_since: float | None = None
         self._sent_before = 0
@@ -100,18 +102,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._headers_since is None and self._idle_since is not None:
             self._idle_since = None
             self._headers_since = time.monotonic()
-        was_in_headers = self._in_headers
+        awaited, message = self._headers_since is not None, self._message_number
         super().data_received(data)
-        if was_in_headers and self._in_headers:
-            # The parser keeps a header to itself until it has all of it.
-            self._count_header_bytes(len(data), at_least=True)
-            if self._refusal is not None:
-                self.send_400_response("")
+        # The parser keeps a header to itself until it has all of it, so the bytes that arrive are counted too.
+        if self._in_headers and (self._message_number == message or (awaited and self._headers_since is not None)):
+            self._raw_header_bytes += len(data)
+            if self._raw_header_bytes > self._limits.max_header_bytes:
+                self.refuse(*self._headers_too_large())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
-        self._header_bytes = 0
+        self._message_number += 1
+        self._header_bytes = self._raw_header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -131,16 +134,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self.cycle.response_complete and not self.pipeline:
             self._idle_since = time.monotonic()
 
-    def _count_header_bytes(self, size: int, *, at_least: bool = False) -> None:
+    def _count_header_bytes(self, size: int) -> None:
         self._header_bytes += size
+        if self._header_bytes > self._limits.max_header_bytes:
+            self._refusal = self._headers_too_large()
+            raise ValueError  # the parser stops, and uvicorn calls `send_400_response`
+
+    def _headers_too_large(self) -> tuple[str, str]:
         limit = self._limits.max_header_bytes
-        if self._header_bytes > limit:
-            self._refusal = (
-                "headers_too_large",
-                f"the headers have more than {limit:,} bytes (limit max_header_bytes, see /info)",
-            )
-            if not at_least:
-                raise ValueError  # the parser stops, and uvicorn calls `send_400_response`
+        return "headers_too_large", f"the headers have more than {limit:,} bytes (limit max_header_bytes, see /info)"
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong with a request that the parser does not take."""

@@ -19,7 +19,7 @@ from fillmask.server.settings import LOOPBACK
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _PORTS = {"http": "80", "https": "443"}
-_ALLOWED = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]+", re.ASCII)
+_ALLOWED = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[?[0-9a-f:]*:[0-9a-f:.]*\]?", re.ASCII)
 
 
 class HostPolicy:
@@ -34,13 +34,13 @@ class HostPolicy:
     """
 
     def __init__(self, host: str, allowed: Sequence[str]) -> None:
-        names = [_normal(name) for name in allowed]
-        for name, original in zip(names, allowed, strict=True):
-            if not _ALLOWED.fullmatch(name):
+        for name in allowed:
+            if not _ALLOWED.fullmatch(name.lower()):
                 raise InputError(
-                    f"--allowed-host is {original!r}; expected a name without scheme or port such as fill.example.org,"
+                    f"--allowed-host is {name!r}; expected a name without scheme or port such as fill.example.org,"
                     " *.example.org, or *"
                 )
+        names = [_normal(name) for name in allowed]
         self._any = "*" in names
         self._names = {*LOOPBACK, _normal(host), *names}
         self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))

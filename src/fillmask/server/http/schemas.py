@@ -6,20 +6,30 @@ value may be is for `Limits` to say, not for the types.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fillmask.choices import DecodingStrategy, EditionFormat, LabelFunction, LongTextMode, Notation, ScoringMethod
+from fillmask.server.errors import ApiError
 
 MASK_PATTERN = r"<mask>|\[MASK\]"
 MaskedString = Annotated[
     str, Field(min_length=1, description="A text with `<mask>` or `[MASK]` where a word is missing.")
 ]
+# Of a long list of wrong values one is enough to say.
+Texts = Annotated[list[str], Field(fail_fast=True)]
 HoleNumber = Annotated[str, Field(pattern=r"^[0-9]{1,4}$")]
 
+_Model = TypeVar("_Model", bound="RequestBody")
+_UNION_NAMES = ("str", "constrained-str")
+_SHOWN_ERRORS = 3
+_LISTED_ERRORS = 50
 
-class _Request(BaseModel):
+
+class RequestBody(BaseModel):
+    """A body, or a part of one."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -27,16 +37,16 @@ class _Answer(BaseModel):
     """Only described: answers are written as they come from the model process."""
 
 
-class FillMaskParameters(_Request):
+class FillMaskParameters(RequestBody):
     top_k: int | None = Field(default=None, ge=1, description="Answers for each mask; 5 by default.")
-    targets: str | list[str] | None = Field(default=None, description="Choose among these words only.")
+    targets: str | Texts | None = Field(default=None, description="Choose among these words only.")
     long_text: LongTextMode | None = Field(
         default=None, description="A text longer than the model: refuse it, or read each mask in the stretch round it."
     )
 
 
-class FillMaskRequest(_Request):
-    inputs: MaskedString | list[MaskedString]
+class FillMaskRequest(RequestBody):
+    inputs: MaskedString | Annotated[list[MaskedString], Field(fail_fast=True)]
     parameters: FillMaskParameters | None = None
     options: dict[str, Any] | None = Field(
         default=None, description="Accepted for older clients' sake, without effect."
@@ -50,15 +60,15 @@ class CandidateSchema(_Answer):
     sequence: str
 
 
-class ScoreParameters(_Request):
+class ScoreParameters(RequestBody):
     method: ScoringMethod | None = Field(
         default=None,
         description="What is hidden with a token: the later tokens of its word (the default), nothing, or all of its word.",
     )
 
 
-class ScoreRequest(_Request):
-    inputs: str | list[str]
+class ScoreRequest(RequestBody):
+    inputs: str | Texts
     parameters: ScoreParameters | None = None
 
 
@@ -78,15 +88,15 @@ class ScoreSchema(_Answer):
     words: list[WordScoreSchema]
 
 
-class ClassifyParameters(_Request):
+class ClassifyParameters(RequestBody):
     top_k: int | None = Field(default=None, ge=1, description="Labels of each text, best first; all by default.")
     function_to_apply: LabelFunction | None = Field(
         default=None, description="What makes scores of logits; as the model's config says by default."
     )
 
 
-class ClassifyRequest(_Request):
-    inputs: str | list[str]
+class ClassifyRequest(RequestBody):
+    inputs: str | Texts
     parameters: ClassifyParameters | None = None
 
 
@@ -95,7 +105,7 @@ class LabelSchema(_Answer):
     score: float
 
 
-class RestoreParameters(_Request):
+class RestoreParameters(RequestBody):
     notation: Notation | None = None
     keep_ellipses: bool | None = Field(default=None, description="Whether a bare … is part of the text and no hole.")
     strategy: DecodingStrategy | None = None
@@ -103,14 +113,16 @@ class RestoreParameters(_Request):
     locked: dict[HoleNumber, str] | None = Field(
         default=None, description="Readings that are given, by the number of the hole."
     )
-    targets: dict[HoleNumber, list[str]] | None = Field(
+    targets: dict[HoleNumber, Texts] | None = Field(
         default=None, description="Choose among these, by the number of the hole."
     )
     evidence: bool | None = Field(default=None, description="Say which words of the context mattered.")
-    formats: list[EditionFormat] | None = Field(default=None, description="Documents to make of the restoration.")
+    formats: Annotated[list[EditionFormat], Field(fail_fast=True)] | None = Field(
+        default=None, description="Documents to make of the restoration."
+    )
 
 
-class RestoreRequest(_Request):
+class RestoreRequest(RequestBody):
     inputs: str
     parameters: RestoreParameters | None = None
     stream: bool = Field(default=False, description="Send progress while it lasts, as server-sent events.")
@@ -194,3 +206,30 @@ class ErrorBody(_Answer):
     error: str
     error_type: str
     request_id: str
+
+
+def validated(model: type[_Model], value: Any) -> _Model:
+    """A body that fits its schema.
+
+    Raises:
+        ApiError: it does not; the message names the first few places, and nothing of the request's values.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise ApiError("invalid_request", _message(error)) from None
+
+
+def _message(error: ValidationError) -> str:
+    count = error.error_count()
+    if count > _LISTED_ERRORS:  # listing thousands of them would take as long as a batch
+        return f"the body does not fit the schema in {count:,} places; see /docs"
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    messages = []
+    for problem in problems[:_SHOWN_ERRORS]:
+        # Without the names that pydantic gives to the types of a union.
+        parts = [str(part) for part in problem["loc"][:7]]
+        place = ".".join(part for part in parts if part not in _UNION_NAMES and "[" not in part) or "the body"
+        messages.append(f"{ascii(place[:100])[1:-1]}: {problem['msg'][:200]}")
+    more = count - len(messages)
+    return "; ".join(messages) + (f"; and {more} more" if more else "")

@@ -13,6 +13,7 @@ from fillmask.cli.train.options import (
     gathered,
     learning_options,
     machine_options,
+    push_options,
     rate_options,
     split_options,
     sweep_tokens_of,
@@ -38,6 +39,7 @@ _HOLD, _BODY_RATE = 0.05, 0.5  # of a model with a new head or vocabulary
               help="Folder or hub id of a vocabulary that the model gets in place of its own.")  # fmt: skip
 @learning_options("0.05 with a new head or vocabulary, else 0", "0.5 with a new head or vocabulary, else 1")
 @machine_options
+@push_options("folder")
 @gathered
 def command(
     arguments: TrainingArguments, model: str, seed: int, tokens: float | None, lr: float, muon_lr: float, batch_tokens: int, mask_unit: str,

@@ -13,6 +13,7 @@ from fillmask.cli.train.options import (
     exit_code,
     gathered,
     machine_options,
+    push_options,
     rate_options,
     split_options,
     text_options,
@@ -41,6 +42,7 @@ from fillmask.training.recipe import DISTILLATION, EPOCHS, HELD_OUT
 )
 @rate_options(DISTILLATION)
 @machine_options
+@push_options("folder")
 @gathered
 def command(
     arguments: TrainingArguments, teacher: str, seed: int, student: str | None, family: str | None, size: str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fillmask.cli.train.options import SEED, THREADS, Amount
+from fillmask.cli.train.options import SEED, THREADS, Amount, push_options
 
 if TYPE_CHECKING:
     from fillmask.training.finetune import Epoch, FinetuningResult
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     "--seed", type=SEED, default=0, show_default=True, help="Decides the split, the order and the new weights."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as one JSON object.")
+@push_options("output")
 def command(
     data: Path, output: Path, overwrite: bool, model: str | None, text: str, pair: str | None, label: str,
     validation: Path | None, share: float, device: str | None, threads: int | None, save_seconds: float, as_json: bool,

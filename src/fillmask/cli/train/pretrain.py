@@ -20,6 +20,7 @@ from fillmask.cli.train.options import (
     gathered,
     learning_options,
     machine_options,
+    push_options,
     rate_options,
     split_options,
     sweep_tokens_of,
@@ -160,6 +161,7 @@ _SIZES = ("tiny", "small", "medium", "base")
 @click.option("--stages-json", hidden=True)
 @machine_options
 @ray_options
+@push_options("folder")
 @gathered
 def command(
     arguments: TrainingArguments, seed: int, config: Path | None, tokens: float | None, length: int, last_length: int | None,

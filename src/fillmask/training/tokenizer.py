@@ -199,6 +199,7 @@ def take_tokenizer(name: str, folder: Path, max_length: int) -> None:
 
 def copy_tokenizer(origin: Path, folder: Path) -> None:
     """Copy the tokenizer files of a checkpoint as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
         if (origin / name).exists() and (origin / name).resolve() != (folder / name).resolve():
             shutil.copyfile(origin / name, folder / name)

@@ -136,12 +136,12 @@ def pretrain(
         run, samples=settings.samples, log_every=settings.log_every, validate_every=settings.validate_every
     )
     if processes.first:
-        found = (last.validation if last else None) or run.validate()
+        accuracy = (last.validation if last else None) or run.validate()
         results = {
-            "loss on held-out text, 15% of tokens hidden": f"{found['loss']:.3f}",
-            "hidden token is the likeliest (top-1)": f"{found['top1']:.1%}",
-            "hidden token is among the five likeliest (top-5)": f"{found['top5']:.1%}",
-        } if found else {"held-out text": "none"}  # fmt: skip
+            "loss on held-out text, 15% of tokens hidden": f"{accuracy['loss']:.3f}",
+            "hidden token is the likeliest (top-1)": f"{accuracy['top1']:.1%}",
+            "hidden token is among the five likeliest (top-5)": f"{accuracy['top5']:.1%}",
+        } if accuracy else {"held-out text": "none"}  # fmt: skip
         session.write_card(
             f"A masked language model of the {settings.family} family, trained from text with `fillmask train pretrain`.",
             run, results, base_model=settings.initial, facts=facts,
@@ -172,11 +172,11 @@ def contents_of(name: str | Path | None, output: Path) -> dict[str, str]:
     checkpoint = open_checkpoint(name)
     if checkpoint.folder.resolve() == output.resolve():
         return {"name": checkpoint.title, "digest": "its own"}
-    found = hashlib.blake2b(digest_size=8)
+    digest = hashlib.blake2b(digest_size=8)
     for path in (checkpoint.folder / "config.json", *sorted(checkpoint.folder.glob("model*.safetensors"))):
         with open(path, "rb") as file:
-            found.update(hashlib.file_digest(file, "blake2b").digest())
-    return {"name": checkpoint.title, "digest": found.hexdigest()}
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return {"name": checkpoint.title, "digest": digest.hexdigest()}
 
 
 def _tokenizer(
@@ -219,8 +219,8 @@ def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSessio
             raise
         except Exception as error:  # transformers and torch raise many kinds for values that do not go together
             why = " ".join(str(error).split()) or type(error).__name__
-            asked = ", ".join(f"{name}={value!r}" for name, value in settings.overrides.items()) or settings.size
+            values = ", ".join(f"{name}={value!r}" for name, value in settings.overrides.items()) or settings.size
             raise TrainingError(
-                f'no {settings.family} model can be made with {asked}: {why:.200}; change the config\'s "model"'
+                f'no {settings.family} model can be made with {values}: {why:.200}; change the config\'s "model"'
             ) from error
     return open_model(settings.initial, session.tokenizer, dropout=recipe.dropout, warm_start=settings.warm_start)

@@ -57,8 +57,8 @@ class ClassifierRunner:
             feeds["token_type_ids"] = np.pad(batch.token_type_ids, ((0, 0), (0, more)))
         tensors = {name: torch.from_numpy(value).to(self.device) for name, value in feeds.items()}
         with self.mixed:
-            found: torch.Tensor = self.model(**tensors).logits
-        return found.float()
+            logits: torch.Tensor = self.model(**tensors).logits
+        return logits.float()
 
     def judge(self, rows: Sequence[MaskedInput], batch_size: int) -> torch.Tensor:
         """(rows, labels), on the CPU, in the order given."""
@@ -67,21 +67,21 @@ class ClassifierRunner:
         result: torch.Tensor | None = None
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                logits = self.logits([rows[i] for i in chosen]).cpu()
+                batch = order[start : start + batch_size]
+                logits = self.logits([rows[i] for i in batch]).cpu()
                 result = torch.zeros(len(rows), logits.shape[1]) if result is None else result
-                result[chosen] = logits
+                result[batch] = logits
         assert result is not None
         return result
 
 
-def pooling_override(checkpoint: Checkpoint, asked: str) -> dict[str, str]:
+def pooling_override(checkpoint: Checkpoint, pooling: str) -> dict[str, str]:
     """What the config is to say of it; nothing for the families that leave no choice."""
-    if asked == "auto":
+    if pooling == "auto":
         return {}
     if checkpoint.config.family == "modernbert":
-        return {"classifier_pooling": asked}
-    if asked == "mean":
+        return {"classifier_pooling": pooling}
+    if pooling == "mean":
         raise InputError(
             f"the head of {checkpoint.config.family} sees the first token; pooling='mean' is for modernbert"
         )
@@ -110,7 +110,7 @@ def encode_examples(checkpoint: Checkpoint, examples: Sequence[Example], max_len
     highest = checkpoint.config.integer("vocab_size")
     rows = []
     for example in examples:
-        found = tokenizer.encode_text(example.text, options, pair=example.pair)
-        check_token_ids(max(found.ids, default=0), highest)
-        rows.append(MaskedInput(found.ids, found.type_ids, (0,)))
+        encoded = tokenizer.encode_text(example.text, options, pair=example.pair)
+        check_token_ids(max(encoded.ids, default=0), highest)
+        rows.append(MaskedInput(encoded.ids, encoded.type_ids, (0,)))
     return rows

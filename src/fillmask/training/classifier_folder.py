@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PART, _OLD = ".new", ".old"  # in WORK: what is being written, and what is being replaced
 
 
-def save(found: FinetuningResult, folder: Path, *, overwrite: bool = False) -> None:
+def save(result: FinetuningResult, folder: Path, *, overwrite: bool = False) -> None:
     """Write the checkpoint folder: config, weights, tokenizer, metrics.json, confusion.png and a model card.
 
     All is written in `folder/training` first, and moved into place at the end, in place of what was there; when that
@@ -42,27 +42,27 @@ def save(found: FinetuningResult, folder: Path, *, overwrite: bool = False) -> N
 
     check_output(folder, overwrite=overwrite)
     name, work = folder.resolve().name, folder / WORK
-    made = [path for path in (work, folder) if not path.exists()]
+    new_folders = [path for path in (work, folder) if not path.exists()]
     part = work / _PART
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
     part.mkdir(parents=True)
     try:
         try:
-            found.model.save_pretrained(part)
+            result.model.save_pretrained(part)
         except SafetensorError as error:
             raise OSError(f"cannot write the weights to {folder}: {error}") from error
-        _copy_tokenizer(found.checkpoint, part)
-        metrics = metrics_of(found)
+        _copy_tokenizer(result.checkpoint, part)
+        metrics = metrics_of(result)
         (part / "metrics.json").write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", "utf-8")
         title = f"{name} · {metrics['validation']['examples']:,} validation examples"
-        plots.save(plots.confusion(found.best.validation.matrix, found.labels, title), part / "confusion.png")
+        plots.save(plots.confusion(result.best.validation.matrix, result.labels, title), part / "confusion.png")
         picture = f"{WORK}/{PICTURE}" if (work / PICTURE).exists() else None
         (part / "README.md").write_text(classifier_card.render(name, metrics, picture), "utf-8")
         _take_place(part, folder)
         drop_state(work)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        for path in made:
+        for path in new_folders:
             with suppress(OSError):
                 path.rmdir()  # only where nothing was written
 
@@ -97,24 +97,24 @@ def check_output(folder: Path, *, overwrite: bool = False) -> None:
         raise InputError(f"{folder} is a link to nothing; expected the name of a folder to be made, or a link to one")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected the name of a folder to be made")
-    taken = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
-    if taken and not overwrite:
+    is_taken = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
+    if is_taken and not overwrite:
         raise InputError(f"{folder} is there already; choose another name, or overwrite it (--overwrite)")
     killed = (folder / WORK / _OLD).exists()  # as it took its place: the state is still there
-    if taken and not killed and not (folder / "config.json").exists():
+    if is_taken and not killed and not (folder / "config.json").exists():
         raise InputError(f"{folder} is no checkpoint, so it is not overwritten; choose another name")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder if folder.exists() else folder.parent):
         pass
 
 
-def metrics_of(found: FinetuningResult) -> dict[str, Any]:
+def metrics_of(result: FinetuningResult) -> dict[str, Any]:
     """What was trained and how well it does, as JSON has it."""
-    best = found.best
+    best = result.best
     return {
-        "base_model": found.checkpoint.name,
-        "labels": list(found.labels),
-        "train": {"examples": len(found.train.examples), "labels": found.train.counts},
+        "base_model": result.checkpoint.name,
+        "labels": list(result.labels),
+        "train": {"examples": len(result.train.examples), "labels": result.train.counts},
         "validation": best.validation.to_dict() | {"loss": best.validation_loss},
         "best_epoch": best.number,
         "epochs": [
@@ -122,9 +122,9 @@ def metrics_of(found: FinetuningResult) -> dict[str, Any]:
                 "epoch": e.number, "loss": e.loss, "validation_loss": e.validation_loss,
                 "accuracy": e.validation.accuracy, "macro_f1": e.validation.macro_f1, "seconds": round(e.seconds, 2),
             }
-            for e in found.epochs
+            for e in result.epochs
         ],
-        "recipe": asdict(found.recipe) | {"lr": found.recipe.lr or default_rate(found.checkpoint)},
+        "recipe": asdict(result.recipe) | {"lr": result.recipe.lr or default_rate(result.checkpoint)},
     }  # fmt: skip
 
 

@@ -52,13 +52,13 @@ class Confusion:
 
     @property
     def by_label(self) -> dict[str, OfLabel]:
-        found = {}
+        scores = {}
         for number, name in enumerate(self.labels):
             right = int(self.matrix[number, number])
             answered, there = int(self.matrix[:, number].sum()), int(self.matrix[number].sum())
             precision, recall = right / max(1, answered), right / max(1, there)
-            found[name] = OfLabel(precision, recall, 2 * right / max(1, answered + there), there)
-        return found
+            scores[name] = OfLabel(precision, recall, 2 * right / max(1, answered + there), there)
+        return scores
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON has it."""

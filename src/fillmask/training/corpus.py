@@ -121,11 +121,11 @@ def pieces(document: str, rng: random.Random, phrase_share: float) -> list[str]:
 def sampled(source: CorpusFile, seed: int, on_bad: OnBad | None = None) -> Iterator[DocumentPart]:
     """The share of a source's documents that is asked for, drawn from the seed and the file's name."""
     rng = random.Random(f"{seed}:{source.path.name}")
-    taken = True
+    is_sampled = True
     for document in documents(source, on_bad):
         if not document.continues:
-            taken = source.share >= 1 or rng.random() < source.share
-        if taken:
+            is_sampled = source.share >= 1 or rng.random() < source.share
+        if is_sampled:
             yield document
 
 
@@ -148,9 +148,9 @@ def corpus_key(sources: Sequence[CorpusFile], tokenizer: Tokenizer, *settings: o
         except OSError as error:
             raise CorpusError(f"cannot read {source.path}: {error.strerror}") from error
         parts.append([source.path.name, content, source.share, source.column, source.kind])
-    whole = hashlib.sha256(json.dumps(parts).encode())
-    whole.update(tokenizer.to_str().encode())
-    return whole.hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(parts).encode())
+    key.update(tokenizer.to_str().encode())
+    return key.hexdigest()[:16]
 
 
 def tokenize(
@@ -246,16 +246,16 @@ def _open(folder: Path, sources: Sequence[CorpusFile], key: str) -> TokenizedCor
         arrays: dict[str, Any] = {n: np.memmap(folder / f"{n}.bin", np.dtype(d), "r") for n, d in names.items()}
     except (OSError, ValueError) as error:  # numpy's, of a file that is empty or ends within a number
         raise TrainingError(f"{folder} is damaged ({error}); delete it and run the same command again") from error
-    found = {name: len(array) for name, array in arrays.items()}
-    found["last end"] = int(arrays["ends"][-1])
+    counts = {name: len(array) for name, array in arrays.items()}
+    counts["last end"] = int(arrays["ends"][-1])
     expected = {
-        "tokens": facts["tokens"], "ends": found["owners"], "owners": found["ends"],
+        "tokens": facts["tokens"], "ends": counts["owners"], "owners": counts["ends"],
         "digests": sum(f.documents for f in files), "last end": facts["tokens"],
     }  # fmt: skip
     for name, count in expected.items():
-        if found[name] != count:
+        if counts[name] != count:
             raise TrainingError(
-                f"{folder} is damaged: {name} {found[name]:,}, expected {count:,}; delete it and run the same command again"
+                f"{folder} is damaged: {name} {counts[name]:,}, expected {count:,}; delete it and run the same command again"
             )
     return TokenizedCorpus(**arrays, files=files, key=key)
 
@@ -332,9 +332,9 @@ class _Writer:
         owners, ends = array("q"), array("q")
         # The tokenizers library shares a batch among threads of its own, one a core (RAYON_NUM_THREADS), outside of
         # Python's lock: processes would gain nothing but copies of the text. Special tokens are the packer's business.
-        found = self._tokenizer.encode_batch_fast([text for _, text in self._batch], add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast([text for _, text in self._batch], add_special_tokens=False)
         ids: list[npt.NDArray[Any]] = []
-        for (owner, _), encoding in zip(self._batch, found, strict=True):
+        for (owner, _), encoding in zip(self._batch, encodings, strict=True):
             piece = np.asarray(encoding.ids, self._dtype)
             if len(piece):
                 ids.append(piece)

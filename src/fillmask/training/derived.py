@@ -117,8 +117,8 @@ def derive(
             copy_tokenizer(checkpoint.folder if warm_start.tokenizer is None else Path(staging), folder)
     recipe = fitted(recipe, longest)
     session.read(text, seed=recipe.seed)
-    wanted = recipe.tokens or int(min(most, max(least, EPOCHS * len(session.corpus.tokens))))
-    recipe = replace(recipe, tokens=max(wanted, recipe.batch_tokens))
+    tokens = recipe.tokens or int(min(most, max(least, EPOCHS * len(session.corpus.tokens))))
+    recipe = replace(recipe, tokens=max(tokens, recipe.batch_tokens))
     return Derivation(checkpoint, text, session, recipe, session.rows(recipe))
 
 
@@ -130,13 +130,17 @@ def _check_room(folder: Path, origin: Path) -> None:
     """
     if not (folder / "config.json").exists():
         return
-    theirs, ours = origin / "tokenizer.json", folder / "tokenizer.json"
-    other = theirs.exists() and ours.exists() and theirs.read_bytes() != ours.read_bytes()
+    origin_tokenizer, folder_tokenizer = origin / "tokenizer.json", folder / "tokenizer.json"
+    other = (
+        origin_tokenizer.exists()
+        and folder_tokenizer.exists()
+        and origin_tokenizer.read_bytes() != folder_tokenizer.read_bytes()
+    )
     if other or not (folder / WORK / STATE).exists():
         what = " with another vocabulary" if other else ", and no unfinished training of this command"
         raise InputError(f"{folder} holds a model{what}; use another folder, or delete that one first")
 
 
-def in_words(found: MaskedAccuracy) -> str:
+def in_words(accuracy: MaskedAccuracy) -> str:
     """`loss 3.21, top-1 45.2%, top-5 63.0% of 2,100 hidden tokens`."""
-    return f"loss {found.loss:.3f}, top-1 {found.top1:.1%}, top-5 {found.top5:.1%} of {found.masks:,} hidden tokens"
+    return f"loss {accuracy.loss:.3f}, top-1 {accuracy.top1:.1%}, top-5 {accuracy.top5:.1%} of {accuracy.masks:,} hidden tokens"

@@ -57,17 +57,17 @@ def halved(teacher: Any) -> Any:
             f"a student cannot take every other layer of this {config.model_type} model"
             f" ({'its layers share their weights' if count > 1 else 'it has one layer'}); choose its shape: --family and --size"
         )
-    taken = list(range(0, count, 2))
+    layers = list(range(0, count, 2))
     if getattr(config, "layer_types", None):
-        config.layer_types = [config.layer_types[n] for n in taken]
-    config.num_hidden_layers = len(taken)
+        config.layer_types = [config.layer_types[n] for n in layers]
+    config.num_hidden_layers = len(layers)
     student = families.make_model(config)
     prefix = _layer_prefix(teacher)
-    new_number = {str(old): str(new) for new, old in enumerate(taken)}
+    new_number = {str(old): str(new) for new, old in enumerate(layers)}
     weights = {}
     for name, tensor in teacher.state_dict().items():
-        before, found, rest = name.partition(prefix)
-        if not found:
+        before, separator, rest = name.partition(prefix)
+        if not separator:
             weights[name] = tensor
             continue
         number, _, inner = rest.partition(".")
@@ -133,30 +133,30 @@ def distil(
         + ("" if objective.aligned else "; they differ in width, so that the cosine of hidden states is left out")
     )
     session.train(run)
-    found: list[MaskedAccuracy | None] = [None, None]
+    qualities: list[MaskedAccuracy | None] = [None, None]
     speeds = [0.0, 0.0]
     if running.processes.first:
-        found = [work.judge(name) for name in (folder, teacher)]
+        qualities = [work.judge(name) for name in (folder, teacher)]
         speeds = speed([MaskedLM(folder), MaskedLM(teacher)], work.data.rows[work.recipe.lengths[0]])
         results, record = {}, {}
-        for name, quality, rate in zip(("student", "teacher"), found, speeds, strict=True):
+        for name, quality, rate in zip(("student", "teacher"), qualities, speeds, strict=True):
             results[name] = (in_words(quality) + "; " if quality else "") + f"{rate:,.0f} texts a second"
             record[name] = {**(vars(quality) if quality else {}), "texts_per_second": rate}
             running.reporter.say(f"{name}: {results[name]}")
         summary = f"A student of {work.origin.name}, made with `fillmask train distil`."
         work.finish(run, summary, results, ("distillation.json", record))
     running.processes.wait()
-    return DistillationResult(folder, len(session.bad.rows), found[0], found[1], speeds[0], speeds[1])
+    return DistillationResult(folder, len(session.bad.rows), qualities[0], qualities[1], speeds[0], speeds[1])
 
 
 def _check_student(student: str | Path, teacher: str | Path | None) -> None:
     models = open_checkpoint(student), open_checkpoint(teacher)
     check_fills(models[0])
-    own, wanted = (model.tokenizer.vocab for model in models)
-    if own != wanted:
+    student_vocabulary, teacher_vocabulary = (model.tokenizer.vocab for model in models)
+    if student_vocabulary != teacher_vocabulary:
         raise TrainingError(
-            f"the student {models[0].name} and the teacher {models[1].name} have different vocabularies ({len(own):,} and"
-            f" {len(wanted):,} tokens); a student needs its teacher's"
+            f"the student {models[0].name} and the teacher {models[1].name} have different vocabularies ({len(student_vocabulary):,} and"
+            f" {len(teacher_vocabulary):,} tokens); a student needs its teacher's"
         )
 
 
@@ -178,14 +178,14 @@ def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[fl
     texts = [MaskedInput([int(t) for t in row], [0] * len(row), [len(row) // 2]) for row in rows[:32]]
     for model in models:
         _run(model, texts)
-    spent, done = [0.0] * len(models), 0
+    spent, texts_read = [0.0] * len(models), 0
     while sum(spent) < seconds * len(models):
         for number, model in enumerate(models):
             start = time.perf_counter()
             _run(model, texts)
             spent[number] += time.perf_counter() - start
-        done += len(texts)
-    return [done / s for s in spent]
+        texts_read += len(texts)
+    return [texts_read / s for s in spent]
 
 
 def _run(model: MaskedLM, texts: list[MaskedInput]) -> None:

@@ -61,14 +61,14 @@ def export(model: Any, folder: Path, *, half: bool = True, shards: bool = False)
         config = json.loads((staging / "config.json").read_text("utf-8"))
         config["dtype"] = "float32"
         (staging / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-        written = sorted(p.name for p in staging.iterdir() if p.name.startswith("model") or p.name == "config.json")
-        for name in written:
+        file_names = sorted(p.name for p in staging.iterdir() if p.name.startswith("model") or p.name == "config.json")
+        for name in file_names:
             # safetensors writes files that none but their owner may read.
             (staging / name).chmod((staging / "config.json").stat().st_mode & 0o777)
-        for name in written:
+        for name in file_names:
             os.replace(staging / name, folder / name)
         for stale in folder.glob("model*.safetensors*"):
-            if stale.name not in written:
+            if stale.name not in file_names:
                 stale.unlink()
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]

@@ -182,8 +182,8 @@ def encode(
         )
     if type_ids is not None:
         inputs["token_type_ids"] = type_ids
-    found = model.base_model(**inputs)
-    return (found.last_hidden_state, found.pooler_output) if pooled else found.last_hidden_state
+    output = model.base_model(**inputs)
+    return (output.last_hidden_state, output.pooler_output) if pooled else output.last_hidden_state
 
 
 def head(model: Any, hidden: Tensor) -> Tensor:
@@ -207,8 +207,8 @@ def head(model: Any, hidden: Tensor) -> Tensor:
         case _:
             predictions = model.cls.predictions if hasattr(model.cls, "predictions") else model.cls
             logits = predictions(hidden)
-    found: Tensor = logits.float()
-    return found
+    float_logits: Tensor = logits.float()
+    return float_logits
 
 
 def depth(config: Any) -> int:

@@ -189,31 +189,31 @@ def finetune(
     steps = math.ceil(len(rows) / recipe.batch_size)
     peak, factor = recipe.lr or default_rate(checkpoint), _factor(recipe, steps * recipe.epochs)
     optimizer = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=peak)
-    found = FinetuningResult(checkpoint, model, tuple(labels), recipe, train)
+    result = FinetuningResult(checkpoint, model, tuple(labels), recipe, train)
     at = _Place()
-    kept: dict[str, Any] = {}
+    run_settings: dict[str, Any] = {}
     if work is not None:
         work.mkdir(parents=True, exist_ok=True)
-        kept = {**asdict(recipe), "lr": peak, "model": checkpoint.name, "labels": list(labels),
+        run_settings = {**asdict(recipe), "lr": peak, "model": checkpoint.name, "labels": list(labels),
                 "examples": _digest(train), "validation": _digest(validation)}  # fmt: skip
-        at = _resume(work, kept, found, optimizer, where) or at
+        at = _resume(work, run_settings, result, optimizer, where) or at
         cut_curve(work, at.step)
         if on_epoch:
-            for done in found.epochs:
-                on_epoch(done)
+            for epoch in result.epochs:
+                on_epoch(epoch)
 
     def keep() -> None:
         if work is not None:
-            state = {"step": at.step, "seconds": at.seconds, "recipe": kept, "model": model.state_dict(),
+            state = {"step": at.step, "seconds": at.seconds, "recipe": run_settings, "model": model.state_dict(),
                      "optimizers": [optimizer.state_dict()], "losses": at.losses, "best": at.best,
-                     "epochs": [_plain(epoch) for epoch in found.epochs]}  # fmt: skip
+                     "epochs": [_plain(epoch) for epoch in result.epochs]}  # fmt: skip
             write_state(work, state)
 
     curves = Curves(work, f"{work.resolve().parent.name} · {checkpoint.name}, fine-tuned") if work else None
     saved = time.perf_counter()
-    while len(found.epochs) < recipe.epochs and found.since_best < recipe.patience:
-        number, started = len(found.epochs) + 1, time.perf_counter() - at.seconds
-        begun = at.step - steps * len(found.epochs)
+    while len(result.epochs) < recipe.epochs and result.since_best < recipe.patience:
+        number, started = len(result.epochs) + 1, time.perf_counter() - at.seconds
+        begun = at.step - steps * len(result.epochs)
         model.train()
         for step, batch in enumerate(_batches(rows, recipe.batch_size, [recipe.seed, number]), start=1):
             if step <= begun:
@@ -239,13 +239,13 @@ def finetune(
         logits = run.judge(judged, recipe.batch_size)
         judged_loss = float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(judged_true)))
         confusion = Confusion.of(labels, judged_true, logits.argmax(-1).numpy())
-        better = not found.epochs or (confusion.macro_f1, -judged_loss) > found.best.score
+        better = not result.epochs or (confusion.macro_f1, -judged_loss) > result.best.score
         if better:
             at.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
         epoch = Epoch(
             number, at.losses / len(rows), judged_loss, confusion, time.perf_counter() - started, better, at.step
         )
-        found.epochs.append(epoch)
+        result.epochs.append(epoch)
         at.losses = at.seconds = 0.0
         if work is not None and curves is not None:
             log(work, epoch.record())
@@ -259,7 +259,7 @@ def finetune(
         curves.close()
     model.load_state_dict(at.best)
     model.to("cpu").train(False)
-    return found
+    return result
 
 
 @dataclass
@@ -275,7 +275,7 @@ class _Place:
 def _resume(
     work: Path,
     recipe: Mapping[str, Any],
-    found: FinetuningResult,
+    result: FinetuningResult,
     optimizer: torch.optim.Optimizer,
     device: torch.device,
 ) -> _Place | None:
@@ -283,11 +283,11 @@ def _resume(
     state = read_state(work, str(device), recipe)
     if state is None:
         return None
-    found.model.load_state_dict(state["model"])
+    result.model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizers"][0])
     for epoch in state["epochs"]:
-        confusion = Confusion(found.labels, np.array(epoch["validation"], np.int64))
-        found.epochs.append(Epoch(**{**epoch, "validation": confusion}))
+        confusion = Confusion(result.labels, np.array(epoch["validation"], np.int64))
+        result.epochs.append(Epoch(**{**epoch, "validation": confusion}))
     best = {name: value.cpu() for name, value in state["best"].items()}
     return _Place(state["step"], state["losses"], state["seconds"], best)
 

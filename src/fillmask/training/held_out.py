@@ -51,8 +51,8 @@ def split(corpus: TokenizedCorpus, share: float) -> HeldOutSplit:
     held = corpus.digests < np.uint64(min(below, (1 << 64) - 1))
     if held.all():
         raise CorpusError(f"holding out {share:.0%} leaves no document to train on; ask for less")
-    chosen = held[corpus.owners]
-    return HeldOutSplit(np.flatnonzero(~chosen), np.flatnonzero(chosen), below)
+    held_pieces = held[corpus.owners]
+    return HeldOutSplit(np.flatnonzero(~held_pieces), np.flatnonzero(held_pieces), below)
 
 
 def held_out_documents(sources: Sequence[CorpusFile], below: int, seed: int) -> Iterator[str]:

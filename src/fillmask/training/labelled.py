@@ -105,11 +105,11 @@ def read_labelled(path: Path, columns: Columns = Columns()) -> Labelled:
             unlabelled.append(number)
         else:
             examples.append(Example(text, pair, label))
-    found = Labelled(tuple(examples), tuple(empty), tuple(unlabelled))
+    labelled = Labelled(tuple(examples), tuple(empty), tuple(unlabelled))
     if not examples:
-        why = "; ".join(found.complaints()) or "it has no rows"
+        why = "; ".join(labelled.complaints()) or "it has no rows"
         raise CorpusError(f"{path} has no example: {why}; expected rows with {columns.text!r} and {columns.label!r}")
-    return found
+    return labelled
 
 
 def labels_of(*tables: Labelled) -> tuple[str, ...]:
@@ -172,11 +172,11 @@ def _written(row: Mapping[str, Any], name: str) -> str:
 def _checked(path: Path, columns: Columns) -> Iterator[_Row]:
     """Numbered rows, after making sure of the columns."""
     rows = _read(path)
-    wanted = [name for name in (columns.text, columns.pair, columns.label) if name is not None]
+    names = [name for name in (columns.text, columns.pair, columns.label) if name is not None]
     first = next(rows, None)
     if first is None:
         return
-    missing = [name for name in wanted if name not in first[1]]
+    missing = [name for name in names if name not in first[1]]
     if missing:
         there = ", ".join(map(repr, first[1])) or "none"
         raise CorpusError(f"{path} has no column {' or '.join(map(repr, missing))}; its columns are {there}")

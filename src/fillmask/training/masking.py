@@ -112,19 +112,19 @@ class Masker:
         self, ids: Ints, hidden: Bools, together: Ints | None, rate: float, rng: np.random.Generator
     ) -> MaskedBatch:
         special, slots = self.vocabulary.special, self.slots(len(ids), ids.shape[1], rate)
-        found = np.flatnonzero(hidden.reshape(-1))[:slots]
+        places = np.flatnonzero(hidden.reshape(-1))[:slots]
         positions, truth = np.zeros(slots, np.int64), np.full(slots, IGNORED, np.int64)
-        positions[: len(found)] = found
-        truth[: len(found)] = ids.reshape(-1)[found]
+        positions[: len(places)] = places
+        truth[: len(places)] = ids.reshape(-1)[places]
         shown = ids.copy()
         flat = shown.reshape(-1)
         if self.masking.corruption == "mask":
-            flat[found] = special.mask
+            flat[places] = special.mask
         else:
             # SpanBERT draws once for a span, BERT for each token.
-            draws = rng.random(len(found)) if together is None else rng.random(ids.size)[together.reshape(-1)[found]]
-            random = rng.choice(self.vocabulary.ordinary, len(found))
-            flat[found] = np.where(draws < 0.8, special.mask, np.where(draws < 0.9, random, flat[found]))
+            draws = rng.random(len(places)) if together is None else rng.random(ids.size)[together.reshape(-1)[places]]
+            random = rng.choice(self.vocabulary.ordinary, len(places))
+            flat[places] = np.where(draws < 0.8, special.mask, np.where(draws < 0.9, random, flat[places]))
         return MaskedBatch(shown, segments(ids, special), positions, truth)
 
 
@@ -135,8 +135,8 @@ def _tokens(allowed: Bools, rate: float, rng: np.random.Generator) -> Bools:
     keys = rng.random(allowed.shape, np.float32)
     keys[~allowed] = 2.0
     ranks = np.argsort(np.argsort(keys, axis=1), axis=1)
-    chosen: Bools = (ranks < counts[:, None]) & allowed
-    return chosen
+    hidden: Bools = (ranks < counts[:, None]) & allowed
+    return hidden
 
 
 def _words(allowed: Bools, starts: Bools, rate: float, rng: np.random.Generator) -> Bools:
@@ -156,12 +156,12 @@ def _words(allowed: Bools, starts: Bools, rate: float, rng: np.random.Generator)
     queue = queue[sizes[queue] > 0]
     total, reached = rate * allowed.sum(), np.cumsum(sizes[queue])
     full = int(np.searchsorted(reached, total, side="right"))
-    chosen = np.zeros(count, bool)
-    chosen[queue[:full]] = True
+    hidden_words = np.zeros(count, bool)
+    hidden_words[queue[:full]] = True
     if full < len(queue):  # the word that reaches over the total: as often as makes the mean right
-        left = total - (reached[full - 1] if full else 0)
-        chosen[queue[full]] = rng.random() < left / sizes[queue[full]]
-    hidden: Bools = chosen[word] & allowed
+        remaining = total - (reached[full - 1] if full else 0)
+        hidden_words[queue[full]] = rng.random() < remaining / sizes[queue[full]]
+    hidden: Bools = hidden_words[word] & allowed
     return hidden
 
 
@@ -213,10 +213,10 @@ def _gaps(
         new: list[int] = []
         lost: list[bool] = []
         at = 0
-        for start, stop, left, gone, right in edits:
-            kept = ids[row, at:start].tolist()
-            new += [*kept, *left, *gone, *right]
-            lost += [False] * (len(kept) + len(left)) + [True] * len(gone) + [False] * len(right)
+        for start, stop, left_ids, lost_ids, right_ids in edits:
+            kept_ids = ids[row, at:start].tolist()
+            new += [*kept_ids, *left_ids, *lost_ids, *right_ids]
+            lost += [False] * (len(kept_ids) + len(left_ids)) + [True] * len(lost_ids) + [False] * len(right_ids)
             at = stop
         rest = ids[row, at:].tolist()
         new += rest
@@ -251,7 +251,7 @@ def _row_gaps(
     places = np.flatnonzero(allowed)
     if not len(places):
         return [], owed
-    taken = ~allowed
+    unavailable = ~allowed
     weights = np.cumsum(vocabulary.lengths[ids[places]])
     edits: list[_Edit] = []
     for _ in range(4 * len(places)):
@@ -277,11 +277,11 @@ def _row_gaps(
             edit = (first, stop, (), tuple(ids[first:stop].tolist()), ())
         first, stop, _, gone, _ = edit
         # A token of known text between two gaps keeps them apart.
-        if taken[max(0, first - 1) : stop + 1][allowed[max(0, first - 1) : stop + 1]].any():
+        if unavailable[max(0, first - 1) : stop + 1][allowed[max(0, first - 1) : stop + 1]].any():
             continue
         if last and len(gone) > owed and rng.random() >= owed / len(gone):
             break
-        taken[first:stop] = True
+        unavailable[first:stop] = True
         edits.append(edit)
         owed -= len(gone)
     return sorted(edits), owed

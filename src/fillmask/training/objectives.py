@@ -106,17 +106,17 @@ class Distillation(MaskedTokens):
         logits = self.logits(hidden, positions)
         (teacher,) = self._teacher
         with torch.no_grad():
-            wanted_hidden = encode(teacher.model, input_ids, segment_ids)
-            wanted = teacher.logits(wanted_hidden, positions)
+            teacher_hidden = encode(teacher.model, input_ids, segment_ids)
+            teacher_logits = teacher.logits(teacher_hidden, positions)
         w, used = self.weights, (labels != IGNORED).float()
         cold = nn.functional.log_softmax(logits / w.temperature, -1)
-        target = nn.functional.log_softmax(wanted / w.temperature, -1)
+        target = nn.functional.log_softmax(teacher_logits / w.temperature, -1)
         soft = nn.functional.kl_div(cold, target, reduction="none", log_target=True).sum(-1)
         loss = w.soft * w.temperature**2 * (soft * used).sum() / used.sum()
         loss = loss + w.masked * nn.functional.cross_entropy(logits, labels, ignore_index=IGNORED)
         if self.aligned and w.cosine:
             text = (segment_ids > 0).float()
-            apart = 1 - nn.functional.cosine_similarity(hidden.float(), wanted_hidden.float(), dim=-1)
+            apart = 1 - nn.functional.cosine_similarity(hidden.float(), teacher_hidden.float(), dim=-1)
             loss = loss + w.cosine * (apart * text).sum() / text.sum()
         return loss
 

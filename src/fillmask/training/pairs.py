@@ -95,8 +95,8 @@ def _row(
         excess = len(a) + len(b) - (length - 3)
         longer, shorter = (a, b) if len(a) > len(b) else (b, a)
         excess = min(excess, max(1, len(longer) - len(shorter)))
-        kept = longer[excess:] if rng.random() < 0.5 else longer[:-excess]
-        a, b = (kept, b) if longer is a else (a, kept)
+        shortened = longer[excess:] if rng.random() < 0.5 else longer[:-excess]
+        a, b = (shortened, b) if longer is a else (a, shortened)
     row = np.full(length, special.pad, np.int64)
     row[: len(a) + len(b) + 3] = [special.bos, *a, special.eos, *b, special.eos]
     return row

@@ -41,7 +41,7 @@ from fillmask.training.optimizers import is_body, make_optimizers
 from fillmask.training.pairs import token_types
 from fillmask.training.processes import Processes
 from fillmask.training.recipe import Recipe, lasting
-from fillmask.training.sampling import RowSampler
+from fillmask.training.sampling import RowSampler, usable_rows
 from fillmask.training.state import cut_curve, log, read_state, write_state
 from fillmask.training.vocabulary import MaskingVocabulary
 
@@ -137,30 +137,22 @@ class Pretraining:
         self.average = WeightAverage()
         self._last_weights: dict[str, Tensor] | None = None
         self._peaks = [[group["lr"] for group in o.param_groups] for o in self.optimizers]
-        self._draws = {n: RowSampler(self._usable(rows), recipe.seed, n) for n, rows in data.rows.items()}
+        self._draws = {
+            n: RowSampler(usable_rows(rows, vocabulary.forbidden), recipe.seed, n) for n, rows in data.rows.items()
+        }
         for length in recipe.lengths:
             self._cut(length)
         run: Any = self.objective
-        self._whole: Any = None
+        self._distributed: Any = None
         if self.processes.count > 1:
             ids = [torch.device(device).index] if device.startswith("cuda") else None
             # The tied output embedding and unused poolers have no gradient of their own in some families.
-            run = self._whole = nn.parallel.DistributedDataParallel(run, device_ids=ids, find_unused_parameters=True)
+            run = self._distributed = nn.parallel.DistributedDataParallel(
+                run, device_ids=ids, find_unused_parameters=True
+            )
         self._loss: Callable[..., Tensor] = torch.compile(run, dynamic=False) if compile else run
         self._ahead = ThreadPoolExecutor(1) if device.startswith("cuda") else None
         self._next: tuple[int, Future[list[TrainingBatch]]] | None = None
-
-    def _usable(self, rows: Rows) -> npt.NDArray[np.int64]:
-        """Rows with enough text in them: the padded end of a corpus is passed over."""
-        forbidden = self.masker.vocabulary.forbidden
-        if rows.size and int(max(rows[i : i + 4096].max() for i in range(0, len(rows), 4096))) >= len(forbidden):
-            raise TrainingError("the rows hold tokens beyond the vocabulary; they were made with another tokenizer")
-        least = min(8, rows.shape[1] // 2)
-        full = [(~forbidden[rows[i : i + 4096]]).sum(axis=1) >= least for i in range(0, len(rows), 4096)]
-        usable = np.flatnonzero(np.concatenate(full)) if full else np.zeros(0, np.int64)
-        if not len(usable):
-            raise TrainingError("there is too little text to train on: not one row of it is filled")
-        return usable
 
     def _cut(self, length: int) -> tuple[int, int, int]:
         """Rows of a step, rows of this process's part that go through at once, and rows that are masked together."""
@@ -172,12 +164,12 @@ class Pretraining:
                 " share evenly; choose --batch-tokens so that they can"
             )
         # What is masked together depends on the step's size alone, so that it is the same however the step is cut.
-        own = size // count
+        own_rows = size // count
         together = math.gcd(size, 32 if size >= 256 else 8)
-        if own % together:
-            together = math.gcd(own, together)
-        most = max(together, self._micro_tokens // length)
-        micro = next(n for n in range(min(own, most), 0, -1) if own % n == 0 and n % together == 0)
+        if own_rows % together:
+            together = math.gcd(own_rows, together)
+        micro_limit = max(together, self._micro_tokens // length)
+        micro = next(n for n in range(min(own_rows, micro_limit), 0, -1) if own_rows % n == 0 and n % together == 0)
         return size, micro, together
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -208,17 +200,21 @@ class Pretraining:
         size, micro, together = self._cut(stage.length)
         rows, pairs = self.data.rows[stage.length], self.data.pairs.get(stage.length)
         picked, epochs = self._draws[stage.length](step * size, (step + 1) * size)
-        own = size // self.processes.count
-        start = own * self.processes.rank
+        own_rows = size // self.processes.count
+        start = own_rows * self.processes.rank
         duplicates, batches = self.recipe.masking.duplicates, []
-        for begin in range(start, start + own, micro):
+        for begin in range(start, start + own_rows, micro):
             parts = []
-            one = 1 if duplicates else together
-            for at in range(begin, begin + micro, one):
-                chosen = picked[at : at + one]
-                key = (2, int(chosen[0]), int(epochs[at]) % duplicates) if duplicates else (1, step, at // one)
+            masked_rows = 1 if duplicates else together
+            for at in range(begin, begin + micro, masked_rows):
+                row_numbers = picked[at : at + masked_rows]
+                key = (
+                    (2, int(row_numbers[0]), int(epochs[at]) % duplicates)
+                    if duplicates
+                    else (1, step, at // masked_rows)
+                )
                 rng = np.random.default_rng([self.recipe.seed, *key])
-                parts.append(self.masker(np.asarray(rows[chosen]), stage.rate, rng))
+                parts.append(self.masker(np.asarray(rows[row_numbers]), stage.rate, rng))
             labels = None if pairs is None else pairs[picked[begin : begin + micro]]
             batches.append(self._inputs(parts, labels))
         return batches
@@ -242,8 +238,8 @@ class Pretraining:
         batches = self._prepared()
         total = torch.zeros((), device=self.device)
         for number, batch in enumerate(batches, 1):
-            waits = self._whole is not None and number < len(batches)
-            with self._whole.no_sync() if waits else nullcontext():
+            waits = self._distributed is not None and number < len(batches)
+            with self._distributed.no_sync() if waits else nullcontext():
                 with self._autocast():
                     loss = self._loss(*batch.tuple()) / len(batches)
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -33,10 +33,10 @@ class MaskProbe:
             InputError: it has not exactly one.
         """
         special = special_ids(tokenizer)
-        own = tokenizer.id_to_token(special.mask) or ""
-        ids = tokenizer.encode(re.sub(r"<mask>|\[MASK\]", lambda _: own, text)).ids
+        mask_token = tokenizer.id_to_token(special.mask) or ""
+        ids = tokenizer.encode(re.sub(r"<mask>|\[MASK\]", lambda _: mask_token, text)).ids
         if ids.count(special.mask) != 1:
-            raise InputError(f"the sample {text!r} has {ids.count(special.mask)} masks; expected one {own}")
+            raise InputError(f"the sample {text!r} has {ids.count(special.mask)} masks; expected one {mask_token}")
         return cls(ids, ids.index(special.mask), text)
 
     @torch.no_grad()
@@ -61,13 +61,13 @@ def held_out_probes(rows: Any, tokenizer: Tokenizer, vocabulary: MaskingVocabula
         begin = int(stops[0]) + 1 if len(stops) else 0
         end = min(int(stops[1]) if len(stops) > 1 else len(row), begin + 16)
         starts = vocabulary.word_starts(row[None])[0]
-        whole = [
+        word_places = [
             p for p in range(begin + 1, end - 1)
             if starts[p] and starts[p + 1] and (vocabulary.texts[row[p]] or "").strip().isalpha() and vocabulary.lengths[row[p]] > 3
         ]  # fmt: skip
-        if end - begin < 8 or not whole:
+        if end - begin < 8 or not word_places:
             continue
-        place = int(rng.choice(whole))
+        place = int(rng.choice(word_places))
         ids = [special.bos, *row[begin:end].tolist(), special.eos]
         at = place - begin + 1
         true, ids[at] = tokenizer.decode([ids[at]]).strip(), special.mask

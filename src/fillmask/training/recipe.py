@@ -106,8 +106,8 @@ class Recipe:
         return sorted({stage.length for stage in self.stages})
 
     def stage_at(self, step: int) -> Stage:
-        done = step / self.steps
-        return next((stage for stage in self.stages if done < stage.until), self.stages[-1])
+        share = step / self.steps
+        return next((stage for stage in self.stages if share < stage.until), self.stages[-1])
 
     def holds(self, step: int) -> bool:
         """Whether the body stays as it is at `step`."""
@@ -123,15 +123,15 @@ class Recipe:
         warm = min(1.0, (step + 1) / warmup)
         if self.schedule == "wsd":
             return min(warm, (self.steps - step) / max(1.0, self.decay * self.steps))
-        left = min(1.0, (self.steps - step) / max(1, self.steps - warmup))
-        return min(warm, left if self.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+        remaining = min(1.0, (self.steps - step) / max(1, self.steps - warmup))
+        return min(warm, remaining if self.schedule == "linear" else (1 - math.cos(math.pi * remaining)) / 2)
 
 
 def lasting(recipe: Recipe) -> dict[str, Any]:
     """What a run that goes on must keep, as JSON has it: all but how long it is."""
-    found: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    del found["tokens"]
-    return found
+    values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    del values["tokens"]
+    return values
 
 
 def fitted(recipe: Recipe, longest: int) -> Recipe:

@@ -305,9 +305,11 @@ def _values(progress: TrainingProgress) -> dict[str, float]:
 
 
 def _judged(progress: TrainingProgress) -> str:
-    found = progress.validation
+    accuracy = progress.validation
     return (
-        f" · held out: loss {found['loss']:.3f}, top-1 {found['top1']:.1%}, top-5 {found['top5']:.1%}" if found else ""
+        f" · held out: loss {accuracy['loss']:.3f}, top-1 {accuracy['top1']:.1%}, top-5 {accuracy['top5']:.1%}"
+        if accuracy
+        else ""
     )
 
 

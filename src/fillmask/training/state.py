@@ -73,17 +73,19 @@ def read_state(
             f"{path} cannot be read ({str(error).splitlines()[0]:.100}); delete it to start anew"
         ) from error
     saved = state["recipe"]
-    different = [(name, saved[name], wanted) for name, wanted in recipe.items() if saved.get(name, wanted) != wanted]
+    different = [
+        (name, saved[name], expected) for name, expected in recipe.items() if saved.get(name, expected) != expected
+    ]
     if made_of is not None:
         if "made_of" not in state:
             raise TrainingError(
                 f"{path} does not say of which text and model it is: an earlier version of fillmask wrote it, and nobody"
                 " can tell whether this training is the same; use another folder, or delete it to start anew"
             )
-        found = state["made_of"]
-        for name in {**made_of, **found}:
-            if _content(found.get(name)) != _content(made_of.get(name)):
-                different.append((name, found.get(name), made_of.get(name)))
+        saved_parts = state["made_of"]
+        for name in {**made_of, **saved_parts}:
+            if _content(saved_parts.get(name)) != _content(made_of.get(name)):
+                different.append((name, saved_parts.get(name), made_of.get(name)))
     if different:
         listed = ", and ".join(_differs(*difference) for difference in different)
         raise TrainingError(f"{path} was trained with {listed}; use another folder, or delete it to start anew")
@@ -94,10 +96,10 @@ def _content(value: Any) -> Any:
     return value["digest"] if isinstance(value, dict) and "digest" in value else value
 
 
-def _differs(name: str, there: Any, wanted: Any) -> str:
+def _differs(name: str, there: Any, expected: Any) -> str:
     if name in _DIGESTS and isinstance(there, str):
         return f"other {_DIGESTS[name]} than those of this command"
-    return f"{name}={_shown(there)}, not {_shown(wanted)}"
+    return f"{name}={_shown(there)}, not {_shown(expected)}"
 
 
 def _shown(value: Any) -> str:
@@ -122,13 +124,13 @@ def cut_curve(folder: Path, step: int) -> None:
     path = folder / CURVE
     if not path.exists():
         return
-    kept = []
+    kept_lines = []
     for line in path.read_text("utf-8").splitlines():
         try:
             if json.loads(line)["step"] <= step:
-                kept.append(line)
+                kept_lines.append(line)
         except (ValueError, KeyError):
             continue  # the line that was being written
     part = path.with_suffix(".part")
-    part.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+    part.write_text("".join(f"{line}\n" for line in kept_lines), "utf-8")
     os.replace(part, path)

@@ -137,9 +137,9 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
 
     def number(*names: str) -> int:
         for name in names:
-            found: int | None = tokenizer.token_to_id(name)
-            if found is not None:
-                return found
+            token_id: int | None = tokenizer.token_to_id(name)
+            if token_id is not None:
+                return token_id
         raise ValueError(f"the tokenizer has no {' or '.join(names)}; expected RoBERTa's or BERT's special tokens")
 
     bos, pad, eos, _, mask = zip(SPECIAL_TOKENS, BERT_TOKENS, strict=True)
@@ -152,11 +152,11 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
     """Write tokenizer.json and tokenizer_config.json as transformers reads them."""
     folder.mkdir(parents=True, exist_ok=True)
-    known = [
+    names = [
         next((n for n in pair if tokenizer.token_to_id(n) is not None), pair[1])
         for pair in zip(BERT_TOKENS, SPECIAL_TOKENS, strict=True)
     ]
-    bos, pad, eos, unk, mask = known
+    bos, pad, eos, unk, mask = names
     roberta = bos == "<s>"
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",

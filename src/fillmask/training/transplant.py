@@ -90,9 +90,9 @@ def _roles(tokenizer: Tokenizer) -> dict[int, int]:
     ids = {}
     for role, names in enumerate(zip(BERT_TOKENS, SPECIAL_TOKENS, strict=True)):
         # ALBERT has an <s> that begins nothing beside [CLS]: the brackets come first.
-        known: Sequence[int] = [i for name in names if (i := tokenizer.token_to_id(name)) is not None]
-        if known:
-            ids[role] = known[0]
+        token_ids: Sequence[int] = [i for name in names if (i := tokenizer.token_to_id(name)) is not None]
+        if token_ids:
+            ids[role] = token_ids[0]
     return ids
 
 

@@ -106,8 +106,8 @@ class MaskingVocabulary:
                     token = piece[1:] if piece.startswith(" ") else self._prefix + piece
                 else:
                     token = piece.replace(" ", _METASPACE)
-                if (found := self._ids.get(token)) is not None and not self.forbidden[found]:
-                    ids.append(found)
+                if (token_id := self._ids.get(token)) is not None and not self.forbidden[token_id]:
+                    ids.append(token_id)
                     text = text[stop:]
                     break
             else:

@@ -98,9 +98,9 @@ def open_model(
         grow_head(model, missing)
         facts["new head"] = f"{', '.join(missing)}: identity, zero bias, decoder tied to the word embeddings"
     size = tokenizer.get_vocab_size(with_added_tokens=True)
-    own = checkpoint.tokenizer.backend
-    if warm_start.tokenizer is not None and own.get_vocab(True) != tokenizer.get_vocab(True):
-        model, unmatched = with_vocabulary(model, own, tokenizer)
+    old_tokenizer = checkpoint.tokenizer.backend
+    if warm_start.tokenizer is not None and old_tokenizer.get_vocab(True) != tokenizer.get_vocab(True):
+        model, unmatched = with_vocabulary(model, old_tokenizer, tokenizer)
         facts["new vocabulary"] = (
             f"{size:,} tokens; each embedding is the mean of the old embeddings of the same text, but for"
             f" {unmatched:,} tokens that match nothing and start at random"

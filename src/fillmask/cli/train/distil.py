@@ -72,8 +72,8 @@ def command(
         from fillmask.training.distil import distil
         from fillmask.training.objectives import DistillationWeights
 
-        done = distil(
+        result = distil(
             teacher, text, arguments.folder, weights=DistillationWeights(soft, masked, cosine, temperature), student=student,
             family=family, size=size, recipe=recipe, running=running,
         )  # fmt: skip
-    return exit_code(done.bad_rows)
+    return exit_code(result.bad_rows)

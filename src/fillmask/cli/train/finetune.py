@@ -99,15 +99,15 @@ def command(
     quiet = as_json or not sys.stderr.isatty()
     if not as_json:
         click.echo(f"{len(train.examples):,} examples to train on, {len(judged.examples):,} to judge by; labels {', '.join(labels)}")  # fmt: skip
-    found = finetune(
+    result = finetune(
         open_checkpoint(model), train, judged, labels, settings, device=device, work=output / WORK, save_seconds=save_seconds,
         on_epoch=None if as_json else _show_epoch, on_step=None if quiet else _show_step,
     )  # fmt: skip
-    save(found, output, overwrite=overwrite)
+    save(result, output, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(metrics_of(found), ensure_ascii=False))
+        click.echo(json.dumps(metrics_of(result), ensure_ascii=False))
     else:
-        _show(found, output)
+        _show(result, output)
     return 0
 
 
@@ -123,9 +123,9 @@ def _show_epoch(epoch: Epoch) -> None:
     )
 
 
-def _show(found: FinetuningResult, output: Path) -> None:
-    best = found.best
-    widest = max(5, *map(len, found.labels))
+def _show(result: FinetuningResult, output: Path) -> None:
+    best = result.best
+    widest = max(5, *map(len, result.labels))
     click.echo(f"{'label'.ljust(widest)}  precision  recall     F1  examples")
     for name, of in best.validation.by_label.items():
         click.echo(f"{name.ljust(widest)}  {of.precision:9.3f}  {of.recall:6.3f}  {of.f1:5.3f}  {of.examples:8,}")

@@ -34,13 +34,13 @@ def on_ray(address: str, workers: int | None, threads: int | None, device: str |
     from fillmask.training.state import WORK
 
     arguments: Sequence[str] = click.get_current_context().find_root().obj
-    chosen = Workers(count=workers or 1, cpus=threads or 1, gpu=(device or "").startswith("cuda"))
-    return run(without_ray(arguments), address, chosen, folder / WORK / "ray")
+    settings = Workers(count=workers or 1, cpus=threads or 1, gpu=(device or "").startswith("cuda"))
+    return run(without_ray(arguments), address, settings, folder / WORK / "ray")
 
 
 def without_ray(arguments: Sequence[str]) -> list[str]:
     """The arguments without --ray and --workers and what follows them."""
-    kept: list[str] = []
+    kept_arguments: list[str] = []
     skip = False
     for argument in arguments:
         if skip:
@@ -48,5 +48,5 @@ def without_ray(arguments: Sequence[str]) -> list[str]:
         elif argument in _OPTIONS:
             skip = True
         elif not argument.startswith(tuple(f"{option}=" for option in _OPTIONS)):
-            kept.append(argument)
-    return kept
+            kept_arguments.append(argument)
+    return kept_arguments

@@ -63,11 +63,11 @@ def command(
             on_bad=bad,
         )
         save_tokenizer(tokenizer, folder, max_length)
-        found = tokenizer.get_vocab_size()
+        size = tokenizer.get_vocab_size()
         tokens = len(tokenizer.encode(sample, add_special_tokens=False).ids)
         screen.say(
-            f"{found:,} tokens in {folder}"
-            + (f" ({vocab_size:,} were asked for; the text gives no more)" if found < vocab_size else "")
+            f"{size:,} tokens in {folder}"
+            + (f" ({vocab_size:,} were asked for; the text gives no more)" if size < vocab_size else "")
             + (f"; {len(sample) / tokens:.1f} characters a token" if tokens else "")
         )
         count = bad.finish(folder)

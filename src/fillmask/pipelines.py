@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fillmask.errors import InputError
+from fillmask.models.hub import using_token
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.options import RuntimeOptions
+from fillmask.runtime.transformers_arguments import runtime_options
 from fillmask.tasks.fill import FilledMasks, FillOptions, MaskFiller
 from fillmask.tasks.masked_texts import Candidate
 from fillmask.tasks.score import Score, score_texts
@@ -26,6 +28,7 @@ from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
 if TYPE_CHECKING:
     from fillmask.restore import Progress, Restoration
+    from fillmask.tasks.classify import Classifier
 
 # The answer for a text: candidates for its mask, or with several masks such a list for each.
 Filled = list[Candidate] | list[list[Candidate]]
@@ -36,6 +39,7 @@ class FillMask:
 
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
+        tokenizer: in place of the checkpoint's own: a folder, a hub id, or a fast tokenizer of transformers.
         engine: "onnxruntime", or "openvino" or "torch" where those extras are installed; "auto" is onnxruntime, or
             torch for the families that have no graph and for devices other than the CPU.
         precision: "auto", or one that the engine has.
@@ -56,6 +60,7 @@ class FillMask:
         self,
         model: str | Path | None = None,
         *,
+        tokenizer: Any = None,
         engine: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
@@ -70,7 +75,7 @@ class FillMask:
             top_k=5 if top_k is None else top_k, long_text=long_text, tokenizer_kwargs=tokenizer_kwargs
         )
         runtime = RuntimeOptions(engine, precision, threads, device, revision)
-        self.model = MaskedLM(model, runtime)
+        self.model = MaskedLM(model, runtime, tokenizer=_own_tokenizer(tokenizer))
         self.tokenizer: Tokenizer = self.model.tokenizer
         self._filler = MaskFiller(self.model)
         self.mask_token: str = self._filler.texts.mask_token
@@ -79,7 +84,7 @@ class FillMask:
         self._options = options if targets is None else replace(options, targets=self._look_up(targets))
         running = {"engine": self.model.engine.name, "precision": self.model.engine.precision}
         self._arguments: dict[str, Any] = {
-            "model": model, **vars(runtime), **running, "top_k": top_k, "targets": targets,
+            "model": model, "tokenizer": tokenizer, **vars(runtime), **running, "top_k": top_k, "targets": targets,
             "tokenizer_kwargs": tokenizer_kwargs, "long_text": long_text,
         }  # fmt: skip
 
@@ -286,39 +291,94 @@ def _check_texts(inputs: object) -> None:
         check_text(inputs)
 
 
-def pipeline(
-    task: str | None = None,
-    model: str | Path | None = None,
-    *,
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    device: str | int | None = None,
-    revision: str | None = None,
-    top_k: int | None = None,
-    targets: str | Sequence[str] | None = None,
-    tokenizer_kwargs: Mapping[str, Any] | None = None,
-    long_text: str = "error",
-) -> FillMask:
-    """The entry point of transformers' tutorial: `pipeline("fill-mask")`.
+def _own_tokenizer(tokenizer: Any) -> str | Path | Tokenizer | None:
+    """What `MaskedLM` takes for a tokenizer of transformers; names and tokenizers of fillmask as they are."""
+    if tokenizer is None or isinstance(tokenizer, (str, Path, Tokenizer)):
+        return tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise InputError(
+            f"tokenizer is a {type(tokenizer).__name__}; expected a folder, a hub id, or a fast tokenizer (use_fast=True)"
+        )
+    return Tokenizer(
+        type(backend).from_str(backend.to_str()),  # a copy: its truncation and padding stay as they are
+        {role: str(token) for role, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+        int(min(tokenizer.model_max_length, 1_000_000)),
+        clean_up=bool(getattr(tokenizer, "clean_up_tokenization_spaces", False)),
+        truncation_side=tokenizer.truncation_side,
+        type_ids="token_type_ids" in tokenizer.model_input_names,
+    )
 
-    Arguments are those of `FillMask`.
+
+_CLASSIFICATION = ("text-classification", "sentiment-analysis")
+# Tasks that are another call here, and how they are called.
+_OTHER_CALLS = {
+    "restore": 'pipeline("fill-mask").restore(text)',
+    "score": 'pipeline("fill-mask").score(text)',
+    "evaluate": "`fillmask evaluate`",
+    "train": "`fillmask train`",
+    "zero-shot-classification": 'pipeline("text-classification", model) with a fine-tuned model (`fillmask train finetune`)',
+    "text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
+    "text2text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
+}
+
+
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"], model: str | Path | None = ..., **arguments: Any
+) -> Classifier: ...
+
+
+@overload
+def pipeline(task: Literal["fill-mask"] | None = ..., model: str | Path | None = ..., **arguments: Any) -> FillMask: ...
+
+
+def pipeline(task: str | None = None, model: str | Path | None = None, **arguments: Any) -> FillMask | Classifier:
+    """The entry point of transformers' tutorials: `pipeline("fill-mask")`.
+
+    Args:
+        task: "fill-mask" (the default) for a `FillMask`, or "text-classification" (also "sentiment-analysis") for a
+            `fillmask.tasks.classify.Classifier`.
+        model: a checkpoint folder or a hub id; None for the bundled model, which fills masks.
+        arguments: those of `FillMask` or of `Classifier`, and transformers': `tokenizer`, `dtype` or `torch_dtype`,
+            `device`, `device_map`, `revision`, `token` and `model_kwargs` are used; `batch_size`, `num_workers`,
+            `trust_remote_code`, `use_fast=True` and `framework="pt"` are accepted and change nothing; others are
+            refused with what to do instead.
 
     Raises:
-        InputError: another task than "fill-mask".
+        InputError: another task, or an argument that cannot be used.
         CheckpointError: the model cannot be opened.
     """
-    if task not in (None, "fill-mask"):
-        raise InputError(f"there is no task {task!r}; expected 'fill-mask'")
-    return FillMask(
-        model,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        device=device,
-        revision=revision,
-        top_k=top_k,
-        targets=targets,
-        tokenizer_kwargs=tokenizer_kwargs,
-        long_text=long_text,
-    )
+    classifies = task in _CLASSIFICATION
+    if task not in (None, "fill-mask") and not classifies:
+        call = _OTHER_CALLS.get(str(task))
+        raise InputError(
+            f"there is no task {task!r}; {f'use {call}' if call else 'expected fill-mask or text-classification'}"
+        )
+    if model is not None and not isinstance(model, (str, Path)):
+        name = getattr(model, "name_or_path", None)
+        raise InputError(
+            f"model is a {type(model).__name__}; expected its folder or hub id{f' ({name!r})' if name else ''}:"
+            " call save_pretrained(folder) and pass the folder"
+        )
+    own = _CLASSIFIER_ARGUMENTS if classifies else _FILL_ARGUMENTS
+    kept = {name: arguments.pop(name) for name in own if name in arguments}
+    token = arguments.pop("token", arguments.pop("use_auth_token", None))
+    flat = {name: kept.pop(name) for name in _RUNTIME_ARGUMENTS if name in kept}
+    runtime = runtime_options(RuntimeOptions(**flat), arguments)
+    with using_token(token):
+        if not classifies:
+            return FillMask(model, **vars(runtime), **kept)
+        from fillmask.tasks.classify import Classifier
+
+        if model is None:
+            raise InputError(
+                "the bundled model does not classify; name one that was fine-tuned to, or make one with"
+                " `fillmask train finetune`"
+            )
+        return Classifier(model, **vars(runtime), **kept)
+
+
+_RUNTIME_ARGUMENTS = tuple(RuntimeOptions.__dataclass_fields__)
+_FILL_ARGUMENTS = (*_RUNTIME_ARGUMENTS, "tokenizer", "top_k", "targets", "tokenizer_kwargs", "long_text")
+_CLASSIFIER_ARGUMENTS = (*_RUNTIME_ARGUMENTS, "top_k", "function_to_apply")

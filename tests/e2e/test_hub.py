@@ -135,6 +135,23 @@ def test_pull_then_fill_offline(hub: Hub, tmp_path: Path) -> None:
     assert info["revision"] == COMMIT
 
 
+def test_a_call_passes_its_token_and_keeps_it_nowhere(hub: Hub, tmp_path: Path) -> None:
+    code = """if True:
+        import pickle
+        from fillmask import pipeline
+        mlm = pipeline("fill-mask", model="someone/tiny", token="hf_of_the_call")
+        assert b"hf_of_the_call" not in pickle.dumps(mlm)
+        print(len(mlm("a <mask> b")))
+    """
+    settings = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**inherited, **settings}, check=False
+    )
+    assert finished.stdout == "5\n", finished.stderr
+    assert "Bearer hf_of_the_call" in hub.tokens
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -108,6 +108,22 @@ def open_checkpoint(model: str | Path | None = None, *, revision: str | None = N
     return _open_folder(name.repository, folder, folder.name, hub.listed_files(name, folder.name))
 
 
+def open_tokenizer(name: str | Path, config: Config) -> Tokenizer:
+    """The tokenizer of another folder or hub id, for the model of a config.
+
+    Raises:
+        CheckpointNotFoundError: no such folder or hub id, or no tokenizer files.
+        CorruptCheckpointError: the files cannot be read.
+    """
+    folder = Path(name).expanduser()
+    if not _is_folder(folder):
+        hub_name = hub.parse(str(name))
+        if hub_name is None:
+            raise CheckpointNotFoundError(f"there is no tokenizer {str(name)!r}; expected a folder or a hub id")
+        folder = hub.fetch(hub_name)
+    return load_tokenizer(folder, encoders.longest(config))
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
@@ -34,6 +36,20 @@ FILES = (
     *TOKENIZER_FILES,
 )
 _ID = re.compile(r"(?P<repository>[\w][\w.-]*(?:/[\w][\w.-]*)?)(?:@(?P<revision>[\w][\w./-]*))?")
+
+
+# The token of a call that passes one; None for the one that `huggingface_hub` finds itself.
+_token: ContextVar[str | bool | None] = ContextVar("token", default=None)
+
+
+@contextmanager
+def using_token(token: str | bool | None) -> Iterator[None]:
+    """Download with a token, which is not kept; True or None for the stored one, False for none."""
+    reset = _token.set(token)
+    try:
+        yield
+    finally:
+        _token.reset(reset)
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,9 @@ def fetch(name: HubName) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=list(FILES)))
+        return Path(
+            snapshot_download(name.repository, revision=name.revision, allow_patterns=list(FILES), token=_token.get())
+        )
     except errors.IncompleteSnapshotError as error:
         folder = Path(error.snapshot_path)
         missing = [file for file in needed_files(listed_files(name, folder.name)) if not (folder / file).exists()]

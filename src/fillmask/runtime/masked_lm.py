@@ -6,10 +6,12 @@ positions; texts belong to the tasks above it, graphs to the engine below.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fillmask.models.checkpoint import Checkpoint, open_checkpoint
+from fillmask.models import encoders
+from fillmask.models.checkpoint import Checkpoint, open_checkpoint, open_tokenizer
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers, check_token_ids
@@ -25,15 +27,29 @@ class MaskedLM:
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id (`id` or `id@revision`).
         options: how to run it.
+        tokenizer: in place of the checkpoint's own; its ids must be those that the model was trained on.
 
     Raises:
         CheckpointError: the model cannot be opened.
         InputError: no such engine or precision.
     """
 
-    def __init__(self, model: str | Path | None = None, options: RuntimeOptions = DEFAULTS) -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        options: RuntimeOptions = DEFAULTS,
+        *,
+        tokenizer: str | Path | Tokenizer | None = None,
+    ) -> None:
         self.checkpoint: Checkpoint = open_checkpoint(model, revision=options.revision)
-        self.tokenizer: Tokenizer = self.checkpoint.tokenizer
+        if tokenizer is None or str(tokenizer) == str(model):
+            self.tokenizer: Tokenizer = self.checkpoint.tokenizer
+        elif isinstance(tokenizer, Tokenizer):
+            self.tokenizer = copy.copy(tokenizer)
+            longest = encoders.longest(self.checkpoint.config)
+            self.tokenizer.model_max_length = min(tokenizer.model_max_length, longest or tokenizer.model_max_length)
+        else:
+            self.tokenizer = open_tokenizer(tokenizer, self.checkpoint.config)
         self.engine = engines.load(self.checkpoint, options)
         self.vocab_size = self.checkpoint.config.integer("vocab_size")
 

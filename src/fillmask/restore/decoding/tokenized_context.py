@@ -232,7 +232,7 @@ def _texts_between(damaged: Damaged) -> list[str]:
 
 def _between(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[int, ...]]:
     """The tokens of each text between holes, cut as they are beside a word."""
-    found = tokenizer.backend.encode(_FILLER.join(texts), add_special_tokens=False)
+    found = tokenizer.encode_raw(_FILLER.join(texts), add_special_tokens=False)
     pieces: list[list[int]] = [[]]
     begin = len(texts[0])
     for token, (start, end) in zip(found.ids, found.offsets, strict=True):

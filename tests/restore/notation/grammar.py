@@ -64,6 +64,8 @@ def _word(random: Random, printer: "_Plain") -> tuple[str, list[Element]]:
     source = chunks[0][0]
     for chunk in chunks[1:]:
         source += printer.joint() + chunk[0]
+    if source.startswith("_") and source.endswith("_"):  # emphasis
+        return _word(random, printer)
     return printer.around(source), [element for _, says in chunks for element in says(True)]
 
 

@@ -19,6 +19,7 @@ _MARKS = {
     "surplus": "<surplus>",
     "erased": '<del rend="erasure">',
     "expansion": "<ex>",
+    "added": '<add place="above">',
 }
 _PARAGRAPH = "</ab>\n<ab>"
 _BLANKS = {"paragraph": _PARAGRAPH, "line": "\n<lb/>", "space": " "}

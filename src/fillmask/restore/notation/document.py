@@ -79,7 +79,7 @@ class Hidden:
     text: str
 
 
-MarkKind = Literal["supplied", "omitted", "surplus", "erased", "expansion"]
+MarkKind = Literal["supplied", "omitted", "surplus", "erased", "expansion", "added"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fillmask.restore.notation.document import LONGEST_COUNT, Gone, counted, one_word, roughly, unknown
+from fillmask.restore.notation.document import LONGEST_COUNT, Gone, counted, one_word, roughly, some_words, unknown
+from fillmask.restore.notation.extent import number
 
 DASH = "-‐–—−"
 ABOUT = r"(?:c(?:a|irca)?\.? ?|± ?)"
@@ -20,23 +21,41 @@ _MOST_WORDS = 50
 _FILL = rf"[{DASH}. ]{{0,40}}"
 _NUMBER = rf"\d+(?: ?(?:[{DASH}/]|to|or) ?\d+)?"
 _ROUGHLY = rf"(?:(?:about|approximately|approx\.|some) |{ABOUT})"
-_LOSS = r"(?:lost|missing|illegible|unreadable|effaced|destroyed|lacking)"
+_LOSS = (
+    r"(?:lost|missing|illegible|unreadable|effaced|destroyed|lacking|torn(?: off| away)?|unclear|undecipherable|"
+    r"indecipherable|undeciphered|unintelligible|obliterated|obscured|smudged|blotted|stained|damaged|faded|"
+    r"cut off|cut away|trimmed|worn|rubbed|burnt|burned|redacted|censored|blacked out|withheld)"
+)
 _LETTERS = r"letters?|lett\.?|litt\.?|characters?|chars?\.?"
 _UNIT = rf"(?:{_LETTERS}|words?|lines?)"
 _ANY = r"(?:letters?|characters?|words?|lines?|sentences?|verses?|paragraphs?|columns?|pages?|leaf|leaves|folios?)"
+# In other brackets than square ones a note must say more than that something is torn or missing.
+_PLAINLY_LOST = r"(?:illegible|unreadable|undecipherable|indecipherable|redacted)"
+_THING = (
+    r"(?:page|paper|sheet|leaf|manuscript|ms|letter|edge|corner|margin|ink|name|names|date|dates|place|signature|seal)"
+)
 _MANY = r"(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|several|some|a few|many)"
-_PART = rf"(?:(?:the )?(?:rest|remainder|beginning|end)(?: of (?:the )?{_ANY})?|(?:the )?(?:text|{_ANY}))"
+_PART = rf"(?:(?:the )?(?:rest|remainder|beginning|end)(?: of (?:the )?{_ANY})?|(?:the )?(?:text|{_ANY}|{_THING}))"
 _LOST = rf"(?: (?:is |are )?{_LOSS})"
 
 # With a number: at letters too. In words: not where it touches letters, for `f[lost]` is supplied.
-_SO_MANY = rf"\[{_FILL}{_ROUGHLY}?{_NUMBER} ?"
+_SO_MANY = rf"\[(?:{_LOSS} ?[:,{DASH}] ?)?{_FILL}{_ROUGHLY}?{_NUMBER} ?"
 _COUNTED = rf"{_SO_MANY}(?:{_UNIT}{_LOST}?|{_ANY}{_LOST}) ?\??{_FILL}\]"
-_TOLD = rf"(?<!\w)\[ ?(?:{_MANY} {_ANY}{_LOST}|(?:{_PART} (?:is |are )?)?{_LOSS}|lacuna|gap) ?\?? ?\](?!\w)"
-NOTE = rf"(?i:{_COUNTED}|{_TOLD})"
+_TORN = r"(?:hole(?: in (?:the )?(?:paper|page|sheet|ms|manuscript))?|ink ?blot|blot|water ?(?:damage|stain)|tear)"
+_SAID = (
+    rf"(?:{_MANY} {_ANY}{_LOST}|(?:{_MANY} )?{_LOSS} (?:{_ANY}|{_THING}|text)|(?:{_PART} (?:is |are )?)?{_LOSS}"
+    rf"|{_TORN}|lacuna|gap)"
+)
+_TOLD = rf"(?<!\w)(?:\[\[? ?{_SAID} ?\?? ?\]\]?|[({{<] ?(?:{_PART} )?{_PLAINLY_LOST} ?[)}}>])(?!\w)"
+# `[illegible: 3 words]`
+_TURNED = rf"\[{_LOSS} ?[:,{DASH}] ?(?:{_ROUGHLY}?{_NUMBER}|{_MANY}) {_ANY} ?\??\]"
+NOTE = rf"(?i:{_COUNTED}|{_TURNED}|{_TOLD})"
 
 _OF_WHAT = re.compile(rf"(?i){_SO_MANY}(?:(?P<letters>{_LETTERS})|(?P<words>words?))?")
-_ABOUT_SO_MANY = re.compile(rf"(?i)\[{_FILL}{_ROUGHLY}")
-_ONE_WORD = re.compile(r"(?i)\[ ?(?:(?:an?|one|the) )?word\b")
+_ABOUT_SO_MANY = re.compile(rf"(?i)\[(?:{_LOSS} ?[:,{DASH}] ?)?{_FILL}{_ROUGHLY}")
+_SOME_WORDS = re.compile(
+    rf"(?i)\W+(?:{_LOSS} ?[:,{DASH}] ?)?(?:(?P<many>{_MANY}|the) )?(?:{_LOSS} )?word(?P<plural>s?)\b"
+)
 # A bracket that seems to say how much is lost, and is not one of the notes.
 _SEEMS = re.compile(
     rf"(?i)\[[^\[\]\n]{{0,80}}?\b(?:{_ANY}[^\[\]\n]{{1,40}}?\b{_LOSS}|{_LOSS} {_ANY})\b[^\[\]\n]{{0,80}}\]"
@@ -48,7 +67,11 @@ def meaning(note: str) -> Gone | None:
     """What a note that `NOTE` matches says is lost; None where its numbers are no numbers of anything."""
     found = _OF_WHAT.match(note)
     if found is None:
-        return one_word() if _ONE_WORD.match(note) else unknown()
+        told = _SOME_WORDS.match(note)
+        if told is None:
+            return unknown()
+        many = 1 if told["many"] == "the" else number(told["many"] or ("" if told["plural"] else "one"))
+        return some_words() if many is None else one_word(int(many))
     numbers = re.findall(r"\d+", note)
     about = _ABOUT_SO_MANY.match(note) is not None
     letters = letters_lost(numbers, about=about)

@@ -1,19 +1,8 @@
 """TEI XML: what its elements say of a text and of what is lost in it.
 
 The document is a tree whose nodes know their places (`xml_tree`); this module
-walks it and says of each stretch of the source what it means.
-
-    <gap/>                                         lost; see `extent` for how much
-    <unclear>                                      likely these letters
-    <supplied> <add> <ex> <expan> <hi> …           read as text
-    <surplus> <del> <note> <am> <fw> <metamark>    not read; <del rend="erasure"> is
-    <choice> <app> <subst> <mod>                   the alternative that belongs in the text is read
-    <lb/> <cb/> <pb/> with break="no"              the end of a line; a word goes on
-    <space/>                                       a space
-    <p> <ab> <head> <l> <line> <zone> …            the end of a paragraph or a line
-    <teiHeader>                                    not read
-
-`tei_scope` says which part of the document is the text.
+walks it and says of each stretch of the source what it means. `tei_scope` says
+which part of the document is the text, `ELEMENTS` what is read.
 """
 
 from __future__ import annotations
@@ -69,6 +58,26 @@ _ROUGH = _names("low circa ca medium unknown")
 _NOT_UNDERSTOOD = _names("lacuna lacunaStart lacunaEnd damageSpan illegible missing lost redacted")
 # What an editor's word for certainty says in numbers.
 _CERTAINTY = {"high": 0.95, "medium": 0.8, "low": 0.5}
+
+
+# For the guide: what is written, and what it says.
+ELEMENTS = (
+    ('<gap quantity="3" unit="character"/>', "exactly three characters; with `precision` low or circa, about three"),
+    ('<gap atLeast="2" atMost="5" unit="character"/>', "two to five; also `min` and `max`, and `extent` as in `2-9`, `ca. 5`"),
+    ('<gap quantity="2" unit="word"/>', "exactly two words, which letters beside them do not belong to"),
+    ('<gap extent="unknown"/>', "lost, nobody knows how much; so is any size in other units, as `3.5` cm or a line"),
+    ('<gap reason="ellipsis"/>', "left out by the editor: no damage. `deleted`: struck out by the writer, nothing to read"),
+    ('<gap extent="1"/><supplied>m</supplied>', "one loss, which the editor fills; in an EpiDoc edition two losses"),
+    ('<unclear cert="low">', "likely these letters; without letters, lost. `cert` says how likely"),
+    ("<supplied> <add> <ex> <expan> <hi> …", "read"),
+    ("<surplus> <secl> <del> <note> <am> <fw> <metamark>", 'not read; `<del rend="erasure">` is'),
+    ('<hi rend="strikethrough"> <delSpan>', "struck through: not read"),
+    ("<choice> <app> <subst> <mod>", "read: `<corr>`, `<reg>`, `<expan>`, `<lem>`, `<add>`, else the first; white space between is layout"),
+    ('<lb/> <pb/> <cb/> <gb/>', 'the end of a line; with `break="no"` the word goes on'),
+    ("<space/>", "a space"),
+    ("<l> <line> <item> …", "the end of a line"),
+    ("<p> <ab> <head> <div> <zone> <surface> …", "the end of a paragraph"),
+)  # fmt: skip
 
 
 def parse_tei(source: str, *, keep_ellipses: bool = True, div: str | None = None) -> Document:

@@ -1,5 +1,6 @@
 """The families beyond BERT, RoBERTa and ModernBERT: configs drawn at random from what each config class allows."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="parity is held against transformers, which the train extra brings")
 
+import transformers
 from parity import assert_parity, assert_same, random_items, random_model, save
 from safetensors.torch import load_file, save_file
 from test_parity import ACTIVATIONS, SPECIAL, bert_values
@@ -18,11 +20,18 @@ from transformers import (
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
+    ErnieConfig,
     EsmConfig,
+    EuroBertConfig,
+    MobileBertConfig,
     MPNetConfig,
     NomicBertConfig,
+    RemBertConfig,
+    RoFormerConfig,
+    SqueezeBertConfig,
 )
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+from transformers.models.mobilebert.modeling_mobilebert import NoNorm
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from fillmask.errors import UnsupportedModelError
@@ -174,6 +183,99 @@ def test_esm(seed: int, tmp_path: Path) -> None:
     assert np.isfinite(rows).all()
 
 
+@SEEDS
+def test_ernie(seed: int, tmp_path: Path) -> None:
+    values = drawn(seed, use_task_id=[True, False], task_type_vocab_size=[1, 3])
+    assert_parity(ErnieConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@SEEDS
+def test_rembert(seed: int, tmp_path: Path) -> None:
+    values = drawn(seed, input_embedding_size=[6, 16], output_embedding_size=[6, 16, 24])
+    values["tie_word_embeddings"] &= values["input_embedding_size"] == values["output_embedding_size"]
+    assert_parity(RemBertConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@SEEDS
+def test_roformer(seed: int, tmp_path: Path) -> None:
+    values = drawn(seed, embedding_size=[6, 16, None], rotary_value=[True, False])
+    assert_parity(RoFormerConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_roformers_own_table_of_angles_counts(stored: bool, tmp_path: Path) -> None:
+    """Whatever it holds; without one both libraries compute it."""
+    config = RoFormerConfig(**bert_values(1))
+    model = transformers.RoFormerForMaskedLM(config).eval() if not stored else random_model(config)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1 if stored else 20)
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    if not stored:
+        save_file(
+            {k: t for k, t in load_file(path).items() if "embed_positions" not in k}, path, metadata={"format": "pt"}
+        )
+    for engine in ("onnxruntime", "torch"):
+        assert_same(tmp_path, model, random_items(config), engine=engine, precision="float32")
+
+
+@SEEDS
+def test_squeezebert(seed: int, tmp_path: Path) -> None:
+    keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups", "intermediate_groups", "output_groups")
+    values = drawn(seed, **{key: [1, 2, 4] for key in keys}, intermediate_size=[24, 40])
+    values |= {"embedding_size": values["hidden_size"]}
+    assert_parity(SqueezeBertConfig(**values), tmp_path, seed=seed, pairs=values["type_vocab_size"] > 1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mobilebert(seed: int, tmp_path: Path) -> None:
+    """Row by row: in a batch, transformers embeds the last token of a row together with its padding."""
+    values = drawn(
+        seed, embedding_size=[3, bert_values(seed)["hidden_size"] - 1], trigram_input=[True, False],
+        use_bottleneck=[True, True, False], use_bottleneck_attention=[True, False], key_query_shared_bottleneck=[True],
+        num_feedforward_networks=[1, 3], normalization_type=["no_norm", "layer_norm"],
+        intra_bottleneck_size=[bert_values(seed)["num_attention_heads"] * 4],
+    )  # fmt: skip
+    if not values["use_bottleneck"]:
+        values["use_bottleneck_attention"] = False
+    config = MobileBertConfig(**values)
+    model = random_model(config, seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, NoNorm):  # it holds nothing in bounds: states would grow from layer to layer
+                module.weight.mul_(0.6)
+    items = random_items(config, pairs=values["type_vocab_size"] > 1, seed=seed)
+    assert_same(save(model, tmp_path), model, items, alone=True)
+
+
+@SEEDS
+def test_eurobert(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng([seed, 2])
+    values = bert_values(seed) | {
+        "num_attention_heads": 4, "hidden_size": 16, "num_key_value_heads": [None, 1, 2, 4][seed % 4],
+        "head_dim": [None, 6][seed % 2], "attention_bias": bool(rng.integers(2)), "mlp_bias": bool(rng.integers(2)),
+        "rms_norm_eps": float(rng.choice([1e-5, 1e-2])), "mask_token_id": 4,
+        "rope_parameters": {"rope_type": "default", "rope_theta": float(rng.choice([100.0, 250_000.0]))},
+    }  # fmt: skip
+    assert_parity(EuroBertConfig(**values), tmp_path, seed=seed)
+
+
+def test_the_old_form_of_euroberts_config(tmp_path: Path) -> None:
+    """Published files give the base of the angles by its own name."""
+    config = EuroBertConfig(
+        **bert_values(2) | {"num_attention_heads": 4, "hidden_size": 16, "mask_token_id": 4},
+        rope_parameters={"rope_type": "default", "rope_theta": 250.0},
+    )
+    model = random_model(config)
+    save(model, tmp_path)
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    values |= {"rope_theta": values.pop("rope_parameters")["rope_theta"], "rope_scaling": None}
+    path.write_text(json.dumps(values))
+    for engine in ("onnxruntime", "torch"):
+        assert_same(tmp_path, model, random_items(config), engine=engine, precision="float32")
+
+
 ESM_2 = bert_values(5) | {"token_dropout": True, "position_embedding_type": "rotary", "mask_token_id": 4}
 
 
@@ -231,6 +333,7 @@ def test_nomic_bert(seed: int, tmp_path: Path) -> None:
         (NomicBertConfig(**bert_values(0), rope_parameters={"type": "linear", "factor": 2.0, "rope_theta": 1e3}), "scaling"),
         (MPNetConfig(**bert_values(0), relative_attention_num_buckets=8), "relative_attention_num_buckets"),
         (ElectraConfig(**bert_values(0), is_decoder=True), "is_decoder"),
+        (EsmConfig(**bert_values(0), mask_token_id=4, position_embedding_type="relative_key"), "position_embedding_type"),
     ],
 )  # fmt: skip
 def test_what_is_not_implemented_is_refused_by_name(config: Any, named: str, tmp_path: Path) -> None:
@@ -247,6 +350,8 @@ def test_what_is_not_implemented_is_refused_by_name(config: Any, named: str, tmp
             **bert_values(2) | {"num_hidden_layers": 2}, relative_attention=True, pos_att_type="c2p|p2c",
             position_buckets=8, conv_kernel_size=3,
         ),
+        MobileBertConfig(**bert_values(2) | {"embedding_size": 8, "intra_bottleneck_size": 8, "num_attention_heads": 2}),
+        EsmConfig(**ESM_2),
     ],
 )  # fmt: skip
 def test_a_row_does_not_depend_on_its_company(config: Any, tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ _REMEDY: dict[Task, str] = {
     "classify": "make a classifier with `fillmask train finetune`, or use a model that was trained to classify",
 }
 # Buffers that transformers computes anew, whatever a file holds.
-_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|original_inv_freq)$")
+_BUFFERS = re.compile(
+    r"(^|\.)(position_ids|token_type_ids|inv_freq|original_inv_freq|encoder\.embed_positions\.weight)$"
+)
 # Poolers, and heads for other tasks: a published checkpoint often keeps those that it was pretrained with.
 _POOLERS = re.compile(r"(^|\.)pooler(\.|$)")
 _HEADS = re.compile(

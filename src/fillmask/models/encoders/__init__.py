@@ -79,6 +79,7 @@ FAMILIES = {
     "convbert": Family("convbert", "convbert", _ELECTRA_HEAD),
     "deberta": Family("deberta", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=_POSITIONS),
     "deberta-v2": Family("deberta_v2", "deberta", ("lm_predictions", *_BERT_HEAD), ignored=_POSITIONS),
+    "ernie": Family("ernie", "ernie", _BERT_HEAD),
     "esm": Family(
         "esm",
         "esm",
@@ -87,6 +88,11 @@ FAMILIES = {
         positions=1026,
         first="pad",
     ),
+    "eurobert": Family("eurobert", "model", _ROBERTA_HEAD, positions=8192),
+    "mobilebert": Family("mobilebert", "mobilebert", _BERT_HEAD),
+    "rembert": Family("rembert", "rembert", _BERT_HEAD),
+    "roformer": Family("roformer", "roformer", _BERT_HEAD, positions=1536),
+    "squeezebert": Family("squeezebert", "transformer", _BERT_HEAD),
     "nomic_bert": Family("nomic_bert", "nomic_bert", _BERT_HEAD, positions=2048),
     # Its classifier has a `head` too.
     "modernbert": Family("modernbert", "model", ("decoder",), positions=8192),
@@ -98,7 +104,7 @@ _COUNTED_FROM_PAD = frozenset({
 })  # fmt: skip
 
 # Counts changes to any graph; a cached graph of another version is not used.
-VERSION = 9
+VERSION = 10
 
 
 def has_graph(config: Config) -> bool:
@@ -114,8 +120,17 @@ def holds_head(config: Config, weights: Weights, task: Task) -> bool:
     family = FAMILIES.get(config.family)
     if family is not None and any(heads.starts_with_any(name, family.head(task)) for name in weights):
         return True
-    tied = config.family == "modernbert" and not config.flag("decoder_bias", True)
-    return (family is None or (task == "fill" and tied)) and heads.is_saved_for(config, task)
+    undecided = family is None or (task == "fill" and _head_may_have_no_tensor(config))
+    return undecided and heads.is_saved_for(config, task)
+
+
+def _head_may_have_no_tensor(config: Config) -> bool:
+    """Whether a mask head of the family may be the word embeddings alone."""
+    if config.family == "modernbert":
+        return config.flag("tie_word_embeddings", True) and not config.flag("decoder_bias", True)
+    if config.family == "eurobert":
+        return config.flag("tie_word_embeddings", False) and not config.flag("mlp_bias", False)
+    return False
 
 
 def longest(config: Config) -> int | None:
@@ -179,6 +194,8 @@ def build_classifier(config: Config, weights: Weights, labels: int) -> Graph:
 
 def pools_all(config: Config) -> bool:
     """Whether the classifier of the config's family looks at all places of a text, not at the first alone."""
+    if config.family == "eurobert":
+        return config.text("classifier_pooling", "late") != "bos"
     return config.family == "modernbert" and config.text("classifier_pooling", "cls") == "mean"
 
 

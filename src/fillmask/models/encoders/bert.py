@@ -34,14 +34,23 @@ def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutp
     return encode(g, config, inputs, "bert", postnorm.positions_from_zero(g, inputs))
 
 
-def encode(g: GraphBuilder, config: Config, inputs: GraphInputs, base: str, positions: Value) -> EncoderOutput:
-    """The encoder of a model of BERT's shape whose tensors begin with `base`."""
+def encode(
+    g: GraphBuilder, config: Config, inputs: GraphInputs, base: str, positions: Value, *, offset: Value | None = None
+) -> EncoderOutput:
+    """The encoder of a model of BERT's shape whose tensors begin with `base`.
+
+    Args:
+        positions: of the tokens, (T,) or (B, T).
+        offset: added to each embedded token before the norm, (1, hidden).
+    """
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     kinds = config.integer("type_vocab_size", 2)
     places = (positions, config.integer("max_position_embeddings", 512))
     words = g.weight(f"{base}.embeddings.word_embeddings.weight", config.integer("vocab_size"), sizes.hidden)
     x = postnorm.embeddings(g, inputs, f"{base}.embeddings", words, sizes.hidden, position=places, kinds=kinds)
+    if offset is not None:
+        x = g.op("Add", x, offset)
     x = ops.layer_norm(g, x, f"{base}.embeddings.LayerNorm", sizes.hidden, sizes.eps)
     layers = [f"{base}.encoder.layer.{n}" for n in range(config.integer("num_hidden_layers", 12))]
     x = postnorm.encode(g, inputs, x, layers, BERT_LAYER, sizes, postnorm.padding(g, inputs))

@@ -93,6 +93,13 @@ def layer_norm(g: GraphBuilder, x: Value, prefix: str, size: int, eps: float, *,
     return g.op("LayerNormalization", *parts, axis=-1, epsilon=eps)
 
 
+def rms_norm(g: GraphBuilder, x: Value, prefix: str, size: int, eps: float) -> Value:
+    """x (N, size) divided by the root of its mean square, and scaled."""
+    mean_square = g.op("ReduceMean", g.op("Mul", x, x), g.int64_vector(-1), keepdims=1)
+    x = g.op("Div", x, g.op("Sqrt", g.op("Add", mean_square, g.float32(eps))))
+    return g.op("Mul", x, g.weight(f"{prefix}.weight", size))
+
+
 def activation(g: GraphBuilder, x: Value, name: str) -> Value:
     """The activation function that a config names as `name`.
 

@@ -6,13 +6,14 @@ differs. Shapes as in `ops`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fillmask.models.config import Config
 from fillmask.models.encoders import ops
 from fillmask.models.encoders.graph import GraphBuilder, Value
 from fillmask.models.encoders.ops import GraphInputs
+from fillmask.models.encoders.rotary import Angles
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,22 @@ class Biases:
     slots: Value
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """Rotary positions: how queries and keys are turned, and by which angles everywhere and at the slots.
+
+    Attributes:
+        values: whether values are turned too.
+    """
+
+    rotate: Callable[[GraphBuilder, Value, Angles], Value]
+    everywhere: Angles
+    slots: Angles
+    values: bool = False
+
+
 def padding(g: GraphBuilder, inputs: GraphInputs) -> Biases:
-    """Nothing but the padding is out of sight."""
+    """Masks padding only; every token attends to every other token."""
     bias = ops.padding_bias(g, inputs)
     return Biases(bias, bias)
 
@@ -127,40 +142,33 @@ def embeddings(
         places, count = position
         table = g.weight(f"{prefix}.position_embeddings.weight", count, size)
         x = g.op("Add", x, g.op("Gather", table, places))
-    if kinds:
-        types = g.weight(f"{prefix}.token_type_embeddings.weight", kinds, size)
-        if kinds > 1:
-            types = g.op("Gather", types, g.input("token_type_ids", "batch", "length"))
-        x = g.op("Add", x, types)
-    return g.op("Reshape", x, g.int64_vector(-1, size))
+    return g.op("Reshape", add_types(g, x, prefix, size, kinds), g.int64_vector(-1, size))
+
+
+def add_types(g: GraphBuilder, x: Value, prefix: str, size: int, kinds: int) -> Value:
+    """x (B, T, size) with the embedding of each token's type added; unchanged where there are no types."""
+    if not kinds:
+        return x
+    types = g.weight(f"{prefix}.token_type_embeddings.weight", kinds, size)
+    if kinds > 1:
+        types = g.op("Gather", types, g.input("token_type_ids", "batch", "length"))
+    return g.op("Add", x, types)
 
 
 def encode(
-    g: GraphBuilder,
-    inputs: GraphInputs,
-    x: Value,
-    layers: Sequence[str],
-    names: LayerNames,
-    sizes: Sizes,
-    biases: Biases,
-) -> Value:
+    g: GraphBuilder, inputs: GraphInputs, x: Value, layers: Sequence[str], names: LayerNames, sizes: Sizes,
+    biases: Biases, rotation: Rotation | None = None,
+) -> Value:  # fmt: skip
     """States x (B·T, hidden) through the layers of these prefixes, to states at the mask slots, (B·S, hidden)."""
     for number, prefix in enumerate(layers):
-        x = layer(g, inputs, x, prefix, names, sizes, biases, last=number == len(layers) - 1)
+        x = layer(g, inputs, x, prefix, names, sizes, biases, rotation, last=number == len(layers) - 1)
     return x if layers else ops.at_slots(g, x, inputs)
 
 
 def layer(
-    g: GraphBuilder,
-    inputs: GraphInputs,
-    x: Value,
-    prefix: str,
-    names: LayerNames,
-    sizes: Sizes,
-    biases: Biases,
-    *,
-    last: bool,
-) -> Value:
+    g: GraphBuilder, inputs: GraphInputs, x: Value, prefix: str, names: LayerNames, sizes: Sizes, biases: Biases,
+    rotation: Rotation | None = None, *, last: bool,
+) -> Value:  # fmt: skip
     """Attention and feed-forward, each added to its input and normed; the last layer's queries are the slots alone."""
     size = sizes.hidden
     k = ops.linear(g, x, f"{prefix}.{names.key}", size, size)
@@ -172,6 +180,10 @@ def layer(
     q, k, v = (
         ops.split_heads(g, y, of, sizes.heads, sizes.head) for y, of in ((q, like), (k, inputs.ids), (v, inputs.ids))
     )
+    if rotation is not None:
+        q = rotation.rotate(g, q, rotation.slots if last else rotation.everywhere)
+        k = rotation.rotate(g, k, rotation.everywhere)
+        v = rotation.rotate(g, v, rotation.everywhere) if rotation.values else v
     mixed = ops.attend(g, q, k, v, bias, sizes.heads, sizes.head)
     return after_attention(g, x, mixed, prefix, names, sizes)
 
@@ -202,12 +214,14 @@ class HeadNames:
         decoder: the output matrix; None for a head whose matrix always is the word embeddings, whatever the config says.
         bias: names of the output bias, in order of preference. Most models hold one tensor under two names, the
             decoder's and the head's own; where a file has both, the decoder's counts.
+        tied_by_default: whether the output matrix is the word embeddings where the config does not say it.
     """
 
     dense: str
     norm: str
     decoder: str | None
     bias: tuple[str, ...]
+    tied_by_default: bool = True
 
 
 def head(
@@ -220,15 +234,26 @@ def head(
     """
     words, size, sizes = encoded.words, encoded.width, encoded.sizes
     vocab_size = config.integer("vocab_size")
-    tied = names.decoder is None or (config.flag("tie_word_embeddings", True) and not g.has(names.decoder))
     x = g.op("Gather", encoded.states, inputs.chosen)
     x = ops.activation(g, ops.linear(g, x, names.dense, size, sizes.hidden), activation)
     x = ops.layer_norm(g, x, names.norm, size, sizes.eps)
-    decoder = words if tied or names.decoder is None else g.weight(names.decoder, vocab_size, size)
+    decoder, bias = output_matrix(g, config, names, words, size), output_bias(g, config, names)
+    ops.log_probabilities(g, g.op("Gemm", x, decoder, bias, transB=1), vocab_size)
+
+
+def output_matrix(g: GraphBuilder, config: Config, names: HeadNames, words: Value, width: int) -> Value:
+    """The matrix that turns states of the head into logits, (vocabulary, width): the head's own, or the word embeddings."""
+    if names.decoder is None:
+        return words
+    if config.flag("tie_word_embeddings", names.tied_by_default) and not g.has(names.decoder):
+        return words
+    return g.weight(names.decoder, config.integer("vocab_size"), width)
+
+
+def output_bias(g: GraphBuilder, config: Config, names: HeadNames) -> Value:
+    """The bias of each word, (vocabulary,)."""
     stored = [name for name in names.bias if g.has(name)]
-    bias = stored[0] if stored else names.bias[-1]
-    logits = g.op("Gemm", x, decoder, g.weight(bias, vocab_size), transB=1)
-    ops.log_probabilities(g, logits, vocab_size)
+    return g.weight(stored[0] if stored else names.bias[-1], config.integer("vocab_size"))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fillmask.runtime.engines import Floats
 
 # Classes in which padding changes the answers for the other tokens: rows of different lengths are run apart.
-_PADDING_LEAKS = {"convbert", "fnet", "funnel", "nystromformer", "yoso"}
+_PADDING_LEAKS = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
 # Modules that transformers builds and that neither fill masks nor classify, by the name of the encoder.
 _UNUSED = {"esm": ("esm.contact_head",)}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -10,8 +10,9 @@ from typing import Any
 
 from fillmask.batch.columns import Column, Lists, offsets
 from fillmask.batch.tasks import ModelOptions
-from fillmask.batch.tasks.models import provenance, threads
+from fillmask.batch.tasks.models import provenance
 from fillmask.errors import InputError
+from fillmask.runtime.engine_selection import throughput_threads
 from fillmask.runtime.engines import default_engine
 from fillmask.tasks.classify import Classifier, Label
 
@@ -33,7 +34,7 @@ def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Classify:
     engine = options.engine
     if engine == "auto":
         engine = default_engine(open_checkpoint(options.model), options.device)
-    inside, callers = threads(engine, options.threads)
+    inside, callers = throughput_threads(engine, options.threads)
     classifier = Classifier(
         options.model, engine=options.engine, precision=options.precision, threads=inside, device=options.device
     )

@@ -1,10 +1,4 @@
-"""Opening a model for many texts: which threads it uses, and what identifies it.
-
-onnxruntime is fastest here as one session of one thread that is called from
-as many threads as there are cores: batches do not wait for each other's
-slowest thread (7% on two cores, docs/log/scale.md). OpenVINO and torch keep
-threads of their own, and are called from one.
-"""
+"""Opening a model for many texts, and what identifies it."""
 
 from __future__ import annotations
 
@@ -16,16 +10,10 @@ from fillmask.batch.tasks import ModelOptions
 from fillmask.models.checkpoint import Checkpoint
 from fillmask.models.hub import TOKENIZER_FILES
 from fillmask.pipelines import FillMask
+from fillmask.runtime.engine_selection import throughput_threads
 from fillmask.runtime.engines import default_engine
-from fillmask.runtime.processor import usable_cores
 
 _IDENTITY = ("config.json", *TOKENIZER_FILES)
-
-
-def threads(engine: str, asked: int | None) -> tuple[int, int]:
-    """Threads for the engine's session, and from how many threads to call it."""
-    count = asked or usable_cores()
-    return (1, count) if engine == "onnxruntime" else (count, 1)
 
 
 def open_filler(options: ModelOptions, **more: Any) -> tuple[FillMask, int]:
@@ -40,7 +28,7 @@ def open_filler(options: ModelOptions, **more: Any) -> tuple[FillMask, int]:
     engine = options.engine
     if engine == "auto":
         engine = default_engine(open_checkpoint(options.model), options.device)
-    inside, callers = threads(engine, options.threads)
+    inside, callers = throughput_threads(engine, options.threads)
     filler = FillMask(
         options.model, engine=options.engine, precision=options.precision, threads=inside, device=options.device, **more
     )

@@ -81,10 +81,27 @@ def load(checkpoint: Checkpoint, options: RuntimeOptions = DEFAULTS, *, labels: 
         MissingExtraError: the engine is not installed.
         UnsupportedModelError: the engine cannot run the model's family.
     """
+    engine, precision, threads, device = checked(checkpoint, options)
+    try:
+        return _load(checkpoint, engine, precision, threads, device, labels)
+    except MissingExtraError as missing:
+        if options.engine != "auto" or encoders.has_graph(checkpoint.config):
+            raise
+        what = f"model_type {checkpoint.config.family!r} has no graph here; the torch engine runs it, and"
+        raise MissingExtraError(what, "torch") from missing
+
+
+def checked(checkpoint: Checkpoint, options: RuntimeOptions) -> tuple[str, str, int | None, str | None]:
+    """Engine, precision, threads, and device that the options mean for a checkpoint; the precision may still be "auto".
+
+    Raises:
+        InputError: no such engine, precision or device.
+    """
     engine, precision, threads, device = options.engine, options.precision, options.threads, options.device
     if device is not None:
         device = str(device) if not isinstance(device, int) else "cpu" if device < 0 else f"cuda:{device}"
-    asked, engine = engine, default_engine(checkpoint, device) if engine == "auto" else engine
+    if engine == "auto":
+        engine = default_engine(checkpoint, device)
     if engine not in ENGINE_PRECISIONS:
         raise InputError(f"there is no engine {engine!r}; expected auto or one of {', '.join(ENGINE_PRECISIONS)}")
     if precision not in ("auto", *ENGINE_PRECISIONS[engine]):
@@ -95,13 +112,7 @@ def load(checkpoint: Checkpoint, options: RuntimeOptions = DEFAULTS, *, labels: 
         raise InputError(f"threads is {threads!r}; expected a whole number, 1 or more")
     if device not in (None, "cpu") and engine != "torch":
         raise InputError(f"{engine} runs on the cpu, not on {device!r}; use engine='torch' for other devices")
-    try:
-        return _load(checkpoint, engine, precision, threads, device, labels)
-    except MissingExtraError as missing:
-        if asked != "auto" or encoders.has_graph(checkpoint.config):
-            raise
-        what = f"model_type {checkpoint.config.family!r} has no graph here; the torch engine runs it, and"
-        raise MissingExtraError(what, "torch") from missing
+    return engine, precision, threads, device
 
 
 def _load(

@@ -73,10 +73,10 @@ def test_bad_rows_are_listed_and_the_others_answered() -> None:
 
 
 def test_targets_are_words_as_the_text_spells_them() -> None:
-    found = run("fill", "--json", "--targets", "going,walking", "-t", "looking", PHRASE)
+    found = run("fill", "--json", "--targets", "going,walking", "--targets", "looking", PHRASE)
     (row,) = json.loads(found.stdout)["masks"]
     assert sorted(c["token_str"] for c in row) == [" going", " looking", " walking"]
-    start = run("fill", "--json", "-t", "I", "<mask> am here")
+    start = run("fill", "--json", "--targets", "I", "<mask> am here")
     assert json.loads(start.stdout)["masks"][0][0]["token_str"] == "I"
 
 
@@ -103,13 +103,13 @@ def test_errors_are_one_line(arguments: tuple[str, ...], code: int, message: str
 
 
 def test_a_target_that_is_no_token_is_warned_of() -> None:
-    found = run("fill", "-t", "xyzzyq", PHRASE)
+    found = run("fill", "--targets", "xyzzyq", PHRASE)
     assert found.returncode == 0
     assert "does not exist in the model vocabulary" in one_line(found.stderr)
 
 
 def test_a_target_of_several_tokens_begins_as_a_word_does() -> None:
-    found = run("fill", "-t", "bakery", "I am going to the <mask>.")
+    found = run("fill", "--targets", "bakery", "I am going to the <mask>.")
     assert found.returncode == 0
     assert found.stdout.decode().rstrip("\n").endswith("\tI am going to the b.")
     assert "Replacing with `Ġb`" in one_line(found.stderr)

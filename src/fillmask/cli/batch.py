@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("batch")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="INPUT... OUTPUT")
 @click.option(
     "--task", type=click.Choice(BATCH_TASKS), default="fill", show_default=True, help="What to do with each text."
 )
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask; classify: labels.  [default: 5; 1]"
 )
-@click.option("--targets", "-t", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
+@click.option("--targets", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
 @click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
 @click.option("--method", type=click.Choice(SCORING_METHODS), help="score: what is hidden.")
 @click.option("--words", is_flag=True, help="score: also write every word with its score.")
@@ -76,8 +75,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", "-q", is_flag=True, help="No bar and no summary.")
 @click.option("--json", "as_json", is_flag=True, help="The summary, or the estimate, as one JSON object on stdout.")
 def command(
-    inputs: tuple[str, ...],
-    output: Path,
+    paths: tuple[str, ...],
     input_format: str | None,
     restart: bool,
     dry_run: bool,
@@ -105,6 +103,7 @@ def command(
     """
     from fillmask.batch.inputs import find
 
+    inputs, output = _inputs_and_output(paths)
     job = _job(find(inputs, input_format), output, **options)
     if dry_run:
         return _estimate(job, price_per_hour, as_json=as_json)
@@ -129,6 +128,22 @@ def command(
         )
         return 3
     return 0
+
+
+def _inputs_and_output(paths: tuple[str, ...]) -> tuple[tuple[str, ...], Path]:
+    """INPUT... and OUTPUT; a usage error says which of them is missing."""
+    example = "as in: fillmask batch phrases.txt filled/"
+    if not paths:
+        raise click.UsageError(f"INPUT and OUTPUT are missing, {example}")
+    if len(paths) == 1:
+        path = Path(paths[0])
+        is_input = (
+            paths[0] == "-" or path.is_file() or (path.suffix and not path.is_dir()) or set(paths[0]) & set("*?[")
+        )
+        if is_input:
+            raise click.UsageError(f"OUTPUT is missing: the folder to write the answers to {paths[0]} into, {example}")
+        raise click.UsageError(f"INPUT is missing: the files whose rows go into {paths[0]}, {example}")
+    return paths[:-1], Path(paths[-1])
 
 
 def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> Job:  # fmt: skip

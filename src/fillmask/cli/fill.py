@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 @click.option("--top-k", "-k", type=click.IntRange(min=1), default=5, show_default=True, help="Answers a mask.")
 @click.option(
     "--targets",
-    "-t",
     multiple=True,
     metavar="WORD,...",
     help="Choose among these words only, each with the space before it; may be repeated.",
@@ -62,7 +61,7 @@ def command(
 
     \b
       fillmask fill "I am <mask> to the bakery"
-      fillmask fill -t walking,running "I am <mask> to the bakery"
+      fillmask fill --targets walking,running "I am <mask> to the bakery"
       fillmask fill --json - < phrases.txt
 
     On a terminal the answers are drawn; piped, each is a line: probability,

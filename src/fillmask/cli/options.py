@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,21 @@ import click
 from fillmask.choices import ENGINES, PRECISIONS
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class TextFile(click.File):
+    """A file of text, opened for its bytes; - is stdin. Where there is no such file, the error says how to pass a text."""
+
+    def __init__(self) -> None:
+        super().__init__("rb")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            if isinstance(value, str) and not os.path.lexists(value):
+                self.fail(f"there is no file {value!r}; a text by itself goes after -t, and - reads stdin", param, ctx)
+            raise
 
 
 class Amount(click.FloatRange):

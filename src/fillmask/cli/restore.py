@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ import click
 
 from fillmask.choices import EDITION_FORMATS, NOTATIONS, STRATEGIES
 from fillmask.cli import complain
-from fillmask.cli.options import model_options
+from fillmask.cli.options import TextFile, model_options
 from fillmask.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ _PAGE = 100  # columns of a drawing that goes to a file
 
 
 @click.command("restore")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", required=False, type=TextFile(), metavar="[FILE]")
+@click.option("--text", "-t", metavar="TEXT", help="Restore this text, in place of a file.")
 @click.option(
     "--format",
     "-f",
@@ -80,9 +82,7 @@ _PAGE = 100  # columns of a drawing that goes to a file
     metavar="FILE",
     help="Names and terms that are likely here, one a line.",
 )
-@click.option(
-    "--targets", "-t", multiple=True, metavar="N=WORD,...", help="Hole N is one of these words; may be repeated."
-)
+@click.option("--targets", multiple=True, metavar="N=WORD,...", help="Hole N is one of these words; may be repeated.")
 @click.option("--lock", multiple=True, metavar="N=TEXT", help="Hole N is this; may be repeated.")
 @click.option("--evidence", is_flag=True, help="Say which words of the context mattered to each hole.")
 @click.option(
@@ -95,6 +95,7 @@ _PAGE = 100  # columns of a drawing that goes to a file
 @model_options
 def command(
     file: Any,
+    text: str | None,
     form: str | None,
     output: Path | None,
     as_json: bool,
@@ -110,7 +111,7 @@ def command(
     model: str | None,
     **engine: Any,
 ) -> int:
-    """Read the damaged document in FILE, - for stdin, and write it restored.
+    """Read the damaged document in FILE, - for stdin, or in --text, and write it restored.
 
     What is lost is written as ..., [...], ___, b_k_ry or ba[..]ry, in the
     Leiden conventions, or as TEI.
@@ -119,7 +120,7 @@ def command(
       fillmask restore letter.txt
       fillmask restore letter.xml -o edition.xml
       fillmask restore letter.txt --format html -o letter.html
-      echo "I am ... to the bakery" | fillmask restore -
+      fillmask restore -t "I am ... to the bakery"
 
     Holes have the numbers that the terminal shows, from 1:
 
@@ -129,6 +130,9 @@ def command(
     Ctrl-C stops the work and writes what was found so far; the exit code is
     then 130.
     """
+    if (text is None) == (file is None):
+        raise click.UsageError("expected a FILE (- for stdin) or --text, and not both")
+    file = file or TextOfOption(text)
     form = _format(form, output, as_json)
     _check_folder(output)
     document = _parse(file, notation, keep_ellipses)
@@ -188,6 +192,15 @@ def _check_folder(output: Path | None) -> None:
     """Before the work, not after it."""
     if output is not None and not output.resolve().parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.resolve().parent}")
+
+
+class TextOfOption(io.BytesIO):
+    """A text of the command line, read like a file."""
+
+    name = "the text"
+
+    def __init__(self, text: str | None) -> None:
+        super().__init__((text or "").encode("utf-8", errors="surrogateescape"))
 
 
 def _parse(file: Any, notation: str, keep_ellipses: bool) -> Document:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from fillmask.choices import LONG_TEXT_MODES, SCORING_METHODS
-from fillmask.cli.options import model_options
+from fillmask.cli.options import TextFile, model_options
 from fillmask.cli.texts import answer_texts
 from fillmask.data.lines import lines
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("score")
-@click.argument("file", required=False, type=click.File("rb"), metavar="[FILE]")
+@click.argument("file", required=False, type=TextFile(), metavar="[FILE]")
 @click.option("--text", "-t", "texts", multiple=True, metavar="TEXT", help="Score this text; may be repeated.")
 @click.option(
     "--method",

@@ -6,6 +6,7 @@ service has them in different processes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -18,6 +19,9 @@ from fillmask.tokenization.tokenizer import Tokenizer, check_text
 from fillmask.tokenization.windows import shared_windows
 
 MASK_SPELLINGS = ("<mask>", "[MASK]")
+# What people write for a mask, and for a gap.
+_OTHER_SPELLINGS = re.compile(r"[<\[({＜]+\s*/?\s*mask(?:ed)?\s*/?\s*[>\])}＞]+", re.IGNORECASE)
+_GAPS = re.compile(r"_{2,}|\[[\s.…·-]+\]|\.{3,}|…|\?{2,}")
 
 
 class Candidate(TypedDict):
@@ -44,6 +48,18 @@ class MaskedText:
     positions: list[int]
     inputs: list[MaskedInput]
     starts_with_mask: bool = False
+
+
+def _hint(text: str) -> str:
+    """What to do about a text without a mask."""
+    if found := _OTHER_SPELLINGS.search(text):
+        return f"{found[0]!r} is no mask: write <mask> or [MASK]"
+    if found := _GAPS.search(text):
+        return (
+            f"{found[0]!r} is a gap of unknown length, which restore reads (fillmask restore -t TEXT,"
+            " FillMask.restore); for a single word write <mask>"
+        )
+    return "write <mask> where a word is missing"
 
 
 class MaskedTexts:
@@ -74,7 +90,9 @@ class MaskedTexts:
             InputError: it is no text, or the tokenizer cannot encode it.
         """
         check_text(text)
-        return self._located(self.tokenizer.encode_text(self.with_own_masks(text), options, any_length=True), windows)
+        return self._located(
+            text, self.tokenizer.encode_text(self.with_own_masks(text), options, any_length=True), windows
+        )
 
     def read_all(
         self, texts: Sequence[str], options: Mapping[str, Any] | None = None, *, windows: bool = False
@@ -86,16 +104,16 @@ class MaskedTexts:
         """Several texts or their errors; see `read`. Texts are tokenized together, on all cores and without the GIL."""
         own = [self.with_own_masks(text) for text in texts]
         results: list[MaskedText | InputError] = []
-        for encoding in self.tokenizer.encode_each(own):
+        for text, encoding in zip(texts, self.tokenizer.encode_each(own), strict=True):
             try:
                 if isinstance(encoding, InputError):
                     raise encoding
-                results.append(self._located(encoding, windows))
+                results.append(self._located(text, encoding, windows))
             except InputError as error:
                 results.append(error)
         return results
 
-    def _located(self, encoding: Encoding, windows: bool) -> MaskedText:
+    def _located(self, text: str, encoding: Encoding, windows: bool) -> MaskedText:
         ids, longest = encoding.ids, self.tokenizer.model_max_length
         if len(ids) > longest and not windows:
             raise TextTooLongError(
@@ -104,9 +122,7 @@ class MaskedTexts:
             )
         positions = [place for place, token in enumerate(ids) if token == self.mask_token_id]
         if not positions:
-            raise NoMaskError(
-                f"No mask_token ({self.mask_token}) found on the input; write <mask> where a word is missing"
-            )
+            raise NoMaskError(f"No mask_token ({self.mask_token}) found on the input; {_hint(text)}")
         if len(ids) <= longest:
             inputs = [MaskedInput(ids, encoding.type_ids, positions)]
         else:

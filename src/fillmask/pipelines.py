@@ -137,7 +137,8 @@ class FillMask:
             long_text: for a text with more tokens than the model has positions,
                 "error" (the default), or "window": masks are read in windows of the
                 text, each with at least a quarter of a window of text on either side.
-            batch_size, num_workers: accepted for transformers' sake; batches are made by length.
+            batch_size: accepted for transformers' sake; batches are made by length.
+            num_workers: the same.
 
         Returns:
             For a text with one mask, a list of candidates, best first; with

@@ -35,6 +35,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "convbert": {"embedding_size": 16, "head_ratio": 2, "conv_kernel_size": 3, "num_groups": 2},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 8, "conv_kernel_size": 3},
     "nomic_bert": {},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "ernie": {"use_task_id": True},
+    "esm": {"token_dropout": True, "position_embedding_type": "rotary", "mask_token_id": 4},
+    "eurobert": {"mask_token_id": 4, "classifier_pooling": "bos", "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
+    "mobilebert": {"num_attention_heads": 2, "intra_bottleneck_size": 16, "embedding_size": 3, "num_feedforward_networks": 2, "normalization_type": "layer_norm"},
+    "rembert": {"input_embedding_size": 16},
+    "roformer": {"embedding_size": 16},
+    "squeezebert": {"hidden_size": 32, "embedding_size": 32, "num_attention_heads": 4, "intermediate_size": 24},
     "modernbert": {},
 }  # fmt: skip
 
@@ -45,7 +53,7 @@ def config_of(family: str, seed: int, **more: Any) -> Any:
         values |= {"num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 24, "type_vocab_size": 2}
     if family == "distilbert":
         values |= {"dim": values["hidden_size"], "n_heads": values["num_attention_heads"], "n_layers": values["num_hidden_layers"], "hidden_dim": 24, "activation": "gelu"}  # fmt: skip
-    if family == "deberta-v2":
+    if family in ("deberta", "deberta-v2"):
         values |= {"type_vocab_size": 0, "tie_word_embeddings": True}
     return AutoConfig.for_model(family, **values | FAMILIES[family] | {"id2label": LABELS} | more)
 
@@ -114,6 +122,16 @@ def test_modernbert(pooling: str, seed: int, tmp_path: Path) -> None:
     check(tmp_path, write(modernbert(seed, pooling), tmp_path, seed))
 
 
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("pooling", ["late", "mean"])
+def test_eurobert_over_all_tokens(pooling: str, seed: int, tmp_path: Path) -> None:
+    check(tmp_path, write(config_of("eurobert", seed, classifier_pooling=pooling), tmp_path, seed))
+
+
+def test_mobilebert_without_a_pooler(tmp_path: Path) -> None:
+    check(tmp_path, write(config_of("mobilebert", 1, classifier_activation=False), tmp_path))
+
+
 @pytest.mark.parametrize("config", [modernbert(1, "cls"), modernbert(2, "mean"), config_of("bert", 1), config_of("deberta-v2", 1)])  # fmt: skip
 def test_every_engine(config: Any, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="the openvino engine needs the openvino extra")
@@ -130,7 +148,7 @@ def test_every_engine(config: Any, tmp_path: Path) -> None:
 
 
 def test_a_family_without_a_graph(tmp_path: Path) -> None:
-    for family in ("roformer", "fnet"):
+    for family in ("megatron-bert", "fnet"):
         folder = tmp_path / family
         config = AutoConfig.for_model(family, **SMALL | {"id2label": LABELS, "vocab_size": 512})
         model = write(config, folder)

@@ -23,6 +23,12 @@ def build(g: GraphBuilder, config: Config) -> None:
     """The graph of RemBertForMaskedLM."""
     inputs = ops.inputs(g)
     encoded = _encode(g, config, inputs)
+    width = config.integer("input_embedding_size", 256)
+    if width != encoded.width and config.flag("tie_word_embeddings", False) and not g.has(str(HEAD.decoder)):
+        raise UnsupportedModelError(
+            f"config.json has tie_word_embeddings=true with input_embedding_size={width} and"
+            f" output_embedding_size={encoded.width}; expected the same size twice"
+        )
     postnorm.head(g, config, inputs, encoded, HEAD, activation=encoded.sizes.activation)
 
 
@@ -36,11 +42,6 @@ def _encode(g: GraphBuilder, config: Config, inputs: GraphInputs) -> EncoderOutp
     postnorm.refuse_decoders(config)
     sizes = Sizes.of(config)
     width, head_width = config.integer("input_embedding_size", 256), config.integer("output_embedding_size", 1664)
-    if width != head_width and config.flag("tie_word_embeddings", False) and not g.has(str(HEAD.decoder)):
-        raise UnsupportedModelError(
-            f"config.json has tie_word_embeddings=true with input_embedding_size={width} and"
-            f" output_embedding_size={head_width}; expected the same size twice"
-        )
     places = (postnorm.positions_from_zero(g, inputs), config.integer("max_position_embeddings", 512))
     base = "rembert.embeddings"
     words = g.weight(f"{base}.word_embeddings.weight", config.integer("vocab_size"), width)

@@ -1,5 +1,6 @@
 """Families without a graph here run through torch, and those with one give there what they give everywhere."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -102,12 +103,34 @@ def test_a_class_that_does_not_run_in_bfloat16(tmp_path: Path) -> None:
         list(lm.log_probabilities(random_items(config_of("fnet"))))
 
 
+def models_info(folder: Path) -> dict[str, Any]:
+    command = [FILLMASK, "models", "info", "--json", folder]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    facts: dict[str, Any] = json.loads(shown.stdout)
+    return facts
+
+
 def test_models_info_of_a_family_without_a_graph(tmp_path: Path) -> None:
     save(AutoModelForMaskedLM.from_config(config_of("xlm")), tmp_path)
-    shown = subprocess.run([FILLMASK, "models", "info", tmp_path], capture_output=True, text=True, check=False)
-    assert shown.returncode == 0, shown.stderr
-    assert "xlm" in shown.stdout
-    assert "torch" in shown.stdout
+    facts = models_info(tmp_path)
+    assert (facts["family"], facts["engines"], facts["mask_head"]) == ("xlm", "torch", "XLMWithLMHeadModel")
+
+
+@pytest.mark.parametrize(
+    ("legacy", "head"),
+    [(False, "lm_predictions, with which DeBERTa was trained"), (True, "cls.predictions, of transformers")],
+)
+@pytest.mark.parametrize("family", ["deberta", "deberta-v2"])
+def test_models_info_names_debertas_head(family: str, legacy: bool, head: str, tmp_path: Path) -> None:
+    save(
+        AutoModelForMaskedLM.from_config(AutoConfig.for_model(family, **SMALL | GRAPHS[family] | {"legacy": legacy})),
+        tmp_path,
+    )
+    facts = models_info(tmp_path)
+    assert facts["mask_head"] == head
+    assert facts["classifier"] is None
+    assert facts["engines"] == "onnxruntime, openvino, torch"
 
 
 def test_a_model_that_is_none(tmp_path: Path) -> None:

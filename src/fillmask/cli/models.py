@@ -46,6 +46,7 @@ def list_models(as_json: bool) -> None:
         return
     for row in rows:
         size = f"{row['family']:<12} {row['parameters'] / 1e6:6.1f}M parameters  {row['megabytes']:6.1f} MB"
+        size += "  torch only" if row["engines"] == "torch" else ""
         room = _width() - len(size) - 1
         # A name that is longer has a line of its own.
         click.echo(
@@ -168,6 +169,8 @@ def pull(model: str) -> None:
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """Facts of a checkpoint that need no engine."""
+    from fillmask.models import encoders
+
     config, weights, tokenizer = checkpoint.config, checkpoint.weights, checkpoint.tokenizer
     files = [path for path in checkpoint.folder.iterdir() if path.suffix == ".safetensors"]
     return {
@@ -180,6 +183,9 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "vocabulary": len(tokenizer),
         "longest_text": tokenizer.model_max_length,
         "mask_token": tokenizer.mask_token,
+        "mask_head": encoders.describe_head(config, weights, "fill"),
+        "classifier": encoders.describe_head(config, weights, "classify"),
+        "engines": "onnxruntime, openvino, torch" if encoders.has_graph(config) else "torch",
         "stored_as": ", ".join(sorted({dtype for _, dtype, _ in weights.layout()})),
         "megabytes": round(sum(path.stat().st_size for path in files) / 1e6, 1),
         "folder": str(checkpoint.folder),

@@ -98,6 +98,7 @@ FAMILIES = {
     "modernbert": Family("modernbert", "model", ("decoder",), positions=8192),
 }
 
+_DEBERTAS = ("deberta", "deberta-v2")
 # Families without a graph here whose first token, as RoBERTa's, has the position after the padding id.
 _COUNTED_FROM_PAD = frozenset({
     "data2vec-text", "ibert", "longformer", "luke", "roberta-prelayernorm", "xlm-roberta-xl", "xmod",
@@ -144,9 +145,24 @@ def longest(config: Config) -> int | None:
     return config.integer("max_position_embeddings", family.positions) - first
 
 
+def describe_head(config: Config, weights: Weights, task: Task) -> str | None:
+    """Which modules of a checkpoint are its head for a task; None where it has no such head."""
+    if not holds_head(config, weights, task):
+        return None
+    family = FAMILIES.get(config.family)
+    if family is None:
+        return ", ".join(heads.class_names(config)) or "known when torch loads it"
+    modules = [module for module in family.head(task) if any(heads.starts_with_any(name, [module]) for name in weights)]
+    if task == "fill" and config.family in _DEBERTAS and uses_own_head(config, weights):
+        return "lm_predictions, with which DeBERTa was trained"
+    if task == "fill" and config.family in _DEBERTAS:
+        return "cls.predictions, of transformers"
+    return ", ".join(modules) or "the word embeddings"
+
+
 def transformers_options(config: Config, weights: Weights) -> dict[str, Any]:
     """Values that `from_pretrained` must be given so that transformers builds the head that the checkpoint holds."""
-    if config.family in ("deberta", "deberta-v2"):
+    if config.family in _DEBERTAS:
         return {"legacy": not uses_own_head(config, weights)}
     return {}
 

@@ -1,24 +1,19 @@
-"""Which rows go together, when, and in whose turn; without processes."""
+"""Which rows go to the model together, and when."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from itertools import product
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
-from fillmask.server.errors import ApiError, LimitError
+from fillmask.runtime.engines import ON_A_CPU, Budget
+from fillmask.server.errors import ApiError
 from fillmask.server.metrics import Metrics
-from fillmask.server.scheduling.admission import Capacity
 from fillmask.server.scheduling.batcher import Answer, Batcher, with_first
-from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
-from fillmask.server.worker.wire import FillRow, FrameReader, encode_frame
+from fillmask.server.worker.wire import FillRow
 from fillmask.tokenization.masked_input import MaskedInput
 
 
@@ -133,69 +128,3 @@ def test_rows_leave_the_queue_with_their_request() -> None:
         assert batcher.take(ON_A_CPU) == []
 
     asyncio.run(main())
-
-
-def test_a_capacity_is_shared() -> None:
-    capacity = Capacity(4, "queue_items", 100, "queue_tokens")
-    first = capacity.reserve()
-    first.grow(items=2, tokens=60)
-    second = capacity.reserve()
-    with pytest.raises(ApiError, match="queue_items") as full:
-        capacity.reserve()
-    assert (full.value.status, full.value.headers) == (429, {"Retry-After": "1"})
-    with pytest.raises(ApiError, match="queue_tokens"):
-        second.grow(tokens=41)
-    with pytest.raises(LimitError, match="queue_tokens"):
-        second.grow(tokens=101)
-    first.release()
-    first.release()
-    second.grow(items=3, tokens=100)
-    second.release()
-    assert (capacity.used_items, capacity.used_tokens) == (0, 0)
-
-
-class _Engine:
-    name, precision, budget = "counting", "float32", ON_A_CPU
-
-    def __init__(self) -> None:
-        self.running = 0
-
-    def run(self, batch: Batch) -> np.ndarray:
-        self.running += 1
-        assert self.running == 1, "two passes at once"
-        time.sleep(0.005)
-        self.running -= 1
-        return np.zeros((0, 0), np.float32)
-
-
-def test_every_second_turn_is_the_masks() -> None:
-    engine, turns = _Engine(), ModelScheduler()
-    order: list[str] = []
-    empty = np.zeros((0, 0), np.int64)
-    batch = Batch(empty, empty, empty, empty, empty[0:0].reshape(-1))
-    begin = threading.Barrier(4)
-
-    def work(name: str, passes: int) -> None:
-        mine = ScheduledEngine(engine, turns, first=name == "fill")
-        begin.wait()
-        for _ in range(passes):
-            mine.run(batch)
-            order.append(name)
-
-    threads = [threading.Thread(target=work, args=(name, 12)) for name in ("fill", "restore 1", "restore 2", "score")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    busy = order[: len(order) - order[::-1].index("fill")]  # while masks were waiting
-    assert busy.count("fill") >= len(busy) / 2 - 2
-    assert {"restore 1", "restore 2", "score"} <= set(busy)
-
-
-def test_frames_arrive_in_any_pieces() -> None:
-    messages = [{"a": 1}, "text", list(range(500))]
-    data = b"".join(map(encode_frame, messages))
-    for size in (1, 3, 7, len(data)):
-        frames = FrameReader()
-        found = [m for start in range(0, len(data), size) for m in frames.feed(data[start : start + size])]
-        assert found == messages

@@ -65,3 +65,42 @@ def test_a_bad_row_fails_alone(modernbert_folder: Path, failing: str, capfd: pyt
         assert isinstance(found, list)
         assert [c["token"] for c in json.loads(found[0])] == [c["token"] for c in unmask(text)]
     assert ("Traceback" in capfd.readouterr().err) == (failing == "target")
+
+
+class _PanicError(BaseException):
+    """What the libraries in Rust raise when they panic: no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, _PanicError])
+def test_whatever_a_job_raises_is_an_error_of_that_job_alone(
+    modernbert_folder: Path,
+    kind: type[BaseException],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = MaskedLM(modernbert_folder)
+    calls = 0
+
+    def fail_once(*_: object) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise kind("a secret of the server")
+        return b"[]"
+
+    monkeypatch.setattr("fillmask.server.worker.job_tasks.score_job", fail_once)
+    pipe = Pipe()
+    worker = _Worker(pipe, model, None, Limits())  # type: ignore[arg-type]
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    pipe.asked.put(wire.RunJob(1, "score", {}))
+    failed = pipe.sent.get(timeout=60)
+    pipe.asked.put(wire.RunJob(2, "score", {}))
+    answered = pipe.sent.get(timeout=60)
+    pipe.asked.put(None)
+    thread.join()
+    assert isinstance(failed, wire.JobFailed)
+    assert failed.refusal.error_type == "internal"
+    assert "secret" not in failed.refusal.message
+    assert isinstance(answered, wire.JobDone)
+    assert "a secret of the server" in capfd.readouterr().err

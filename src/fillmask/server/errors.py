@@ -66,8 +66,8 @@ class ApiError(FillMaskError):
 class LimitError(InputError):
     """More than a limit of the service allows."""
 
-    def __init__(self, limit: str, most: int, what: str) -> None:
-        super().__init__(f"{what}; expected at most {most:,} (limit {limit}, see /info)")
+    def __init__(self, limit: str, maximum: int, what: str) -> None:
+        super().__init__(f"{what}; expected at most {maximum:,} (limit {limit}, see /info)")
 
 
 def type_of(error: FillMaskError) -> str:

@@ -54,15 +54,15 @@ class _Behind(logging.handlers.QueueHandler):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
-        found: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": when.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             **getattr(record, "values", {}),
         }
         if record.exc_info and record.exc_info[0]:
-            found["exception"] = self.formatException(record.exc_info)
-        return json.dumps(found, default=str)
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
 
 
 class _Text(logging.Formatter):

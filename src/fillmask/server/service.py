@@ -59,8 +59,8 @@ class Service:
         }
         model |= {"device": settings.device, "threads": settings.threads}
         self.replicas = Replicas(settings.replicas, model, settings.limits, self.metrics, self._give_up)
-        self.batcher = Batcher(self.metrics, wait=settings.batch_wait, wake=self.replicas.pump)
-        self.jobs = JobQueue(self.metrics, wake=self.replicas.pump, stop=self.replicas.stop)
+        self.batcher = Batcher(self.metrics, wait=settings.batch_wait, wake=self.replicas.dispatch)
+        self.jobs = JobQueue(self.metrics, wake=self.replicas.dispatch, stop=self.replicas.stop)
         self.replicas.batcher, self.replicas.jobs = self.batcher, self.jobs
         limits = settings.limits
         fill = Capacity(limits.queue_items, "queue_items", limits.queue_tokens, "queue_tokens")
@@ -130,17 +130,17 @@ class Service:
         if targets is not None:
             self._check_words(targets)
         windows = parameters.long_text == "window"
-        rows, shapes, told = await self._tokenize(lambda: self._rows(texts, top_k, targets, windows))
-        if told:
-            call.warnings = told
+        rows, shapes, warning_messages = await self._tokenize(lambda: self._rows(texts, top_k, targets, windows))
+        if warning_messages:
+            call.warnings = warning_messages
             # How many, and not which: texts of requests do not go into the log.
-            logs.event("targets outside the vocabulary", level=logging.WARNING, request_id=call.request_id, targets=len(told))  # fmt: skip
+            logs.event("targets outside the vocabulary", level=logging.WARNING, request_id=call.request_id, targets=len(warning_messages))  # fmt: skip
         if not rows:
             return b"[]"
         call.reservation.grow(tokens=self._check_model_tokens(sum(len(row.read.ids) for row in rows)))
-        found = await call.wait(self.batcher.submit(rows))
-        answers = _by_text(found, shapes)
-        return answers[0] if len(answers) == 1 else b"[" + b",".join(answers) + b"]"
+        answers = await call.wait(self.batcher.submit(rows))
+        bodies = _by_text(answers, shapes)
+        return bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
 
     def _rows(self, texts: Sequence[str], top_k: int, targets: Sequence[str] | None, windows: bool) -> tuple[list[FillRow], list[MaskedText], list[str]]:  # fmt: skip
         """What the model is to read, the texts, and what is to be said of the targets; in a thread of its own."""
@@ -185,8 +185,8 @@ class Service:
             return b"[]"
         lengths = await self._tokenize(lambda: [len(self.tokenizer.encode(text)) for text in texts])
         call.reservation.grow(tokens=self._check_model_tokens(sum(lengths)))
-        asked = request.parameters or schemas.ClassifyParameters()
-        wanted = {"inputs": texts, "top_k": asked.top_k, "function_to_apply": asked.function_to_apply}
+        parameters = request.parameters or schemas.ClassifyParameters()
+        wanted = {"inputs": texts, "top_k": parameters.top_k, "function_to_apply": parameters.function_to_apply}
         return await call.wait(self.jobs.submit("classify", wanted).future)
 
     def restore(self, call: Call, request: schemas.RestoreRequest) -> QueuedJob:
@@ -194,21 +194,21 @@ class Service:
         self._check_serves("restore")
         source = request.inputs
         self._check("max_document_characters", len(source), f"the document has {len(source):,} characters")
-        asked = request.parameters or schemas.RestoreParameters()
-        readings = _READINGS if asked.readings is None else asked.readings
+        parameters = request.parameters or schemas.RestoreParameters()
+        readings = _READINGS if parameters.readings is None else parameters.readings
         self._check("max_readings", readings, f"readings is {readings:,}")
-        self._check_words([word for words in (asked.targets or {}).values() for word in words])
-        self._check_words(list((asked.locked or {}).values()))
+        self._check_words([word for words in (parameters.targets or {}).values() for word in words])
+        self._check_words(list((parameters.locked or {}).values()))
         wanted = {
             "inputs": source,
-            "notation": asked.notation or "auto",
-            "keep_ellipses": bool(asked.keep_ellipses),
-            "strategy": asked.strategy or "joint",
+            "notation": parameters.notation or "auto",
+            "keep_ellipses": bool(parameters.keep_ellipses),
+            "strategy": parameters.strategy or "joint",
             "readings": readings,
-            "locked": {int(number): word for number, word in (asked.locked or {}).items()} or None,
-            "targets": {int(number): tuple(words) for number, words in (asked.targets or {}).items()} or None,
-            "evidence": bool(asked.evidence),
-            "formats": list(dict.fromkeys(asked.formats or ())),
+            "locked": {int(number): word for number, word in (parameters.locked or {}).items()} or None,
+            "targets": {int(number): tuple(words) for number, words in (parameters.targets or {}).items()} or None,
+            "evidence": bool(parameters.evidence),
+            "formats": list(dict.fromkeys(parameters.formats or ())),
         }
         return self.jobs.submit("restore", wanted)
 
@@ -230,10 +230,10 @@ class Service:
         self._check("max_model_tokens", tokens, f"the model would read {tokens:,} tokens")
         return tokens
 
-    def _check(self, limit: str, found: int, what: str) -> None:
-        most = getattr(self.limits, limit)
-        if found > most:
-            raise LimitError(limit, most, what)
+    def _check(self, limit: str, number: int, what: str) -> None:
+        maximum = getattr(self.limits, limit)
+        if number > maximum:
+            raise LimitError(limit, maximum, what)
 
     def _check_serves(self, task: str) -> None:
         described = self.replicas.description
@@ -259,9 +259,9 @@ class Service:
             self.metrics.tokenise.observe(time.perf_counter() - start)
 
 
-def _by_text(found: Answer, shapes: Sequence[MaskedText]) -> list[bytes]:
+def _by_text(row_answers: Answer, shapes: Sequence[MaskedText]) -> list[bytes]:
     """JSON of each text from the answers to its rows: candidates, or where it has several masks a list of them."""
-    rows = iter(found)
+    rows = iter(row_answers)
     answers = []
     for shape in shapes:
         masks = [mask for _ in shape.inputs for mask in next(rows)]

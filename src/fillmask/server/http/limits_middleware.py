@@ -238,20 +238,20 @@ class _Answer:
             await self._send({**message, "headers": headers})
             return
         body = memoryview(b"" if self._is_head else message.get("body", b""))
-        more = message.get("more_body", False)
+        has_more = message.get("more_body", False)
         # In pieces, so that the request holds its place until its client has read most of the answer.
         while len(body) > _PIECE_BYTES:
-            await self._send_body(body[:_PIECE_BYTES], more=True)
+            await self._send_body(body[:_PIECE_BYTES], has_more=True)
             body = body[_PIECE_BYTES:]
-        if not more and not self._reader.complete:
-            await self._send_body(body, more=True)
+        if not has_more and not self._reader.complete:
+            await self._send_body(body, has_more=True)
             await self._reader.linger()
             body = body[:0]
-        await self._send_body(body, more=more)
-        self.is_complete = not more and not self._call.left.is_set()
+        await self._send_body(body, has_more=has_more)
+        self.is_complete = not has_more and not self._call.left.is_set()
 
-    async def _send_body(self, body: memoryview, *, more: bool) -> None:
-        await self._send({"type": "http.response.body", "body": bytes(body), "more_body": more})
+    async def _send_body(self, body: memoryview, *, has_more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": bytes(body), "more_body": has_more})
 
     async def send_empty(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Answer without a body."""

@@ -109,12 +109,12 @@ _TASKS: dict[str, tuple[type[BaseModel], Any, list[Any], Any]] = {
 }  # fmt: skip
 
 
-def errors(asked: type[BaseModel] | int | None = None) -> dict[int | str, dict[str, Any]]:
+def errors(body: type[BaseModel] | int | None = None) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for FastAPI: of one that asks the model, or the statuses given."""
     statuses = (
-        _MODEL_ERRORS if isinstance(asked, type) else {status: _MODEL_ERRORS[status] for status in (403, 421, 500)}
+        _MODEL_ERRORS if isinstance(body, type) else {status: _MODEL_ERRORS[status] for status in (403, 421, 500)}
     )
-    if asked == 503:
+    if body == 503:
         statuses = {**statuses, 503: "The model does not answer, or the service is shutting down."}
     return {
         status: {
@@ -156,18 +156,18 @@ class Description:
 def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> Description:
     """The description of the routes."""
     app.title, app.version, app.description = "fillmask", __version__, _ABOUT
-    found = app.openapi()
-    known = found["components"]["schemas"]
-    for path, (asked, answer, examples, answered) in _TASKS.items():
-        operation = found["paths"][path]["post"]
+    description = app.openapi()
+    schemas_by_name = description["components"]["schemas"]
+    for path, (body_model, answer, examples, example) in _TASKS.items():
+        operation = description["paths"][path]["post"]
         body = operation["requestBody"]["content"]["application/json"]
         body["examples"] = {f"example {n}": {"value": value} for n, value in enumerate(examples, 1)}
         schema = TypeAdapter(answer).json_schema(ref_template=_REFERENCE, mode="serialization")
-        known.update(schema.pop("$defs", {}))
+        schemas_by_name.update(schema.pop("$defs", {}))
         if schema.get("title") == "RestoredSchema":
-            known["RestoredSchema"], schema = schema, {"$ref": _REFERENCE.format(model="RestoredSchema")}
-        operation["responses"]["200"]["content"] = {"application/json": {"schema": schema, "example": answered}}
-        _bound(known[asked.__name__], limits)
+            schemas_by_name["RestoredSchema"], schema = schema, {"$ref": _REFERENCE.format(model="RestoredSchema")}
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": schema, "example": example}}
+        _bound(schemas_by_name[body_model.__name__], limits)
         if path == "/v1/fill-mask":
             operation["responses"]["200"]["headers"] = {warning_header.HEADER: _WARNING}
         if path == "/v1/restore":
@@ -176,20 +176,22 @@ def describe(app: FastAPI, limits: Limits, *, with_key: bool) -> Description:
                 "example": 'event: progress\ndata: {"done": 1, "holes": 2, "forward_passes": 6}\n\n',
             }
             operation["responses"]["200"]["content"]["text/event-stream"] = stream
-    found["paths"]["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    description["paths"]["/metrics"]["get"]["responses"]["200"]["content"] = {
+        "text/plain": {"schema": {"type": "string"}}
+    }
     for name in ("FillMaskParameters", "ScoreParameters", "ClassifyParameters", "RestoreParameters"):
-        _bound(known[name], limits)
-    known.pop("HTTPValidationError", None)
-    known.pop("ValidationError", None)
+        _bound(schemas_by_name[name], limits)
+    schemas_by_name.pop("HTTPValidationError", None)
+    schemas_by_name.pop("ValidationError", None)
     if with_key:
-        found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        description["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         refused = {"description": "No key, or a wrong one.", "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(model="ErrorBody")}}}}  # fmt: skip
-        for path, operations in found["paths"].items():
+        for path, operations in description["paths"].items():
             if path not in HEALTH:
                 for operation in operations.values():
                     operation["security"] = [{"key": []}]
                     operation["responses"]["401"] = refused
-    return Description(found)
+    return Description(description)
 
 
 def _bound(schema: dict[str, Any], limits: Limits) -> None:

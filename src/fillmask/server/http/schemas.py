@@ -231,5 +231,5 @@ def _message(error: ValidationError) -> str:
         parts = [str(part) for part in problem["loc"][:7]]
         place = ".".join(part for part in parts if part not in _UNION_NAMES and "[" not in part) or "the body"
         messages.append(f"{ascii(place[:100])[1:-1]}: {problem['msg'][:200]}")
-    more = count - len(messages)
-    return "; ".join(messages) + (f"; and {more} more" if more else "")
+    rest = count - len(messages)
+    return "; ".join(messages) + (f"; and {rest} more" if rest else "")

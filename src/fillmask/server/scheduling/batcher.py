@@ -1,4 +1,4 @@
-"""Which waiting rows go to the model together, and when.
+"""Decides which waiting rows go to the model together, and when.
 
 As soon as the model is free, it gets the batch that holds the row which has
 waited longest, with others of like length. `fillmask.runtime.batching.plan` fills
@@ -40,16 +40,16 @@ class QueuedRow:
 
 
 class PendingFill:
-    """The rows of one request; `future` is done when all are answered, or when nobody waits for them any more."""
+    """The rows of one request. `future` ends with all answers, or when nobody waits for them any more."""
 
     def __init__(self, count: int) -> None:
         self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers: Answer = [[] for _ in range(count)]
         self._left = count
 
-    def answer(self, place: int, found: list[bytes]) -> None:
+    def answer(self, place: int, masks: list[bytes]) -> None:
         """Take the answer of one row."""
-        self._answers[place] = found
+        self._answers[place] = masks
         self._left -= 1
         if not self._left and not self.future.done():
             self.future.set_result(self._answers)
@@ -85,43 +85,43 @@ class Batcher:
         request = PendingFill(len(rows))
         now = time.perf_counter()
         waiting = [QueuedRow(request, place, row, now) for place, row in enumerate(rows)]
-        for one in waiting:
-            self._waiting[one] = None
-            self._tokens += len(one.row.read.ids)
+        for queued in waiting:
+            self._waiting[queued] = None
+            self._tokens += len(queued.row.read.ids)
         request.future.add_done_callback(lambda _: self._forget(waiting))
         self._metrics.queued.labels("fill-mask").set(len(self._waiting))
         self._wake()
         return request.future
 
     def _forget(self, rows: Sequence[QueuedRow]) -> None:
-        for one in rows:
-            if self._waiting.pop(one, self) is None:
-                self._tokens -= len(one.row.read.ids)
+        for queued in rows:
+            if self._waiting.pop(queued, self) is None:
+                self._tokens -= len(queued.row.read.ids)
         self._metrics.queued.labels("fill-mask").set(len(self._waiting))
 
     def take(self, budget: Budget) -> list[QueuedRow]:
         """The next batch, out of the queue; none where there is nothing to run now."""
         # Those that ended in this turn of the loop have not left yet.
-        self._forget([one for one in self._waiting if one.request.future.done()])
+        self._forget([queued for queued in self._waiting if queued.request.future.done()])
         if not self._waiting:
             return []
         if self._tokens < budget.tokens:
             oldest = next(iter(self._waiting))
-            left = oldest.since + self._wait - time.perf_counter()
-            if self._last_rows > 1 and left > 0:
+            remaining = oldest.since + self._wait - time.perf_counter()
+            if self._last_rows > 1 and remaining > 0:
                 if self._timer is None:
-                    self._timer = asyncio.get_running_loop().call_later(left, self._time_is_up)
+                    self._timer = asyncio.get_running_loop().call_later(remaining, self._time_is_up)
                 return []
         rows = list(islice(self._waiting, _WINDOW))
-        batch = [rows[index] for index in with_first([one.row.read for one in rows], budget)]
+        batch = [rows[index] for index in with_first([queued.row.read for queued in rows], budget)]
         self._forget(batch)
         self._last_rows = len(batch)
         now = time.perf_counter()
         queue = self._metrics.queue.labels("fill-mask")
-        for one in batch:
-            queue.observe(now - one.since)
+        for queued in batch:
+            queue.observe(now - queued.since)
         self._metrics.batch_rows.observe(len(batch))
-        self._metrics.batch_tokens.observe(len(batch) * max(len(one.row.read.ids) for one in batch))
+        self._metrics.batch_tokens.observe(len(batch) * max(len(queued.row.read.ids) for queued in batch))
         return batch
 
     def _time_is_up(self) -> None:

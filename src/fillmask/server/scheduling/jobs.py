@@ -18,15 +18,19 @@ from fillmask.server.metrics import Metrics
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a restoration is."""
+    """How far a restoration is.
 
-    done: int
+    Attributes:
+        settled: holes that have their readings.
+    """
+
+    settled: int
     holes: int
     forward_passes: int
 
 
 class QueuedJob:
-    """One job; `future` is done when it is answered, or when nobody waits for it any more."""
+    """One job. Its `future` ends with the answer, or when nobody waits for it any more."""
 
     def __init__(self, task: str, request: dict[str, Any]) -> None:
         self.task = task
@@ -34,12 +38,12 @@ class QueuedJob:
         self.since = time.perf_counter()
         self.future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.progress: JobProgress | None = None
-        self.news = asyncio.Event()  # set on progress, and at the end
+        self.changed = asyncio.Event()  # set on progress, and at the end
 
     def report(self, progress: JobProgress) -> None:
         """Keep the latest progress: a client that reads slowly misses steps, and nothing piles up."""
         self.progress = progress
-        self.news.set()
+        self.changed.set()
 
     def answer(self, body: bytes) -> None:
         """End the job with its answer."""
@@ -89,7 +93,7 @@ class JobQueue:
         return job
 
     def _ended(self, job: QueuedJob) -> None:
-        job.news.set()
+        job.changed.set()
         try:
             self._waiting[job.task].remove(job)
         except ValueError:

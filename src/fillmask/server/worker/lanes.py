@@ -1,4 +1,4 @@
-"""How many jobs of each kind a model process has in hand at once: a thread for each.
+"""How many jobs of each task a model process runs at once, each in a thread.
 
 Two restorations, so that a short document does not wait for the end of a long one.
 """

@@ -1,9 +1,9 @@
-"""The model processes: started, listened to, missed when they die, started again.
+"""Starts the model processes, gives them work, notices when they die, and replaces them.
 
-A dead process is noticed by the end of its pipe, at once; one that hangs by
-pings without an answer. What it had in hand fails with 503; what waits goes to
-the next one. A model that cannot be loaded, or processes that keep dying, end
-the service.
+The end of a pipe says at once that its process died; pings without an answer
+say that one hangs. The work that a process held fails with 503, and work that
+waits goes to the next process. A model that cannot be loaded, or processes that
+keep dying, end the service.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ _PING_SECONDS = 0.5
 _SILENT_PINGS = 3  # without an answer: not ready
 _HUNG_PINGS = 60  # without an answer: killed
 _START_SECONDS = 300.0
-_MOST_DEATHS = 5
+_MAX_DEATHS = 5
 _DEATHS_SECONDS = 60.0
 _LOST = "the model process died while it had this request; try again"
 
 
 class Replica:
-    """One model process and what it has in hand."""
+    """One model process and the work that it holds."""
 
-    def __init__(self, name: int, argument: str, tell: Callable[[Replica, Any], None]) -> None:
+    def __init__(self, name: int, argument: str, on_message: Callable[[Replica, Any], None]) -> None:
         self.name = name
         self.description: wire.ModelDescription | None = None
         self.batches: dict[int, list[QueuedRow]] = {}
-        self.running: int | None = None  # the batch that has the model; those before it are being written
+        self.running: int | None = None  # the batch that the model runs; earlier ones are being written as JSON
         self.jobs: dict[int, QueuedJob] = {}
         self.pings = 0  # without an answer
         self.since = time.monotonic()
-        self._tell = tell
+        self._on_message = on_message
         self._pipe: asyncio.WriteTransport | None = None
         environment = {key: value for key, value in os.environ.items() if key != "FILLMASK_API_KEY"}
         self.process = subprocess.Popen(
@@ -63,46 +63,46 @@ class Replica:
 
     @property
     def ready(self) -> bool:
-        """Whether it can be given work."""
+        """Whether it takes work."""
         return self.description is not None and self.pings < _SILENT_PINGS
 
-    def lane(self, task: str) -> int:
-        """Jobs of a kind in hand."""
+    def jobs_of(self, task: str) -> int:
+        """The number of jobs of a task that it holds."""
         return sum(job.task == task for job in self.jobs.values())
 
     async def connect(self) -> None:
         """Listen to it."""
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: _Reader(self, self._tell), self.process.stdout)
+        await loop.connect_read_pipe(lambda: _Reader(self, self._on_message), self.process.stdout)
         self._pipe, _ = await loop.connect_write_pipe(_Writer, self.process.stdin)
 
     def send(self, message: object) -> None:
-        """Write a message; without effect when the process is gone, which its other pipe will tell."""
+        """Write a message. Has no effect when the process is gone, which its other pipe reports."""
         if self._pipe is not None and not self._pipe.is_closing():
             self._pipe.write(wire.encode_frame(message))
 
     def end(self) -> None:
-        """Close its stdin, at which it exits."""
+        """Close its standard input, at which it exits."""
         if self._pipe is not None:
             self._pipe.close()
 
 
 class _Reader(asyncio.Protocol):
-    def __init__(self, replica: Replica, tell: Callable[[Replica, Any], None]) -> None:
+    def __init__(self, replica: Replica, on_message: Callable[[Replica, Any], None]) -> None:
         self._replica = replica
-        self._tell = tell
+        self._on_message = on_message
         self._frames = wire.FrameReader()
 
     def data_received(self, data: bytes) -> None:
         for message in self._frames.feed(data):
-            self._tell(self._replica, message)
+            self._on_message(self._replica, message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._tell(self._replica, None)
+        self._on_message(self._replica, None)
 
 
 class _Writer(asyncio.BaseProtocol):
-    """Flow control is not needed: little is in hand at once."""
+    """The write side of a pipe. It needs no flow control, since a process holds little work at once."""
 
     def pause_writing(self) -> None: ...
 
@@ -130,72 +130,75 @@ class Replicas:
         self._tasks: set[asyncio.Task[None]] = set()
         self.batcher: Batcher
         self.jobs: JobQueue
-        self.description: wire.ModelDescription | None = None  # of the model, once one process has loaded it
-        self._all = [Replica(name, self._argument, self._heard) for name in range(count)]
+        self.description: wire.ModelDescription | None = None  # of the model, once a process has loaded it
+        self._all = [Replica(name, self._argument, self._on_message) for name in range(count)]
 
     @property
     def ready(self) -> list[Replica]:
-        """Those that can be given work, the least busy first."""
-        return sorted((one for one in self._all if one.ready), key=lambda one: len(one.batches) + len(one.jobs))
+        """The processes that take work, the least busy first."""
+        return sorted(
+            (replica for replica in self._all if replica.ready),
+            key=lambda replica: len(replica.batches) + len(replica.jobs),
+        )
 
     async def start(self) -> None:
-        """Listen to those that were started with this object."""
-        for one in self._all:
-            await one.connect()
+        """Listen to the processes that started with this object."""
+        for replica in self._all:
+            await replica.connect()
         self._later(self._watch())
 
-    def pump(self) -> None:
-        """Give work to those that have room for it."""
-        for one in self.ready:
-            assert one.description is not None
-            # One at a time, so that those who leave meanwhile are not run.
-            if one.running is None and (batch := self.batcher.take(one.description.budget)):
+    def dispatch(self) -> None:
+        """Give work to every process that has room for it."""
+        for replica in self.ready:
+            assert replica.description is not None
+            # One batch at a time, so that a request whose client leaves meanwhile is not run.
+            if replica.running is None and (batch := self.batcher.take(replica.description.budget)):
                 number = next(self._numbers)
-                one.batches[number] = batch
-                one.running = number
-                one.send(wire.FillBatch(number, [waiting.row for waiting in batch]))
+                replica.batches[number] = batch
+                replica.running = number
+                replica.send(wire.FillBatch(number, [waiting.row for waiting in batch]))
             for task, room in LANES.items():
-                while one.lane(task) < room and (job := self.jobs.take(task)):
+                while replica.jobs_of(task) < room and (job := self.jobs.take(task)):
                     number = next(self._numbers)
-                    one.jobs[number] = job
-                    one.send(wire.RunJob(number, task, job.request))
+                    replica.jobs[number] = job
+                    replica.send(wire.RunJob(number, task, job.request))
 
     def stop(self, job: QueuedJob) -> None:
-        """Tell the process that has the job, if one has, that nobody waits for it."""
-        for one in self._all:
-            for number, other in one.jobs.items():
+        """Tell the process that has the job, if one has it, that nobody waits for it."""
+        for replica in self._all:
+            for number, other in replica.jobs.items():
                 if other is job:
-                    one.send(wire.CancelJob(number))
+                    replica.send(wire.CancelJob(number))
 
-    def _heard(self, one: Replica, message: Any) -> None:
+    def _on_message(self, replica: Replica, message: Any) -> None:
         match message:
             case wire.BatchRan(number=number, seconds=seconds):
                 self._metrics.inference.labels("fill-mask").observe(seconds)
-                one.running = None
+                replica.running = None
             case wire.BatchFilled(number=number, rows=rows):
-                for waiting, found in zip(one.batches.pop(number), rows, strict=True):
-                    if isinstance(found, wire.RowError):
-                        waiting.request.fail(ApiError(found.error_type, found.message))
+                for waiting, answer in zip(replica.batches.pop(number), rows, strict=True):
+                    if isinstance(answer, wire.RowError):
+                        waiting.request.fail(ApiError(answer.error_type, answer.message))
                     else:
-                        waiting.request.answer(waiting.place, found)
+                        waiting.request.answer(waiting.place, answer)
             case wire.JobDone(number=number, body=body, seconds=seconds):
-                job = one.jobs.pop(number)
+                job = replica.jobs.pop(number)
                 self._metrics.inference.labels(job.task).observe(seconds)
                 job.answer(body)
-            case wire.JobProgressed(number=number, done=done, holes=holes, forward_passes=passes):
-                one.jobs[number].report(JobProgress(done, holes, passes))
+            case wire.JobProgressed(number=number, settled=settled, holes=holes, forward_passes=passes):
+                replica.jobs[number].report(JobProgress(settled, holes, passes))
             case wire.JobFailed(number=number, refusal=refusal):
-                self._fail(one, number, ApiError(refusal.error_type, refusal.message))
+                self._fail(replica, number, ApiError(refusal.error_type, refusal.message))
             case wire.JobCancelled(number=number):
-                one.jobs.pop(number)
+                replica.jobs.pop(number)
             case wire.Pong():
-                one.pings = 0
+                replica.pings = 0
             case wire.ModelReady(description=description):
-                one.description = self.description = description
+                replica.description = self.description = description
                 logs.event(
                     "model ready",
-                    replica=one.name,
-                    pid=one.process.pid,
+                    replica=replica.name,
+                    pid=replica.process.pid,
                     engine=description.engine,
                     precision=description.precision,
                 )
@@ -203,63 +206,63 @@ class Replicas:
                 self._ending = True
                 self._give_up(text)
             case None:
-                self._lost(one)
+                self._on_death(replica)
         self._metrics.ready.set(len(self.ready))
-        self.pump()
+        self.dispatch()
 
-    def _fail(self, one: Replica, number: int, error: Exception) -> None:
-        if number in one.jobs:
-            one.jobs.pop(number).fail(error)
-        if one.running == number:
-            one.running = None
-        for waiting in one.batches.pop(number, ()):
+    def _fail(self, replica: Replica, number: int, error: Exception) -> None:
+        if number in replica.jobs:
+            replica.jobs.pop(number).fail(error)
+        if replica.running == number:
+            replica.running = None
+        for waiting in replica.batches.pop(number, ()):
             waiting.request.fail(error)
 
-    def _lost(self, one: Replica) -> None:
-        one.description = None
-        one.end()
-        for number in [*one.batches, *one.jobs]:
-            self._fail(one, number, ApiError("model_unavailable", _LOST, {"Retry-After": "1"}))
+    def _on_death(self, replica: Replica) -> None:
+        replica.description = None
+        replica.end()
+        for number in [*replica.batches, *replica.jobs]:
+            self._fail(replica, number, ApiError("model_unavailable", _LOST, {"Retry-After": "1"}))
         if self._ending:
             return
         now = time.monotonic()
         self._deaths.append(now)
         while now - self._deaths[0] > _DEATHS_SECONDS:
             self._deaths.popleft()
-        logs.event("model process died", level=logging.ERROR, replica=one.name, deaths=len(self._deaths))
-        if len(self._deaths) > _MOST_DEATHS:
+        logs.event("model process died", level=logging.ERROR, replica=replica.name, deaths=len(self._deaths))
+        if len(self._deaths) > _MAX_DEATHS:
             self._ending = True
             self._give_up(f"model processes died {len(self._deaths)} times in a minute; see the log")
             return
-        self._later(self._replace(one))
+        self._later(self._replace(replica))
 
-    async def _replace(self, one: Replica) -> None:
-        code = await asyncio.to_thread(one.process.wait)
-        # The first is replaced at once; those that keep dying, ever later.
+    async def _replace(self, replica: Replica) -> None:
+        code = await asyncio.to_thread(replica.process.wait)
+        # The first is replaced at once, and each further one later than the last.
         await asyncio.sleep(min(0.5 * (len(self._deaths) - 1), 5.0))
         if self._ending:
             return
         self._metrics.restarts.inc()
-        new = Replica(one.name, self._argument, self._heard)
-        self._all[self._all.index(one)] = new
-        logs.event("model process started again", replica=one.name, exit_code=code, pid=new.process.pid)
+        new = Replica(replica.name, self._argument, self._on_message)
+        self._all[self._all.index(replica)] = new
+        logs.event("model process started again", replica=replica.name, exit_code=code, pid=new.process.pid)
         await new.connect()
 
     async def _watch(self) -> None:
-        """Ping. A count of pings, and not the clock, so that a machine that slept kills nothing."""
+        """Ping. Pings are counted rather than timed, so that a machine that slept kills no process."""
         while not self._ending:
             await asyncio.sleep(_PING_SECONDS)
-            for one in self._all:
-                if one.description is None:
-                    if time.monotonic() - one.since > _START_SECONDS:
-                        one.process.kill()
+            for replica in self._all:
+                if replica.description is None:
+                    if time.monotonic() - replica.since > _START_SECONDS:
+                        replica.process.kill()
                     continue
-                one.pings += 1
-                if one.pings == _SILENT_PINGS:
-                    logs.event("model process silent", level=logging.WARNING, replica=one.name)
-                if one.pings >= _HUNG_PINGS:
-                    one.process.kill()
-                one.send(wire.Ping(one.pings))
+                replica.pings += 1
+                if replica.pings == _SILENT_PINGS:
+                    logs.event("model process silent", level=logging.WARNING, replica=replica.name)
+                if replica.pings >= _HUNG_PINGS:
+                    replica.process.kill()
+                replica.send(wire.Ping(replica.pings))
             self._metrics.ready.set(len(self.ready))
 
     def _later(self, work: Any) -> None:
@@ -268,15 +271,15 @@ class Replicas:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End the processes: politely, and after a second not."""
+        """Close the processes, and kill those that are still there after a second."""
         self._ending = True
         for task in self._tasks:
             task.cancel()
-        for one in self._all:
-            one.end()
-        for one in self._all:
+        for replica in self._all:
+            replica.end()
+        for replica in self._all:
             try:
-                await asyncio.to_thread(one.process.wait, 1.0)
+                await asyncio.to_thread(replica.process.wait, 1.0)
             except subprocess.TimeoutExpired:
-                one.process.kill()
-                await asyncio.to_thread(one.process.wait)
+                replica.process.kill()
+                await asyncio.to_thread(replica.process.wait)

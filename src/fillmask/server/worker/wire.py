@@ -80,14 +80,14 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """Nobody waits for this job any more."""
+    """Cancels a job that nobody waits for any more."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Are you there?"""
+    """Asks whether the process answers."""
 
     number: int
 
@@ -138,7 +138,7 @@ class JobProgressed:
     """How far a restoration is."""
 
     number: int
-    done: int
+    settled: int
     holes: int
     forward_passes: int
 
@@ -162,14 +162,14 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class JobCancelled:
-    """A job was given up, as asked."""
+    """A job was cancelled."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """I am."""
+    """Answers a ping."""
 
     number: int
 
@@ -189,17 +189,17 @@ class FrameReader:
     def feed(self, data: bytes) -> list[Any]:
         """The messages that `data` completes."""
         self._buffer += data
-        found = []
+        messages = []
         start = 0
         while len(self._buffer) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer, start)
             stop = start + _LENGTH.size + length
             if len(self._buffer) < stop:
                 break
-            found.append(pickle.loads(self._buffer[start + _LENGTH.size : stop]))
+            messages.append(pickle.loads(self._buffer[start + _LENGTH.size : stop]))
             start = stop
         del self._buffer[:start]
-        return found
+        return messages
 
 
 class Channel:
@@ -208,7 +208,7 @@ class Channel:
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self._source = source
         self._sink = sink
-        self._one_at_a_time = threading.Lock()
+        self._write_lock = threading.Lock()
 
     def receive(self) -> Any:
         """The next message; None when the other end is gone."""
@@ -226,6 +226,6 @@ class Channel:
             BrokenPipeError: the other end is gone.
         """
         data = encode_frame(message)
-        with self._one_at_a_time:
+        with self._write_lock:
             self._sink.write(data)
             self._sink.flush()

@@ -1,9 +1,9 @@
-"""A model process: `python -m fillmask.server.worker.worker SETTINGS`, started by the server.
+"""A model process: `python -m fillmask.server.worker.worker SETTINGS`, which the server starts.
 
-It loads the model, says that it is ready, and answers what arrives on stdin
-until that closes. One thread runs batches of masks, another turns their
-numbers into JSON while the next batch runs, and a few run jobs; `turns` says
-who has the model.
+It loads the model, reports that it is ready, and answers the messages on its
+standard input until that closes. One thread runs batches of masks, another
+writes their answers as JSON while the next batch runs, and a few run jobs. The
+scheduler decides which thread runs the model.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.options import RuntimeOptions
 from fillmask.server.errors import type_of
 from fillmask.server.limits import Limits
-from fillmask.server.worker import tasks, wire
+from fillmask.server.worker import job_tasks, wire
 from fillmask.server.worker.lanes import LANES
 from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
 from fillmask.tasks.masked_texts import MaskedTexts
@@ -43,10 +43,10 @@ class _Worker:
     def __init__(self, channel: wire.Channel, model: MaskedLM | None, classifier: Any, limits: Limits) -> None:
         self._channel = channel
         self._limits = limits
-        self._turns = ModelScheduler()
+        self._scheduler = ModelScheduler()
         self._model = model
         self._classifier = classifier
-        self._stops: dict[int, threading.Event] = {}
+        self._cancelled: dict[int, threading.Event] = {}
         self._batches: queue.SimpleQueue[wire.FillBatch] = queue.SimpleQueue()
         self._found: queue.SimpleQueue[tuple[wire.FillBatch, list[RankedMasks | wire.RowError]]] = queue.SimpleQueue()
         self._jobs: dict[str, queue.SimpleQueue[wire.RunJob]] = {name: queue.SimpleQueue() for name in LANES}
@@ -63,11 +63,11 @@ class _Worker:
                 case wire.FillBatch():
                     self._batches.put(message)
                 case wire.RunJob(number=number, task=task):
-                    self._stops[number] = threading.Event()
+                    self._cancelled[number] = threading.Event()
                     self._jobs[task].put(message)
                 case wire.CancelJob(number=number):
-                    if number in self._stops:
-                        self._stops[number].set()
+                    if number in self._cancelled:
+                        self._cancelled[number].set()
                 case wire.Ping(number=number):
                     self._channel.send(wire.Pong(number))
 
@@ -78,18 +78,18 @@ class _Worker:
         assert self._model is not None or self._classifier is not None
         if self._model is None:
             return
-        model = _with_engine(self._model, self._turns, first=True)
+        model = _with_engine(self._model, self._scheduler, has_priority=True)
         while True:
             batch = self._batches.get()
             start = time.perf_counter()
-            found: list[RankedMasks | wire.RowError]
+            results: list[RankedMasks | wire.RowError]
             try:
-                found = [*_filled(model, batch.rows)]
+                results = [*_filled(model, batch.rows)]
             except BaseException:  # what Rust panics with is no Exception
                 # The rows are of several requests: what is wrong with one is not the others' fault.
-                found = [self._filled_alone(model, row) for row in batch.rows]
+                results = [self._filled_alone(model, row) for row in batch.rows]
             self._channel.send(wire.BatchRan(batch.number, time.perf_counter() - start))
-            self._found.put((batch, found))
+            self._found.put((batch, results))
 
     def _filled_alone(self, model: MaskedLM, row: wire.FillRow) -> RankedMasks | wire.RowError:
         try:
@@ -102,20 +102,20 @@ class _Worker:
             return
         texts = MaskedTexts(self._model.tokenizer)
         while True:
-            batch, found = self._found.get()
-            rows = [self._answer(texts, row, of_row) for row, of_row in zip(batch.rows, found, strict=True)]
+            batch, results = self._found.get()
+            rows = [self._answer(texts, row, of_row) for row, of_row in zip(batch.rows, results, strict=True)]
             self._channel.send(wire.BatchFilled(batch.number, rows))
 
     def _answer(
-        self, texts: MaskedTexts, row: wire.FillRow, found: RankedMasks | wire.RowError
+        self, texts: MaskedTexts, row: wire.FillRow, results: RankedMasks | wire.RowError
     ) -> list[bytes] | wire.RowError:
         """A row's JSON for each of its masks."""
-        if isinstance(found, wire.RowError):
-            return found
+        if isinstance(results, wire.RowError):
+            return results
         try:
             return [
                 json.dumps(texts.candidates(row.ids, place, best, single=row.single), ensure_ascii=False).encode()
-                for place, best in zip(row.positions, found, strict=True)
+                for place, best in zip(row.positions, results, strict=True)
             ]
         except BaseException as error:
             return self._refusal(error)
@@ -125,7 +125,7 @@ class _Worker:
             job = self._jobs[name].get()
             start = time.perf_counter()
             try:
-                body = self._job(job, self._stops[job.number])
+                body = self._job(job, self._cancelled[job.number])
             except _StoppedError:
                 self._channel.send(wire.JobCancelled(job.number))
             except BaseException as error:
@@ -133,7 +133,7 @@ class _Worker:
             else:
                 self._channel.send(wire.JobDone(job.number, body, time.perf_counter() - start))
             finally:
-                del self._stops[job.number]
+                del self._cancelled[job.number]
 
     def _job(self, job: wire.RunJob, stop: threading.Event) -> bytes:
         def check() -> None:
@@ -144,22 +144,22 @@ class _Worker:
         if job.task == "classify":
             assert self._classifier is not None
             classifier = copy.copy(self._classifier)
-            classifier.engine = ScheduledEngine(classifier.engine, self._turns, first=False, check=check)
-            return tasks.classify(classifier, job.request)
+            classifier.engine = ScheduledEngine(classifier.engine, self._scheduler, has_priority=False, check=check)
+            return job_tasks.classify_job(classifier, job.request)
         assert self._model is not None
-        model = _with_engine(self._model, self._turns, first=False, check=check)
+        model = _with_engine(self._model, self._scheduler, has_priority=False, check=check)
         if job.task == "score":
-            return tasks.score(model, job.request)
-        said = 0.0
+            return job_tasks.score_job(model, job.request)
+        last_report = 0.0
 
-        def report(done: int, holes: int, forward_passes: int) -> None:
-            nonlocal said
+        def report(settled: int, holes: int, forward_passes: int) -> None:
+            nonlocal last_report
             now = time.monotonic()
-            if now - said >= _PROGRESS_SECONDS:
-                said = now
-                self._channel.send(wire.JobProgressed(job.number, done, holes, forward_passes))
+            if now - last_report >= _PROGRESS_SECONDS:
+                last_report = now
+                self._channel.send(wire.JobProgressed(job.number, settled, holes, forward_passes))
 
-        body = tasks.restore(model, job.request, self._limits, report, stop.is_set)
+        body = job_tasks.restore_job(model, job.request, self._limits, report, stop.is_set)
         check()
         return body
 
@@ -176,18 +176,18 @@ class _Worker:
 
 
 def _with_engine(
-    model: MaskedLM, turns: ModelScheduler, *, first: bool, check: Callable[[], None] | None = None
+    model: MaskedLM, scheduler: ModelScheduler, *, has_priority: bool, check: Callable[[], None] | None = None
 ) -> MaskedLM:
     own = copy.copy(model)
-    own.engine = ScheduledEngine(model.engine, turns, first=first, check=check)
+    own.engine = ScheduledEngine(model.engine, scheduler, has_priority=has_priority, check=check)
     return own
 
 
 def _filled(model: MaskedLM, rows: Sequence[wire.FillRow]) -> list[RankedMasks]:
-    found: list[RankedMasks] = [[] for _ in rows]
+    results: list[RankedMasks] = [[] for _ in rows]
     for index, log_probabilities in model.log_probabilities([row.read for row in rows]):
-        found[index] = rank(log_probabilities, rows[index].top_k, rows[index].targets)
-    return found
+        results[index] = rank(log_probabilities, rows[index].top_k, rows[index].targets)
+    return results
 
 
 def _or_exit(target: Callable[..., None], *arguments: Any) -> None:

@@ -12,6 +12,7 @@ from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.server.errors import LimitError
 from fillmask.server.limits import Limits
 from fillmask.tasks.score import score_texts
+from fillmask.tokenization.tokenizer import check_text
 
 if TYPE_CHECKING:
     from fillmask.tasks.classify import Classifier
@@ -19,45 +20,50 @@ if TYPE_CHECKING:
 Report = Callable[[int, int, int], None]
 
 
-def score(model: MaskedLM, request: dict[str, Any]) -> bytes:
+def score_job(model: MaskedLM, request: dict[str, Any]) -> bytes:
     """Pseudo-log-likelihoods of texts."""
-    found = []
-    for text in score_texts(model, request["inputs"], method=request["method"]):
-        shown = asdict(text)
-        words = shown.pop("words")
-        found.append({**shown, "pseudo_perplexity": text.pseudo_perplexity, "words": words})
-    return _json(found if request["many"] else found[0])
+    scores = []
+    for score in score_texts(model, request["inputs"], method=request["method"]):
+        values = asdict(score)
+        words = values.pop("words")
+        scores.append({**values, "pseudo_perplexity": score.pseudo_perplexity, "words": words})
+    return _json(scores if request["many"] else scores[0])
 
 
-def restore(
+def restore_job(
     model: MaskedLM, request: dict[str, Any], limits: Limits, report: Report, cancelled: Callable[[], bool]
 ) -> bytes:
     """A restoration and the editions asked for."""
-    from fillmask.restore import restore as restored
+    from fillmask.restore import restore_document
     from fillmask.restore.editions import render
     from fillmask.restore.notation import parse
 
-    source, formats = request["inputs"], request.pop("formats")
-    notation, keep_ellipses = request["notation"], request["keep_ellipses"]
-    holes = len(parse(source, notation=notation, keep_ellipses=keep_ellipses).damaged.holes)
+    options = dict(request)
+    source, formats = options.pop("inputs"), options.pop("formats")
+    check_text(source)
+    # A byte order mark is no part of the text; the model would read it.
+    document = parse(
+        source.removeprefix("\ufeff"), notation=options.pop("notation"), keep_ellipses=options.pop("keep_ellipses")
+    )
+    holes = len(document.damaged.holes)
     if holes > limits.max_holes:
         raise LimitError("max_holes", limits.max_holes, f"the document has {holes:,} holes")
     for name in ("locked", "targets"):
-        outside = [number for number in request[name] or () if not 0 <= number < holes]
+        outside = [number for number in options[name] or () if not 0 <= number < holes]
         if outside:
             raise InputError(f"{name} names hole {outside[0]}; the document has {holes}, numbered from 0")
-    del request["inputs"]
-    found = restored(
+    restoration = restore_document(
         model,
-        source,
-        **request,
+        document,
+        **options,
         on_progress=lambda progress: report(progress.done, progress.holes, progress.forward_passes),
         cancelled=cancelled,
     )
-    return _json({"restoration": found.to_dict(), "documents": {name: render(found, name) for name in formats}})
+    documents = {name: render(restoration, name) for name in formats}
+    return _json({"restoration": restoration.to_dict(), "documents": documents})
 
 
-def classify(classifier: Classifier, request: dict[str, Any]) -> bytes:
+def classify_job(classifier: Classifier, request: dict[str, Any]) -> bytes:
     """Labels of texts, a list for each: the inference API nests them for a single text too."""
     return _json(classifier(request["inputs"], top_k=request["top_k"], function_to_apply=request["function_to_apply"]))
 

@@ -10,20 +10,28 @@ prints what it measured, and fails where a bound does not hold:
 - burst: 200 requests into 8 places, ten times: all admitted finish, the rest
   are 429, and no 5xx;
 - leave: 100 clients that leave, ten times: none is inferred;
+- slow: 300 half-open connections, 512 requests without a body, bodies that drip, and large answers and streams that
+  nobody reads, at once and with the default limits; meanwhile a probe and a request for a mask are answered, and
+  afterwards every connection is gone and every place is free;
+- mix: all kinds of large and malformed bodies from 32 clients; a probe beside them answers within 100 ms (its 99th
+  percentile, on a machine that does nothing else);
 - schema: 10,000 cases of schemathesis: no 5xx, no break of the description.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
@@ -40,7 +48,9 @@ MB = 1_000_000
 
 
 def main() -> None:
-    parts = {"requests": requests, "hostile": hostile, "burst": burst, "leave": leave, "schema": schema}
+    parts = {
+        "requests": requests, "hostile": hostile, "burst": burst, "leave": leave, "slow": slow, "mix": mix, "schema": schema
+    }  # fmt: skip
     chosen = sys.argv[1:] or list(parts)
     with tempfile.TemporaryDirectory() as folder:
         model = write_modernbert(Path(folder) / "model")
@@ -186,7 +196,6 @@ def burst(model: Path) -> None:
 
 def leave(model: Path) -> None:
     service = started(model)
-    import socket
 
     left = 0
     for _ in range(10):
@@ -212,6 +221,130 @@ def leave(model: Path) -> None:
     service.end()
     print(f"leave: {left} clients left; rows run: {rows:.0f}, those of the 10 that stayed")
     hold(rows == 10, "none of them was inferred")
+
+
+def slow(model: Path) -> None:
+    service = started(model)
+    limits = httpx.get(f"{service.url}/info").json()["limits"]
+    connections = []
+
+    def connect(data: bytes, receive_buffer: int | None = None) -> None:
+        connection = socket.socket()
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", service.port))
+        connection.sendall(data)
+        connections.append(connection)
+
+    def head(path: str, length: int) -> bytes:
+        return (
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {length}\r\n\r\n"
+        ).encode()
+
+    large = json.dumps(
+        {"inputs": [f"{'The old dog went. ' * 20}{'<mask> ' * 16}"] * 4, "parameters": {"top_k": 100}}
+    ).encode()
+    document = "The old [...] went. " + "She found two coins there, and one was gold. " * 1_800
+    stream = json.dumps(
+        {"inputs": document, "parameters": {"formats": ["json", "html", "tei"]}, "stream": True}
+    ).encode()
+    for _ in range(300):
+        connect(b"POST /v1/fill-mask HTTP/1.1\r\nHost: localhost\r\n")
+    for _ in range(512):
+        connect(head(_FILL, len(_BODY)))
+    for _ in range(4):
+        connect(head(_FILL, len(large)) + large, 4096)
+        connect(head("/v1/restore", len(stream)) + stream, 4096)
+    dripping = []
+    for _ in range(20):
+        connect(head(_FILL, 1_000_000) + b"{")
+        dripping.append(connections[-1])
+    start = time.monotonic()
+    slowest_probe = slowest_fill = 0.0
+    last = limits["header_seconds"] + limits["write_seconds"] + 30
+    with service.client() as client:
+        while service.metric("fillmask_connections") > 3 and time.monotonic() - start < last:
+            for connection in dripping:
+                with contextlib.suppress(OSError):
+                    connection.send(b" ")
+            begin = time.perf_counter()
+            hold(client.get("/health/live").status_code == 200, "a probe is answered")
+            slowest_probe = max(slowest_probe, time.perf_counter() - begin)
+            hold(client.post(_FILL, content=_BODY, headers=JSON).status_code == 200, "a request is answered")
+            slowest_fill = max(slowest_fill, time.perf_counter() - begin)
+            time.sleep(0.2)
+    seconds = time.monotonic() - start
+    remaining = service.metric("fillmask_connections")
+    places = service.metric("fillmask_in_flight")
+    for connection in connections:
+        connection.close()
+    service.end()
+    print(
+        f"slow: {len(connections)} slow clients, all gone after {seconds:.0f} s; slowest probe {1000 * slowest_probe:.0f} ms,"
+        f" slowest answer {1000 * slowest_fill:.0f} ms"
+    )
+    hold(remaining <= 3, f"{remaining:.0f} connections are left")
+    hold(places == 1, "every place is free")  # but that of the request for the metrics
+
+
+def mix(model: Path, seconds: float = 30) -> None:
+    service = started(model)
+    words = "The old dog went to the bakery early. "
+
+    def of(inputs: object, **parameters: object) -> bytes:
+        return json.dumps({"inputs": inputs, "parameters": parameters}).encode()
+
+    bodies = [
+        (_FILL, b"[" * (1 << 20)),
+        (_FILL, b'{"inputs":[' + b"[]," * 340_000 + b"1]}"),
+        (_FILL, b'{"inputs":[' + b"1," * 9_000 + b"1]}"),
+        (_FILL, json.dumps({"inputs": "a <mask>", **{f"x{n}": n for n in range(4_900)}}).encode()),
+        (_FILL, of([f"{'word ' * 1_580}<mask>"] * 128, long_text="window")),
+        (_FILL, of("a" * 19_000 + "<mask>", long_text="window")),
+        (_FILL, of("a <mask>", targets=["w" * 90 + str(n) for n in range(1_000)])),
+        (_FILL, of("a " * 500_000)),
+        (_FILL, of(f"{words * 5}{'<mask> ' * 60}", top_k=100)),
+        (_FILL, _BODY),
+        ("/v1/score", of([words * 10] * 128)),
+        ("/v1/restore", of(words.replace("dog", "[...]") * 900)),
+        ("/v1/restore", of("a [...]", locked={f"x{n}": n for n in range(4_900)})),
+    ]
+
+    def send(number: int, end: float) -> int:
+        path, body = bodies[number % len(bodies)]
+        count = 0
+        with service.client(headers={"X-Request-Timeout": "5", **JSON}) as client:
+            while time.monotonic() < end:
+                answer = client.post(path, content=body)
+                hold(answer.status_code < 500 or answer.status_code == 504, f"{answer.status_code} {answer.text[:200]}")
+                count += 1
+        return count
+
+    def probe(end: float) -> list[float]:
+        times = []
+        while time.monotonic() < end:
+            begin = time.perf_counter()
+            hold(httpx.get(f"{service.url}/health/live").status_code == 200, "a probe is answered")
+            times.append(1000 * (time.perf_counter() - begin))
+            time.sleep(0.02)
+        return sorted(times)
+
+    alone = probe(time.monotonic() + 5)
+    clients = 32
+    with ThreadPoolExecutor(clients) as pool:
+        end = time.monotonic() + seconds
+        sent = [pool.submit(send, number, end) for number in range(clients)]
+        beside = probe(end)
+        requests_sent = sum(each.result() for each in sent)
+    service.end()
+    print(
+        f"mix: probe alone {alone[len(alone) // 2]:.0f} ms, at most {alone[-1]:.0f}; beside {requests_sent:,} requests of"
+        f" {clients} clients {beside[len(beside) // 2]:.0f} ms, 99% within {beside[int(0.99 * len(beside))]:.0f},"
+        f" at most {beside[-1]:.0f}, {len(beside)} probes"
+    )
+    hold(beside[int(0.99 * len(beside))] < 100, "a probe is answered within 100 ms")
 
 
 def schema(model: Path, cases: int = 10_000) -> None:

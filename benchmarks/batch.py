@@ -31,9 +31,9 @@ from harness import Needs, possible, report
 
 from fillmask import FillMask
 from fillmask.batch import local
-from fillmask.batch.inputs import find
-from fillmask.batch.job import Job, Progress, Summary
+from fillmask.batch.job import BatchJob, BatchProgress, JobSummary
 from fillmask.batch.tasks import ModelOptions, TaskOptions
+from fillmask.data.files import find_files
 from fillmask.tasks.engine_benchmark import sample_documents
 from fillmask.tasks.masked_texts import MaskedTexts
 from fillmask.tasks.ranking import top_indices
@@ -68,8 +68,10 @@ def write(folder: Path, rows: list[str]) -> Path:
     return path
 
 
-def job(path: Path, output: Path, precision: str = "float32") -> Job:
-    return Job(find([str(path)]), output, TaskOptions("fill", {}, ModelOptions(precision=precision)), id="id")
+def job(path: Path, output: Path, precision: str = "float32") -> BatchJob:
+    return BatchJob(
+        find_files([str(path)]), output, TaskOptions("fill", {}, ModelOptions(precision=precision)), id="id"
+    )
 
 
 def speed(folder: Path) -> None:
@@ -131,7 +133,7 @@ def memory(folder: Path) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
     highest = [0.0] * 10
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: BatchProgress) -> None:
         held = int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6
         tenth = min(9, int(progress.rows / (3 * ROWS) * 10))
         highest[tenth] = max(highest[tenth], held)
@@ -166,7 +168,7 @@ def ray(folder: Path) -> None:
         seen: list[tuple[float, float, float]] = []
         committed = 0
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: BatchProgress) -> None:
             nonlocal committed
             if not seen or progress.rows >= committed + RAY_SHARD:
                 committed = int(progress.rows)
@@ -188,8 +190,8 @@ def ray(folder: Path) -> None:
 
     for threads in (1, 2):
         options = ModelOptions(precision="float32", threads=threads)
-        plain = Job(
-            find([str(path)]),
+        plain = BatchJob(
+            find_files([str(path)]),
             folder / f"plain{threads}",
             TaskOptions("fill", {}, options),
             shard_rows=RAY_SHARD,
@@ -220,7 +222,7 @@ def cpu_seconds() -> float:
     return total
 
 
-def rate(summary: Summary) -> float:
+def rate(summary: JobSummary) -> float:
     return summary.rows / summary.seconds
 
 

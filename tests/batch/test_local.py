@@ -18,11 +18,12 @@ from safetensors.numpy import load_file, save_file
 from fillmask import FillMask, InputError
 from fillmask.batch import local, tasks
 from fillmask.batch.estimate import estimate
-from fillmask.batch.inputs import Inputs, find, open_source
-from fillmask.batch.job import Job, Progress, Summary
+from fillmask.batch.job import BatchJob, BatchProgress, JobSummary
 from fillmask.batch.manifest import NAME, open_manifest
-from fillmask.batch.rows import Wanted
+from fillmask.batch.rows import RowSelection
+from fillmask.batch.shards import ShardReader, plan_shards
 from fillmask.batch.tasks import ModelOptions, TaskOptions
+from fillmask.data.files import find_files
 from fillmask.tasks.classify import Classifier
 
 WORDS = ("dog", "cat", "horse", "fox", "bread", "river", "town", "market", "friend")
@@ -39,13 +40,13 @@ def phrases(count: int) -> list[str]:
 
 
 @pytest.fixture
-def run(modernbert_folder: Path, tmp_path: Path) -> Callable[..., Summary]:
+def run(modernbert_folder: Path, tmp_path: Path) -> Callable[..., JobSummary]:
     """Runs a job on the tiny model, into `tmp_path / "out"` unless it is told otherwise."""
 
-    def run(*inputs: Path | str, output: Path | None = None, task: str = "fill", restart: bool = False, on_progress: Any = None, **more: Any) -> Summary:  # fmt: skip
+    def run(*inputs: Path | str, output: Path | None = None, task: str = "fill", restart: bool = False, on_progress: Any = None, **more: Any) -> JobSummary:  # fmt: skip
         options = TaskOptions(task, more.pop("parameters", {}), ModelOptions(str(modernbert_folder), threads=2))
         settings = {"format": "jsonl", "shard_rows": 10} | more
-        job = Job(find([str(path) for path in inputs]), output or tmp_path / "out", options, **settings)
+        job = BatchJob(find_files([str(path) for path in inputs]), output or tmp_path / "out", options, **settings)
         return local.run(job, restart=restart, on_progress=on_progress)
 
     return run
@@ -65,7 +66,9 @@ def rejects(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def test_answers_are_those_of_fill_mask(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:
+def test_answers_are_those_of_fill_mask(
+    run: Callable[..., JobSummary], modernbert_folder: Path, tmp_path: Path
+) -> None:
     texts = phrases(35)
     path = tmp_path / "in.txt"
     path.write_text("\n".join(texts) + "\n", "utf-8")
@@ -84,7 +87,7 @@ def test_answers_are_those_of_fill_mask(run: Callable[..., Summary], modernbert_
             assert scores == pytest.approx([c["score"] for c in mask], rel=1e-4)
 
 
-def test_targets_and_windows(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:
+def test_targets_and_windows(run: Callable[..., JobSummary], modernbert_folder: Path, tmp_path: Path) -> None:
     long = " ".join(["bread and <mask> in the town"] * 40)
     path = tmp_path / "in.txt"
     path.write_text(f"The <mask>.\n{long}\n", "utf-8")
@@ -95,7 +98,9 @@ def test_targets_and_windows(run: Callable[..., Summary], modernbert_folder: Pat
     assert windows["token"] == [[c["token"] for c in mask] for mask in unmask(long)]
 
 
-def test_scores_are_those_of_the_library(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:
+def test_scores_are_those_of_the_library(
+    run: Callable[..., JobSummary], modernbert_folder: Path, tmp_path: Path
+) -> None:
     texts = ["The old dog went to the bakery.", "Bread, and two coins.", "The old dog went to the bakery."]
     path = tmp_path / "in.txt"
     path.write_text("\n".join(texts), "utf-8")
@@ -121,7 +126,7 @@ def test_a_shard_of_scores_does_not_hold_a_copy_of_a_text_for_each_of_its_tokens
     assert held < 600 * tokens  # bytes; a copy of the ids takes 700 and more
 
 
-def test_restorations_are_those_of_the_library(run: Callable[..., Summary], modernbert_folder: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_restorations_are_those_of_the_library(run: Callable[..., JobSummary], modernbert_folder: Path, tmp_path: Path) -> None:  # fmt: skip
     texts = ["The old d[.]g went to the ...", "Nothing is lost here."]
     path = tmp_path / "in.txt"
     path.write_text("\n".join(texts), "utf-8")
@@ -155,7 +160,7 @@ def test_labels_are_those_of_the_library(classifier_folder: Path, tmp_path: Path
     texts = ["Bread is good.", "word " * 200, "Two coins, and nothing else.", "Bread is good."]
     (tmp_path / "in.txt").write_text("\n".join(texts), "utf-8")
     options = TaskOptions("classify", {"top_k": 2}, ModelOptions(str(classifier_folder), threads=2))
-    summary = local.run(Job(find([str(tmp_path / "in.txt")]), tmp_path / "out", options, "jsonl"))
+    summary = local.run(BatchJob(find_files([str(tmp_path / "in.txt")]), tmp_path / "out", options, "jsonl"))
     assert (summary.rows, summary.rejected) == (3, 1)
     expected = Classifier(classifier_folder, top_k=2)([texts[0], texts[2], texts[3]])
     for row, labels in zip(answers(tmp_path / "out"), expected, strict=True):
@@ -165,7 +170,7 @@ def test_labels_are_those_of_the_library(classifier_folder: Path, tmp_path: Path
         tasks.load(TaskOptions("classify"))
 
 
-def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     good = {"key": "a", "text": "The <mask>.", "tags": [1, {"x": None}], "n": 2.5}
     lines = [
@@ -198,7 +203,9 @@ def test_other_columns_come_through_and_bad_rows_are_told(run: Callable[..., Sum
 
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_lone_surrogates_beside_the_text_are_rejects(run: Callable[..., Summary], tmp_path: Path, format: str) -> None:
+def test_lone_surrogates_beside_the_text_are_rejects(
+    run: Callable[..., JobSummary], tmp_path: Path, format: str
+) -> None:
     if format == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs the data extra")
     path = tmp_path / "in.jsonl"
@@ -221,7 +228,7 @@ def test_lone_surrogates_beside_the_text_are_rejects(run: Callable[..., Summary]
         assert answers(tmp_path / "out")[0]["note"] == "é 😀 😀"
 
 
-def test_csv(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_csv(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(
         b'\xef\xbb\xbfid,said\n1,"The <mask>,\nin two lines"\n2,"one","too many"\n\n3,\xff<mask>\n4,<mask>\n'
@@ -238,7 +245,7 @@ def test_csv(run: Callable[..., Summary], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)]
 )
-def test_compressed_files_and_globs(run: Callable[..., Summary], tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:  # fmt: skip
+def test_compressed_files_and_globs(run: Callable[..., JobSummary], tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]) -> None:  # fmt: skip
     texts = phrases(24)
     (tmp_path / f"b.txt{suffix}").write_bytes(compress("\n".join(texts[9:]).encode()))
     (tmp_path / f"a.txt{suffix}").write_bytes(compress("\n".join(texts[:9]).encode()))
@@ -246,19 +253,19 @@ def test_compressed_files_and_globs(run: Callable[..., Summary], tmp_path: Path,
     assert [(row["row"], row["text"]) for row in answers(tmp_path / "out")] == list(enumerate(texts))
 
 
-def test_a_cut_off_file_is_one_clear_error(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_a_cut_off_file_is_one_clear_error(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt.gz"
     path.write_bytes(gzip.compress("\n".join(phrases(3000)).encode())[:-40])
     with pytest.raises(InputError, match=r"cannot read .*in\.txt\.gz"):
         run(path, shard_rows=1000)
 
 
-def test_a_job_goes_on_where_it_was(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_a_job_goes_on_where_it_was(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("\n".join(phrases(95)), "utf-8")
     run(path, output=tmp_path / "whole")
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: BatchProgress) -> None:
         if progress.rows > 42:
             raise KeyboardInterrupt
 
@@ -274,7 +281,7 @@ def test_a_job_goes_on_where_it_was(run: Callable[..., Summary], tmp_path: Path)
     assert run(path).computed == 0
 
 
-def test_what_a_crash_leaves_is_done_again(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_what_a_crash_leaves_is_done_again(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     """A line of the manifest cut in two, a shard's file cut short, a file that was being written."""
     path, out = tmp_path / "in.txt", tmp_path / "out"
     path.write_text("\n".join(phrases(50)), "utf-8")
@@ -288,7 +295,7 @@ def test_what_a_crash_leaves_is_done_again(run: Callable[..., Summary], tmp_path
     assert {part.name: part.read_bytes() for part in out.glob("part-*")} == whole
 
 
-def test_another_job_is_refused_and_named(run: Callable[..., Summary], tmp_path: Path, roberta_folder: Path) -> None:
+def test_another_job_is_refused_and_named(run: Callable[..., JobSummary], tmp_path: Path, roberta_folder: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("\n".join(phrases(20)), "utf-8")
     run(path)
@@ -301,8 +308,12 @@ def test_another_job_is_refused_and_named(run: Callable[..., Summary], tmp_path:
         InputError, match=r"inputs\.in\.txt\.size is \d+ there and \d+ here; inputs\.in\.txt\.modified is"
     ):
         run(path)
-    other = Job(
-        find([str(path)]), tmp_path / "out", TaskOptions("fill", {}, ModelOptions(str(roberta_folder))), "jsonl", 10
+    other = BatchJob(
+        find_files([str(path)]),
+        tmp_path / "out",
+        TaskOptions("fill", {}, ModelOptions(str(roberta_folder))),
+        "jsonl",
+        10,
     )
     with pytest.raises(InputError, match="model is"):
         local.run(other)
@@ -310,7 +321,7 @@ def test_another_job_is_refused_and_named(run: Callable[..., Summary], tmp_path:
     assert len(answers(tmp_path / "out")) == 21
 
 
-def test_a_file_that_was_only_touched_is_named_with_its_time(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_a_file_that_was_only_touched_is_named_with_its_time(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     for name in ("one.txt", "two.txt"):
         (tmp_path / name).write_text("The <mask>.", "utf-8")
     run(tmp_path / "one.txt", tmp_path / "two.txt")
@@ -319,7 +330,7 @@ def test_a_file_that_was_only_touched_is_named_with_its_time(run: Callable[..., 
         run(tmp_path / "one.txt", tmp_path / "two.txt")
 
 
-def test_two_jobs_do_not_share_a_folder(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_two_jobs_do_not_share_a_folder(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("The <mask>.", "utf-8")
     with (
@@ -350,7 +361,7 @@ def test_a_manifest_that_goes_before_it_is_locked(tmp_path: Path, monkeypatch: p
         open_manifest(tmp_path, {"format": "jsonl"})
 
 
-def test_a_shard_that_was_done_again_leaves_a_complete_job(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_a_shard_that_was_done_again_leaves_a_complete_job(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path, out = tmp_path / "in.txt", tmp_path / "out"
     path.write_text("\n".join(phrases(30)), "utf-8")
     run(path)
@@ -361,7 +372,7 @@ def test_a_shard_that_was_done_again_leaves_a_complete_job(run: Callable[..., Su
     assert (out / NAME).read_bytes() == manifest
 
 
-def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("The <mask>.", "utf-8")
     (tmp_path / "out").mkdir()
@@ -389,13 +400,13 @@ def test_strangers_in_the_folder_are_not_overwritten(run: Callable[..., Summary]
         ("in.txt", "a <mask>", {"format": "xml"}, "no format 'xml'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_used_is_said(run: Callable[..., Summary], tmp_path: Path, name: str, content: str, settings: dict[str, Any], message: str) -> None:  # fmt: skip
+def test_what_cannot_be_used_is_said(run: Callable[..., JobSummary], tmp_path: Path, name: str, content: str, settings: dict[str, Any], message: str) -> None:  # fmt: skip
     (tmp_path / name).write_text(content, "utf-8")
     with pytest.raises(InputError, match=message):
         run(tmp_path / name, **settings)
 
 
-def test_a_heading_that_is_no_utf8(run: Callable[..., Summary], tmp_path: Path) -> None:
+def test_a_heading_that_is_no_utf8(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(b"text,\xff\na <mask>,1\n")
     with pytest.raises(InputError, match=r"has the column '\\udcff', which is not UTF-8"):
         run(tmp_path / "in.csv")
@@ -411,14 +422,14 @@ def test_inputs_that_are_not_there(tmp_path: Path) -> None:
         (["-", "-"], "read by itself"),
     ):
         with pytest.raises(InputError, match=message):
-            find(patterns)
+            find_files(patterns)
 
 
 def test_a_line_without_end_is_a_reject(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("fillmask.batch.inputs._LONGEST_LINE", 100)
     path = tmp_path / "in.txt"
     path.write_text("one\n" + "long " * 100 + "\nthree\n", "utf-8")
-    (rows,) = Inputs(find([str(path)]), Wanted(), 10).shards()
+    (rows,) = ShardReader(plan_shards(find_files([str(path)]), RowSelection(), 10)[0]).shards()
     assert rows.texts == ["one", "three"]
     assert [(r.row, r.reason[:18]) for r in rows.rejects] == [(1, "the line is longer")]
 
@@ -426,17 +437,17 @@ def test_a_line_without_end_is_a_reject(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_shards_are_the_same_whatever_is_passed_over(tmp_path: Path) -> None:
     for number, count in enumerate((13, 1, 0, 30)):
         (tmp_path / f"{number}.txt").write_text("".join(f"{number} {line}\n" for line in range(count)), "utf-8")
-    sources = find([str(tmp_path / "*.txt")])
-    every = list(Inputs(sources, Wanted(), 7).shards())
+    sources = find_files([str(tmp_path / "*.txt")])
+    every = list(ShardReader(plan_shards(sources, RowSelection(), 7)[0]).shards())
     assert [rows.shard for rows in every] == list(range(7))
     assert [number for rows in every for number in rows.numbers] == list(range(44))
-    some = list(Inputs(sources, Wanted(), 7).shards({0, 2, 3, 6}))
+    some = list(ShardReader(plan_shards(sources, RowSelection(), 7)[0]).shards({0, 2, 3, 6}))
     assert some == [every[1], every[4], every[5]]
 
 
 def test_dry_run(modernbert_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("\n".join([*phrases(400), "no mask"]) + "\n", "utf-8")
-    job = Job(find([str(tmp_path / "in.txt")]), tmp_path / "out", TaskOptions("fill", {}, ModelOptions(str(modernbert_folder))), "jsonl")  # fmt: skip
+    job = BatchJob(find_files([str(tmp_path / "in.txt")]), tmp_path / "out", TaskOptions("fill", {}, ModelOptions(str(modernbert_folder))), "jsonl")  # fmt: skip
     found = estimate(job, price_per_hour=3.0)
     assert not (tmp_path / "out").exists()
     assert (found.rows, found.sampled) == (401, 401)
@@ -456,9 +467,9 @@ def test_every_task_names_its_columns() -> None:
 def test_rejects_of_a_csv_name_the_line_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('id,text\n1,"two\nlines"\n2,a,b\n\n3,c,d\n')
-    reader = open_source(find([str(path)])[0], Wanted())
+    reader = open_source(find_files([str(path)])[0], RowSelection())
     assert reader.skip(1) == 1
-    rows = reader.parse(reader.take(10), Wanted(), shard=0, row=1, line=2)
+    rows = reader.parse(reader.take(10), RowSelection(), shard=0, row=1, line=2)
     assert [(r.row, r.line) for r in rows.rejects] == [(1, 4), (3, 6)]
     reader.close()
 
@@ -467,4 +478,4 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("The <mask>.\n")
     with pytest.raises(InputError, match="is a file; expected the name of a folder"):
-        Job(find([str(path)]), path, TaskOptions("fill"))
+        BatchJob(find_files([str(path)]), path, TaskOptions("fill"))

@@ -46,7 +46,7 @@ def test_parquet(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
     assert read_labelled(path).examples == EXPECTED
     path.write_bytes(b"PAR1 but no more")
-    with pytest.raises(CorpusError, match="is not a Parquet file"):
+    with pytest.raises(CorpusError, match="is not a whole Parquet file"):
         read_labelled(path)
 
 
@@ -97,27 +97,27 @@ def test_rows_that_lack_something_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,stars\nGood,5\n", r"has no column 'label'; its columns are 'text', 'stars'"),
+        ("a.csv", b"text,stars\nGood,5\n", r"has no column 'label'; its columns: text, stars"),
         ("a.csv", b"a,b\nGood,5\n", r"has no column 'text' or 'label'"),
         ("a.csv", b"text,label\n", "has no example: it has no rows"),
         ("a.csv", b"", "has no example: it has no rows"),
         ("a.csv", b"text,label\nGood,\nBad,\n", r"has no example: 2 rows \(rows 1, 2\) have no label"),
-        ("a.csv", b"text,label\n\x89PNG\xff\xfe,3\n", "is not UTF-8 text"),
-        ("a.csv", b'text,label\n"Good" bread,5\n', "is not CSV"),
+        ("a.csv", b"text,label\n\x89PNG\xff\xfe,3\n", "line 2: not UTF-8 in 'text': byte 0x89 at 0"),
+        ("a.csv", b'text,label\n"Good" bread,5\n', "line 2: not CSV"),
         ("a.csv.gz", b"text,label\n", "cannot read"),
-        ("a.jsonl", b'{"text": "Good", "label": "a"}\n{"text"\n', "line 2 is not JSON"),
+        ("a.jsonl", b'{"text": "Good", "label": "a"}\n{"text"\n', "line 2: not JSON"),
         (
             "a.csv",
             b'text,label\n"Good\nbread",a\nBad, bread,b\n',
-            r"a.csv, line 4: found 3 fields, expected 2 as in the heading",
+            r"a.csv, line 4: the row has 3 fields; expected 2 as in the heading",
         ),
-        ("a.csv", b"text,label\n\nGood\n", r"line 3: found 1 field, expected 2"),
+        ("a.csv", b"text,label\n\nGood\n", r"line 3: the row has 1 field; expected 2"),
         ("a.tsv", b"text\tlabel\tlabel\nGood\ta\tb\n", "has two columns 'label'; expected names that differ"),
-        ("a.jsonl", b'{"text": "Good", "label": "a"}\n' + b"[" * 100_000 + b"\n", "line 2 is not JSON"),
+        ("a.jsonl", b'{"text": "Good", "label": "a"}\n' + b"[" * 100_000 + b"\n", "line 2: not JSON"),
         ("a.jsonl", b'{"text": ["Good"], "label": "a"}\n', "row 1: 'text' is a list; expected text"),
         ("a.jsonl", b'{"text": "Good", "label": {"a": 1}}\n', "row 1: 'label' is a dict; expected text"),
         ("a.jsonl", b'{"text": "Good \\ud800", "label": "a"}\n', "row 1: 'text' holds half of a surrogate pair"),
-        ("a.jsonl", b"[1]\n", "line 1 is a list; expected a JSON object"),
+        ("a.jsonl", b"[1]\n", "line 1: the JSON is a list; expected an object"),
         ("a.xlsx", b"PK", "ends in '.xlsx'; expected one of .csv, .tsv"),
     ],
 )
@@ -156,5 +156,5 @@ def test_splits_that_cannot_be() -> None:
     table = Labelled((Example("One", None, "a"), Example("Two", None, "b")))
     with pytest.raises(InputError, match="expected a number between 0 and 1"):
         split(table, 1.0)
-    with pytest.raises(CorpusError, match="2 examples are too few"):
+    with pytest.raises(CorpusError, match="too few examples of 'a' .*--seed.*--validation"):
         split(table, 0.0001)

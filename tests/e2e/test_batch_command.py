@@ -22,12 +22,12 @@ NOTED = """
 import sys
 from pathlib import Path
 from fillmask.batch import local
-from fillmask.batch.inputs import find
-from fillmask.batch.job import Job
+from fillmask.data.files import find_files
+from fillmask.batch.job import BatchJob
 from fillmask.batch.tasks import ModelOptions, TaskOptions
 
 source, output, log, model = sys.argv[1:]
-job = Job(find([source]), Path(output), TaskOptions("fill", {}, ModelOptions(model, threads=2)), "jsonl", 1000, id="id")
+job = BatchJob(find_files([source]), Path(output), TaskOptions("fill", {}, ModelOptions(model, threads=2)), "jsonl", 1000, id="id")
 with open(log, "ab", buffering=0) as notes:
     local.run(job, on_progress=lambda progress: notes.write(b"%d\\n" % progress.rows))
 """

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from fillmask import CorpusError
-from fillmask.data import documents as documents_module
-from fillmask.data.documents import BadRow, CorpusFile, documents, expand
+from fillmask.data.documents import BadRow, CorpusFile, documents, expand, numbered_parts
 from fillmask.training.corpus import tokenize
 from fillmask.training.held_out import held_out_documents, split
 from fillmask.training.tokenizer import train_tokenizer
@@ -71,8 +70,8 @@ def test_bad_rows_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     assert [d.text for d in documents(CorpusFile(path), bad.append)] == ["good", "also good"]
     assert [b.row for b in bad] == [2, 3, 4, 5, 6, 7, 9]
     assert [str(b).split(": ", 1)[1][:22] for b in bad] == [
-        "not JSON (Expecting va", "no column 'text'; its ", "'text' is null", "'text' is an int; expe",
-        "a list; expected an ob", "not UTF-8 (invalid sta", "'text' holds half of a",
+        "not JSON: Expecting va", "no column 'text'; its ", "'text' is null", "'text' is an int; expe",
+        "the JSON is a list; ex", "not UTF-8: byte 0xff a", "'text' holds half of a",
     ]  # fmt: skip
 
 
@@ -82,7 +81,7 @@ def test_a_line_nested_too_deep_is_a_bad_row(tmp_path: Path) -> None:
     bad: list[BadRow] = []
     assert [d.text for d in documents(CorpusFile(path), bad.append)] == ["good"]
     assert [b.row for b in bad] == [2]
-    assert bad[0].reason.startswith("not JSON (")
+    assert bad[0].reason.startswith("not JSON: ")
 
 
 def test_bad_lines_of_text(tmp_path: Path) -> None:
@@ -137,11 +136,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
 
 def test_long_lines_are_cut_between_words() -> None:
-    line = b"word " * 2_000_000
-    cut = list(documents_module._lines(io.BytesIO(line + b"\nnext\n")))
-    assert b"".join(part for _, part in cut) == line + b"\nnext\n"
-    assert all(part.endswith((b" ", b"\n")) for _, part in cut)
-    assert cut[-1] == (2, b"next\n")
+    line = "word " * 2_000_000
+    cut = list(numbered_parts(io.StringIO(line + "\nnext\n")))
+    assert "".join(part for _, part in cut) == line + "\nnext\n"
+    assert all(part.endswith((" ", "\n")) for _, part in cut)
+    assert cut[-1] == (2, "next\n")
 
 
 @pytest.fixture

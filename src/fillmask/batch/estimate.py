@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fillmask.batch import tasks
-from fillmask.batch.inputs import STDIN, Inputs
-from fillmask.batch.job import Job, provenance_of
-from fillmask.batch.outputs import Encoder
-from fillmask.batch.rows import ROW, Wanted
+from fillmask.batch.job import BatchJob, provenance_of
+from fillmask.batch.outputs import ShardEncoder
+from fillmask.batch.shards import ShardReader, plan_shards
 from fillmask.batch.tasks import Task, Work
 from fillmask.errors import InputError
 
@@ -59,7 +58,7 @@ class Estimate:
         return "\n".join(lines)
 
 
-def estimate(job: Job, *, price_per_hour: float | None = None, seconds: float = _SECONDS) -> Estimate:
+def estimate(job: BatchJob, *, price_per_hour: float | None = None, seconds: float = _SECONDS) -> Estimate:
     """Compute a sample of the job's rows for some seconds; nothing is written.
 
     Rows are taken from the front of up to eight files, spread over the list.
@@ -67,16 +66,17 @@ def estimate(job: Job, *, price_per_hour: float | None = None, seconds: float = 
     Raises:
         InputError: stdin cannot be sampled; an input cannot be read; there are no rows.
     """
-    if job.inputs[0].path == STDIN:
-        raise InputError("stdin cannot be sampled; name files for --dry-run")
+    if any(file.stream for file in job.inputs):
+        raise InputError("stdin and pipes cannot be sampled; name files for --dry-run")
     task = tasks.load(job.options)
     step = max(1, len(job.inputs) // _FILES)
     some = job.inputs[::step][:_FILES]
     chunk = max(1, min(job.rows_a_shard, 2000) // len(some))
-    wanted = Wanted(job.text, job.id, job.columns, frozenset({ROW, *tasks.columns(job.options)}))
-    readers = [Inputs([source], wanted, chunk) for source in some]
+    plan, _ = plan_shards(some, job.selection, chunk, job.reading, typed=job.format == "parquet")
+    readers = [ShardReader(replace(plan, files=(file,))) for file in some]
+    encoder = ShardEncoder(job.format, plan.schema.types, provenance_of({}))
     try:
-        sample = _sample(job, task, readers, seconds)
+        sample = _sample(task, encoder, readers, seconds)
     finally:
         for reader in readers:
             reader.close()
@@ -84,7 +84,7 @@ def estimate(job: Job, *, price_per_hour: float | None = None, seconds: float = 
         raise InputError("there are no rows to sample")
     # Read so far, of the files sampled: so many rows to so many bytes.
     behind, read = sum(reader.bytes_read for reader in readers), sum(reader.rows_read for reader in readers)
-    size = sum(source.size or 0 for source in job.inputs)
+    size = sum(file.size or 0 for file in job.inputs)
     rows = round(read * size / behind) if behind else sample.rows
     rate = sample.rows / sample.seconds
     return Estimate(
@@ -112,8 +112,7 @@ class _Sample:
     seconds: float = 0.0
 
 
-def _sample(job: Job, task: Task, readers: Sequence[Inputs], seconds: float) -> _Sample:
-    encoder = Encoder(job.format, readers[0].types(), provenance_of({}))
+def _sample(task: Task, encoder: ShardEncoder, readers: Sequence[ShardReader], seconds: float) -> _Sample:
     found = _Sample()
     streams = [reader.shards() for reader in readers]
     warm = False

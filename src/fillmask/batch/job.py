@@ -10,15 +10,18 @@ from typing import Any
 
 from fillmask import __version__
 from fillmask.batch import tasks
-from fillmask.batch.inputs import Inputs, Source
-from fillmask.batch.rows import ROW, Wanted
+from fillmask.batch.rows import ROW, RowSelection
+from fillmask.batch.schema import OpenReaders
+from fillmask.batch.shards import ShardPlan, plan_shards
 from fillmask.batch.tasks import SHARD_ROWS, TaskOptions
 from fillmask.choices import SHARD_FORMATS
+from fillmask.data.files import InputFile
+from fillmask.data.text import DEFAULT, ReadOptions
 from fillmask.errors import InputError
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """A batch job.
 
     Attributes:
@@ -30,9 +33,10 @@ class Job:
         text: column of the texts.
         id: column of the ids, for the rejects.
         columns: columns to carry through; None for all.
+        reading: how the files are read.
     """
 
-    inputs: tuple[Source, ...]
+    inputs: tuple[InputFile, ...]
     output: Path
     options: TaskOptions
     format: str = "parquet"
@@ -40,6 +44,7 @@ class Job:
     text: str = "text"
     id: str | None = None
     columns: tuple[str, ...] | None = None
+    reading: ReadOptions = DEFAULT
 
     def __post_init__(self) -> None:
         if self.format not in SHARD_FORMATS:
@@ -53,16 +58,28 @@ class Job:
 
     @property
     def rows_a_shard(self) -> int:
+        """Rows of input in a shard."""
         return self.shard_rows or SHARD_ROWS[self.options.task]
+
+    @property
+    def selection(self) -> RowSelection:
+        """What is taken of each row."""
+        return RowSelection(self.text, self.id, self.columns, frozenset({ROW, *tasks.columns(self.options)}))
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A job whose inputs were looked at: what to read of them, and the types of the columns that are carried through."""
+class PreparedJob:
+    """A job whose inputs have been looked at.
 
-    job: Job
-    inputs: Inputs
-    types: dict[str, str]
+    Attributes:
+        job: the job.
+        plan: which rows are in which shard.
+        readers: those of streams, which are open.
+    """
+
+    job: BatchJob
+    plan: ShardPlan
+    readers: OpenReaders
 
     def describe(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
         """What must be the same for a job to go on; it is the first line of the manifest.
@@ -80,32 +97,30 @@ class Prepared:
             "shard_rows": job.rows_a_shard,
             "text_column": job.text,
             "id_column": job.id,
-            "columns": self.types,
-            "inputs": [source.identity() for source in job.inputs],
+            "columns": dict(self.plan.schema.types),
+            **({"reading": reading} if (reading := job.reading.identity()) else {}),
+            "inputs": [file.identity() for file in job.inputs],
         }
 
+    def close(self) -> None:
+        """Close the streams that were not read."""
+        for reader in self.readers.values():
+            reader.close()
 
-def prepare(job: Job) -> Prepared:
-    """Look at the inputs, and make the output's folder.
+
+def prepare(job: BatchJob) -> PreparedJob:
+    """Look at all inputs, and make the output's folder.
 
     Raises:
-        InputError: an input cannot be read, or has not the columns asked for.
+        InputError: an input cannot be read, does not have the columns, or does not go with another one.
         OSError: the output cannot be written.
     """
-    reserved = frozenset({ROW, *tasks.columns(job.options)})
-    wanted = Wanted(job.text, job.id, job.columns, reserved)
-    if job.format == "parquet":
-        import fillmask.batch.parquet  # noqa: F401  # its absence is told before any work
+    typed = job.format == "parquet"
+    if typed:
+        import fillmask.batch.arrow_rows  # noqa: F401  # that it is missing is reported before any work
+    plan, readers = plan_shards(job.inputs, job.selection, job.rows_a_shard, job.reading, typed=typed)
     job.output.mkdir(parents=True, exist_ok=True)
-    inputs = Inputs(job.inputs, wanted, job.rows_a_shard)
-    try:
-        types = inputs.types()
-    except BaseException:
-        inputs.close()
-        raise
-    if job.format == "parquet" and job.inputs[0].format != "parquet":
-        inputs.wanted = Wanted(job.text, job.id, job.columns, reserved, known=types)
-    return Prepared(job, inputs, types)
+    return PreparedJob(job, plan, readers)
 
 
 def provenance_of(description: Mapping[str, Any]) -> str:
@@ -114,7 +129,7 @@ def provenance_of(description: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BatchProgress:
     """How far a job is.
 
     Attributes:
@@ -132,11 +147,11 @@ class Progress:
     rejected: int
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[BatchProgress], None]
 
 
 @dataclass(frozen=True)
-class Summary:
+class JobSummary:
     """What a job came to.
 
     Attributes:

@@ -15,18 +15,18 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from fillmask.batch import tasks
-from fillmask.batch.inputs import Inputs
-from fillmask.batch.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
-from fillmask.batch.manifest import Done, Manifest, open_manifest, rejects_name
-from fillmask.batch.outputs import Encoder, commit
-from fillmask.batch.rows import Rows
+from fillmask.batch.job import BatchJob, BatchProgress, JobSummary, OnProgress, PreparedJob, prepare, provenance_of
+from fillmask.batch.manifest import CommittedShard, Manifest, open_manifest, rejects_name
+from fillmask.batch.outputs import ShardEncoder, commit
+from fillmask.batch.rows import ShardRows
+from fillmask.batch.shards import ShardReader
 from fillmask.batch.tasks import Task, Work
 from fillmask.runtime import memory
 
 _PATIENCE = 0.5  # seconds for a reader that may be waiting for stdin
 
 
-def run(job: Job, *, restart: bool = False, on_progress: OnProgress | None = None) -> Summary:
+def run(job: BatchJob, *, restart: bool = False, on_progress: OnProgress | None = None) -> JobSummary:
     """Run a job, or what is left of it.
 
     Args:
@@ -45,12 +45,12 @@ def run(job: Job, *, restart: bool = False, on_progress: OnProgress | None = Non
         with open_manifest(job.output, description, restart=restart) as manifest:
             return _run(prepared, task, manifest, on_progress)
     finally:
-        prepared.inputs.close()
+        prepared.close()
 
 
-def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProgress | None) -> Summary:
-    job, inputs = prepared.job, prepared.inputs
-    encoder = Encoder(job.format, prepared.types, provenance_of(manifest.job))
+def _run(prepared: PreparedJob, task: Task, manifest: Manifest, on_progress: OnProgress | None) -> JobSummary:
+    job, inputs = prepared.job, ShardReader(prepared.plan, prepared.readers)
+    encoder = ShardEncoder(job.format, prepared.plan.schema.types, provenance_of(manifest.job))
     before = sum(done.rows for done in manifest.done.values())
     state = _State(inputs, manifest, on_progress)
     begun = time.perf_counter()
@@ -72,15 +72,15 @@ def _run(prepared: Prepared, task: Task, manifest: Manifest, on_progress: OnProg
     return summary(job, manifest, before, state.masks, time.perf_counter() - begun)
 
 
-def summary(job: Job, manifest: Manifest, before: int, masks: int, seconds: float) -> Summary:
+def summary(job: BatchJob, manifest: Manifest, before: int, masks: int, seconds: float) -> JobSummary:
     """What the job has come to, `before` being the rows that were answered earlier."""
     done = [manifest.done[shard] for shard in sorted(manifest.done)]
     rows = sum(d.rows for d in done)
     rejects = tuple(str(job.output / rejects_name(d.shard)) for d in done if d.rejected)
-    return Summary(rows, sum(d.rejected for d in done), len(done), rows - before, masks, seconds, rejects)
+    return JobSummary(rows, sum(d.rejected for d in done), len(done), rows - before, masks, seconds, rejects)
 
 
-def _compute(work: Work, rows: Rows, pool: ThreadPoolExecutor, callers: int, state: _State) -> int:
+def _compute(work: Work, rows: ShardRows, pool: ThreadPoolExecutor, callers: int, state: _State) -> int:
     """Run all pieces on the pool, and return how many masks they had."""
     pieces = iter(range(work.pieces))
     taking = threading.Lock()
@@ -115,7 +115,7 @@ def _compute(work: Work, rows: Rows, pool: ThreadPoolExecutor, callers: int, sta
 class _State:
     """Counts rows and masks for whoever watches."""
 
-    def __init__(self, inputs: Inputs, manifest: Manifest, on_progress: OnProgress | None) -> None:
+    def __init__(self, inputs: ShardReader, manifest: Manifest, on_progress: OnProgress | None) -> None:
         self._inputs, self._on_progress = inputs, on_progress
         self._lock = threading.Lock()
         self._earlier = self._rows = sum(done.count for done in manifest.done.values())
@@ -129,7 +129,7 @@ class _State:
             self.masks += masks
             self._tell()
 
-    def committed(self, done: Done) -> None:
+    def committed(self, done: CommittedShard) -> None:
         with self._lock:
             self._rows, self._rejected, self._inside = self._rows + done.count, self._rejected + done.rejected, 0.0
             self._tell()
@@ -137,7 +137,7 @@ class _State:
     def _tell(self) -> None:
         if self._on_progress is not None:
             rows, expected = self._rows + self._inside, self._inputs.rows_expected()
-            self._on_progress(Progress(rows, expected, self._earlier, self.masks, self._rejected))
+            self._on_progress(BatchProgress(rows, expected, self._earlier, self.masks, self._rejected))
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,10 @@ class _Failed:
 class _Ahead:
     """Shards with their work, prepared by a thread that is one shard ahead and no more."""
 
-    def __init__(self, inputs: Inputs, task: Task, done: Iterable[int]) -> None:
+    def __init__(self, inputs: ShardReader, task: Task, done: Iterable[int]) -> None:
         self._inputs, self._task, self._done = inputs, task, frozenset(done)
         self._wanted, self._ready = threading.Semaphore(1), threading.Semaphore(0)
-        self._next: tuple[Rows, Work] | _Failed | None = None
+        self._next: tuple[ShardRows, Work] | _Failed | None = None
         self._stop = False
         self._thread = threading.Thread(target=self._read, name="fillmask-read", daemon=True)
         self._thread.start()
@@ -170,7 +170,7 @@ class _Ahead:
             self._next = _Failed(error)
         self._ready.release()
 
-    def __iter__(self) -> Iterator[tuple[Rows, Work]]:
+    def __iter__(self) -> Iterator[tuple[ShardRows, Work]]:
         while True:
             self._ready.acquire()
             found, self._next = self._next, None
@@ -186,3 +186,5 @@ class _Ahead:
         self._wanted.release()
         # Who waits for the next line of stdin may do so for ever; the thread ends with the process.
         self._thread.join(_PATIENCE if self._inputs.may_wait else None)
+        if not self._thread.is_alive():
+            self._inputs.close()

@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from fillmask.data.atomic import explained, sync_folder
+from fillmask.data.atomic import TEMPORARY, sync_folder, write_error
 from fillmask.errors import InputError
 
 NAME = "_manifest.jsonl"
-_OURS = ("part-*.parquet", "part-*.jsonl", "_rejects-*.jsonl", "*.part", NAME)
+_OURS = ("part-*.parquet", "part-*.jsonl", "_rejects-*.jsonl", f"*{TEMPORARY}", NAME)
 
 
 @dataclass(frozen=True)
-class Done:
+class CommittedShard:
     """A committed shard.
 
     Attributes:
@@ -49,12 +49,12 @@ class Manifest:
     """The manifest of a folder, open and locked; use as a context."""
 
     def __init__(
-        self, folder: Path, job: Mapping[str, Any], done: dict[int, Done], file: IO[bytes], *, complete: bool
+        self, folder: Path, job: Mapping[str, Any], done: dict[int, CommittedShard], file: IO[bytes], *, complete: bool
     ) -> None:
         self.folder, self.job, self.done, self.complete = folder, job, done, complete
         self._file = file
 
-    def add(self, done: Done) -> None:
+    def add(self, done: CommittedShard) -> None:
         """Note a committed shard."""
         self._append(asdict(done))
         self.done[done.shard] = done
@@ -76,7 +76,7 @@ class Manifest:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise explained(error, self.folder / NAME) from error
+            raise resumable(write_error(error, self.folder / NAME)) from error
 
     def __enter__(self) -> Manifest:
         return self
@@ -124,7 +124,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
                 path.unlink()
         file.close()
         raise
-    shards = [Done(**line) for line in rest if "shard" in line]
+    shards = [CommittedShard(**line) for line in rest if "shard" in line]
     suffix = job["format"]
     # A shard whose file was taken away is done again.
     done = {d.shard: d for d in shards if _size(folder / part_name(d.shard, suffix)) == d.bytes}
@@ -132,12 +132,17 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     return Manifest(folder, found, done, file, complete=complete)
 
 
+def resumable(error: OSError) -> OSError:
+    """An error of writing, with what becomes of the job."""
+    return OSError(f"{error}. What was committed before is whole: the same command goes on from there")
+
+
 def _remove_unfinished(folder: Path) -> None:
     """Remove the files that a killed process was writing.
 
     One that a cluster has given up for dead may be writing still: its shard is done by another, and it fails.
     """
-    for part in folder.glob("*.part"):
+    for part in folder.glob(f"*{TEMPORARY}"):
         part.unlink(missing_ok=True)
 
 

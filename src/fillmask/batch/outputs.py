@@ -7,23 +7,23 @@ line. So whatever happens a shard that the manifest names is whole.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fillmask.batch.columns import Column, plain
-from fillmask.batch.manifest import Done, part_name, rejects_name
-from fillmask.batch.rows import ROW, Rows
-from fillmask.data.atomic import replace
+from fillmask.batch.manifest import CommittedShard, part_name, rejects_name, resumable
+from fillmask.batch.rows import ROW, ShardRows
+from fillmask.data.atomic import write_bytes
+from fillmask.data.values import json_text
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedShard:
     """A shard ready to be committed.
 
     Attributes:
-        shard, count, rows, rejected, masks: as of `Done`.
+        shard, count, rows, rejected, masks: as of `CommittedShard`.
         data: its file.
         rejects: the file of its rejects; empty where there are none.
     """
@@ -38,7 +38,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class ShardEncoder:
     """Makes files of shards.
 
     Attributes:
@@ -51,38 +51,43 @@ class Encoder:
     types: Mapping[str, str]
     provenance: str
 
-    def encode(self, rows: Rows, answers: Sequence[Column], masks: int) -> Encoded:
+    def encode(self, rows: ShardRows, answers: Sequence[Column], masks: int) -> EncodedShard:
         """A shard: for each row its number, what it carried, and its answers."""
         if self.format == "parquet":
-            from fillmask.batch.parquet import write
+            from fillmask.batch.arrow_rows import encode_parquet
 
-            data = write(rows, answers, self.types, self.provenance)
+            data = encode_parquet(rows, answers, self.types, self.provenance)
         else:
             data = _lines(rows, answers)
         rejects = "".join(f"{reject.to_json()}\n" for reject in rows.rejects).encode()
-        return Encoded(rows.shard, rows.count, len(rows.numbers), len(rows.rejects), masks, data, rejects)
+        return EncodedShard(rows.shard, rows.count, len(rows.numbers), len(rows.rejects), masks, data, rejects)
 
 
-def _lines(rows: Rows, answers: Sequence[Column]) -> bytes:
+def _lines(rows: ShardRows, answers: Sequence[Column]) -> bytes:
     names = [column.name for column in answers]
     values = zip(*(plain(column.values) for column in answers), strict=True)
     lines = [
-        json.dumps({ROW: number, **record, **dict(zip(names, found, strict=True))}, ensure_ascii=False, default=str)
-        for number, record, found in zip(rows.numbers, rows.carried.records(), values, strict=True)
+        json_text({ROW: number, **record, **dict(zip(names, answer, strict=True))})
+        for number, record, answer in zip(rows.numbers, rows.carried.records(), values, strict=True)
     ]
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def commit(folder: Path, encoded: Encoded, format: str) -> Done:
+def commit(folder: Path, encoded: EncodedShard, format: str) -> CommittedShard:
     """Put a shard's files in their places, and say what they are.
 
     Raises:
         OSError: the disk is full, or cannot be written.
     """
     rejects = folder / rejects_name(encoded.shard)
-    if encoded.rejects:
-        replace(rejects, encoded.rejects)
-    else:
-        rejects.unlink(missing_ok=True)
-    replace(folder / part_name(encoded.shard, format), encoded.data)
-    return Done(encoded.shard, encoded.count, encoded.rows, encoded.rejected, encoded.masks, len(encoded.data))
+    try:
+        if encoded.rejects:
+            write_bytes(rejects, encoded.rejects)
+        else:
+            rejects.unlink(missing_ok=True)
+        write_bytes(folder / part_name(encoded.shard, format), encoded.data)
+    except OSError as error:
+        raise resumable(error) from error
+    return CommittedShard(
+        encoded.shard, encoded.count, encoded.rows, encoded.rejected, encoded.masks, len(encoded.data)
+    )

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from fillmask.batch import tasks
-from fillmask.batch.inputs import STDIN, Inputs, Source
-from fillmask.batch.job import Job, OnProgress, Prepared, Progress, Summary, prepare, provenance_of
+from fillmask.batch.job import BatchJob, BatchProgress, JobSummary, OnProgress, PreparedJob, prepare, provenance_of
 from fillmask.batch.local import summary
-from fillmask.batch.manifest import Done, Manifest, open_manifest
-from fillmask.batch.outputs import Encoder, commit
-from fillmask.batch.rows import Rows, Wanted
+from fillmask.batch.manifest import CommittedShard, Manifest, open_manifest
+from fillmask.batch.outputs import ShardEncoder, commit
+from fillmask.batch.rows import ShardRows
+from fillmask.batch.shards import ShardPlan, ShardReader
 from fillmask.batch.tasks import TaskOptions
-from fillmask.errors import CheckpointError, FillMaskError, MissingExtraError
+from fillmask.errors import CheckpointError, FillMaskError, InputError, MissingExtraError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
 # Ray's own notes would run through the bar; what goes wrong is raised.
@@ -54,13 +54,13 @@ _IN_FLIGHT = 2  # shards that wait at an actor, the one that it computes include
 
 
 def run_on_ray(
-    job: Job,
+    job: BatchJob,
     address: str,
     *,
     workers: tuple[int, int | None] = (1, None),
     restart: bool = False,
     on_progress: OnProgress | None = None,
-) -> Summary:
+) -> JobSummary:
     """Run a job, or what is left of it, on a cluster.
 
     Args:
@@ -73,12 +73,9 @@ def run_on_ray(
         FillMaskError: the cluster cannot be reached, or a worker failed.
         OSError: the output cannot be written.
     """
-    if job.inputs[0].path == STDIN:
-        from fillmask.errors import InputError
-
-        raise InputError("a cluster cannot read stdin; name files that all of its nodes see")
+    if any(file.stream for file in job.inputs):
+        raise InputError("a cluster cannot read stdin or a pipe; name files that all of its nodes see")
     prepared = prepare(job)
-    prepared.inputs.close()
     # Every worker takes what this machine chose, whatever it would choose by itself.
     provenance = tasks.load(job.options).provenance
     model = replace(job.options.model, engine=provenance["engine"], precision=provenance["precision"], threads=1)
@@ -144,13 +141,13 @@ def _forget_token() -> None:
 
 
 def _run(
-    prepared: Prepared,
+    prepared: PreparedJob,
     options: TaskOptions,
     provenance: Mapping[str, Any],
     manifest: Manifest,
     workers: tuple[int, int | None],
     on_progress: OnProgress | None,
-) -> Summary:
+) -> JobSummary:
     job = prepared.job
     done = frozenset(manifest.done)
     before, earlier = (sum(getattr(d, name) for d in manifest.done.values()) for name in ("rows", "count"))
@@ -162,11 +159,11 @@ def _run(
         try:
             for record in pipeline.iter_rows():
                 expected = record.pop("expected")
-                shard = Done(**record)
+                shard = CommittedShard(**record)
                 manifest.add(shard)
                 rows, rejected, masks = rows + shard.count, rejected + shard.rejected, masks + shard.masks
                 if on_progress is not None:
-                    on_progress(Progress(rows, expected or None, earlier, masks, rejected))
+                    on_progress(BatchProgress(rows, expected or None, earlier, masks, rejected))
         except ray.exceptions.RayError as error:
             raise _cause(error) from error
         manifest.finish()
@@ -189,7 +186,7 @@ def _cause(error: BaseException) -> Exception:
 
 
 def _pipeline(
-    prepared: Prepared,
+    prepared: PreparedJob,
     options: TaskOptions,
     provenance: Mapping[str, Any],
     manifest: Manifest,
@@ -197,8 +194,8 @@ def _pipeline(
     workers: tuple[int, int | None],
 ) -> Any:
     job = prepared.job
-    reading = _Reading(job.inputs, prepared.inputs.wanted, job.rows_a_shard, done)
-    encoder = Encoder(job.format, prepared.types, provenance_of(manifest.job))
+    reading = _Reading(prepared.plan, done)
+    encoder = ShardEncoder(job.format, prepared.plan.schema.types, provenance_of(manifest.job))
     least, most = workers
     most = max(least, most or int(_resources().get("CPU", 1)))
     context = ray.data.DataContext.get_current()
@@ -227,18 +224,16 @@ def _pipeline(
 class _Reading:
     """Shards of the input, each as one row: its number, its rows, and how many rows are expected in all."""
 
-    sources: tuple[Source, ...]
-    wanted: Wanted
-    shard_rows: int
+    plan: ShardPlan
     done: frozenset[int]
 
     def parts(self) -> list[tuple[int, int]]:
         """Stretches of shards that are read by one task each: where rows can be counted without reading them, sixteen shards; else all (-1)."""
-        if self.sources[0].format != "parquet":
+        if self.plan.files[0].format != "parquet":
             return [(0, _ALL)]
-        from fillmask.batch.parquet import count_rows
+        from fillmask.data.parquet import read_schema
 
-        shards = -(-sum(count_rows(source) for source in self.sources) // self.shard_rows)
+        shards = -(-sum(read_schema(file)[1] for file in self.plan.files) // self.plan.shard_rows)
         parts = [(first, min(first + _SHARDS, shards)) for first in range(0, shards, _SHARDS)]
         return [(a, b) for a, b in parts if not self.done.issuperset(range(a, b))] or [(0, 0)]
 
@@ -247,7 +242,7 @@ class _Reading:
             yield from self._read(int(first), int(stop) if stop >= 0 else None)
 
     def _read(self, first: int, stop: int | None) -> Iterator[dict[str, list[Any]]]:
-        inputs = Inputs(self.sources, self.wanted, self.shard_rows)
+        inputs = ShardReader(self.plan)
         try:
             for rows in inputs.shards(_Outside(first, self.done)):
                 if stop is not None and rows.shard >= stop:
@@ -274,7 +269,7 @@ class _Worker:
     """An actor with a model: computes shards, commits them, and says what they are."""
 
     def __init__(
-        self, options: TaskOptions, provenance: Mapping[str, Any], encoder: Encoder, folder: Path, form: str
+        self, options: TaskOptions, provenance: Mapping[str, Any], encoder: ShardEncoder, folder: Path, form: str
     ) -> None:
         self._task = tasks.load(options)
         self._encoder = encoder
@@ -285,7 +280,7 @@ class _Worker:
             )
 
     def __call__(self, batch: dict[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        rows: Rows = pickle.loads(batch["rows"][0])
+        rows: ShardRows = pickle.loads(batch["rows"][0])
         work = self._task.prepare(rows.texts)
         masks = sum(work.run(piece) for piece in range(work.pieces))
         answers, failures = work.answers()

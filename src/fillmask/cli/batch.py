@@ -21,9 +21,10 @@ from fillmask.choices import (
 )
 from fillmask.cli import complain
 from fillmask.cli.options import Amount, model_options
+from fillmask.cli.reading import read_options, table_reading_options
 
 if TYPE_CHECKING:
-    from fillmask.batch.job import Job, Summary
+    from fillmask.batch.job import BatchJob, JobSummary
 
 
 @click.command("batch")
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
 @click.option(
     "--input-format",
     type=click.Choice(INPUT_FORMATS),
-    help="Format of the inputs.  [default: by suffix; text for stdin]",
+    help="Format of the inputs.  [default: by suffix; text for stdin and pipes]",
 )
+@table_reading_options
 @click.option(
     "--format",
     type=click.Choice(SHARD_FORMATS),
@@ -88,9 +90,10 @@ def command(
 ) -> int:
     """Put every row of INPUT through a task, into a folder OUTPUT of Parquet or JSON-lines files.
 
-    INPUT is text (one text a line), CSV, TSV, JSON lines or Parquet, plain or
-    compressed (.gz .xz .bz2 .zst); several files, globs in quotes, or - for
-    stdin. Columns beside the text are carried through.
+    INPUT is text (one text a line), CSV, TSV, JSON (lines, or an array) or
+    Parquet, plain or compressed (.gz .xz .bz2 .zst); several files, globs in
+    quotes, URLs that fsspec opens (s3:// gs:// hf://), a pipe, or - for stdin.
+    Columns beside the text are carried through.
 
     \b
       fillmask batch phrases.txt filled/
@@ -101,10 +104,10 @@ def command(
     and the output is the same to the byte. Rows that cannot be answered are
     listed in OUTPUT/_rejects-*.jsonl with the reason, and the exit code is then 3.
     """
-    from fillmask.batch.inputs import find
+    from fillmask.data.files import find_files
 
     inputs, output = _inputs_and_output(paths)
-    job = _job(find(inputs, input_format), output, **options)
+    job = _job(find_files(inputs, input_format), output, **options)
     if dry_run:
         return _estimate(job, price_per_hour, as_json=as_json)
     # A machine that is taken away says so by SIGTERM: what is committed stays, as after Ctrl-C.
@@ -121,7 +124,7 @@ def command(
     elif not quiet:
         _tell(summary, output)
     if summary.rejected:
-        from fillmask.data.tables import counted
+        from fillmask.data.values import counted
 
         complain(
             f"{counted(summary.rejected, 'row')} {'was' if summary.rejected == 1 else 'were'} rejected; see {summary.rejects[0]}{' …' if len(summary.rejects) > 1 else ''}"
@@ -146,14 +149,15 @@ def _inputs_and_output(paths: tuple[str, ...]) -> tuple[tuple[str, ...], Path]:
     return paths[:-1], Path(paths[-1])
 
 
-def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> Job:  # fmt: skip
+def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> BatchJob:  # fmt: skip
     from importlib.util import find_spec
 
     from fillmask.batch import tasks
-    from fillmask.batch.job import Job
+    from fillmask.batch.job import BatchJob
     from fillmask.batch.tasks import ModelOptions, TaskOptions
 
     model = ModelOptions(**{name: options.pop(name) for name in ("model", "engine", "precision", "threads", "device")})
+    reading = read_options(**{name: options.pop(name) for name in ("encoding", "quote", "separator", "zstd_window")})
     words = [word for group in options.pop("targets") for word in group.split(",") if word]
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     if words:
@@ -164,7 +168,7 @@ def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: s
             raise click.UsageError(f"--{name.replace('_', '-')} is no option of --task {task}")
     if format is None:
         format = "parquet" if find_spec("pyarrow") else "jsonl"
-    return Job(
+    return BatchJob(
         inputs,
         output,
         TaskOptions(task, chosen, model),
@@ -173,10 +177,11 @@ def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: s
         text_column,
         id_column,
         None if columns is None else tuple(name for name in columns.split(",") if name),
+        reading,
     )
 
 
-def _run(job: Job, *, restart: bool, ray: str | None, workers: str | None, quiet: bool) -> Summary:
+def _run(job: BatchJob, *, restart: bool, ray: str | None, workers: str | None, quiet: bool) -> JobSummary:
     if ray is None and workers is not None:
         raise click.UsageError("--workers goes with --ray; threads of this machine are --threads")
     bar = None
@@ -210,9 +215,9 @@ def _range(workers: str | None) -> tuple[int, int | None]:
     return found
 
 
-def _tell(summary: Summary, output: Path) -> None:
+def _tell(summary: JobSummary, output: Path) -> None:
     from fillmask.batch.estimate import duration
-    from fillmask.data.tables import counted
+    from fillmask.data.values import counted
 
     rate = summary.computed / summary.seconds if summary.seconds else 0
     click.echo(
@@ -222,7 +227,7 @@ def _tell(summary: Summary, output: Path) -> None:
     )
 
 
-def _estimate(job: Job, price: float | None, *, as_json: bool) -> int:
+def _estimate(job: BatchJob, price: float | None, *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from fillmask.batch.estimate import estimate

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from fillmask.batch.estimate import duration
 
 if TYPE_CHECKING:
-    from fillmask.batch.job import Progress as Done
+    from fillmask.batch.job import BatchProgress
 
 
 class Bar:
@@ -25,7 +25,7 @@ class Bar:
         self._progress.start()
         self._begun: float | None = None
 
-    def __call__(self, done: Done) -> None:
+    def __call__(self, done: BatchProgress) -> None:
         now = time.monotonic()
         if self._begun is None:
             self._begun = now
@@ -39,7 +39,7 @@ class Bar:
         self._progress.stop()
 
 
-def describe(done: Done, seconds: float) -> str:
+def describe(done: BatchProgress, seconds: float) -> str:
     """How far a job is, in words, `seconds` after it began."""
     rate = (done.rows - done.earlier) / seconds if seconds else 0.0
     parts = [f"{done.rows:,.0f}" + (f" of {done.expected:,.0f} rows" if done.expected else " rows")]

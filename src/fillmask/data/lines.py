@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 import sys
-from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fillmask.errors import InputError
+if TYPE_CHECKING:
+    from fillmask.data.text import ReadOptions
 
 _CHUNK = 64
 
 
 class DamagedLine(str):
-    """A line that is not UTF-8. Its odd bytes are lone surrogates, so that every task refuses it as no text."""
+    """A line with bytes that its encoding does not have. They are lone surrogates, so that every task refuses the line.
 
-    what: str
-
-
-def lines(file: Iterable[bytes]) -> Iterator[str]:
-    """The lines that are not blank; one that is not UTF-8 is a `DamagedLine`, and no reason to stop.
-
-    A byte order mark, which Windows' editors put before the first line, is no part of it.
+    Attributes:
+        reason: what is wrong with it.
     """
-    for number, line in enumerate(file, start=1):
-        if number == 1:
-            line = line.removeprefix(BOM_UTF8)
-        try:
-            text = decoded(line, number).rstrip("\r\n")
-        except InputError as error:
-            text = DamagedLine(line.decode("utf-8", errors="surrogateescape").rstrip("\r\n"))
-            text.what = str(error)
-        if text.strip():
-            yield text
+
+    reason: str
 
 
-def decoded(line: bytes, number: int) -> str:
-    """A line of stdin as text.
+def read_lines(path: str | Path, options: ReadOptions | None = None) -> Iterator[str]:
+    """The lines of a file or of stdin (`-`) that are not blank, without their ends.
+
+    A line that cannot be used is a `DamagedLine`, and no reason to stop.
 
     Raises:
-        InputError: it is not UTF-8.
+        InputError: the file cannot be opened, or cannot be read to its end.
     """
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"line {number} is not UTF-8: byte {line[error.start]:#04x} at {error.start}; convert the text, for instance with"
-            " iconv -t utf-8"
-        ) from None
+    # Only commands that read files pay for these imports.
+    from fillmask.data.files import open_file
+    from fillmask.data.text import DEFAULT, LONGEST_LINE, LineReader, damage
+
+    options = options or DEFAULT
+    with open_file(path, options.zstd_window_log) as file:
+        reader = LineReader(file, options.encoding)
+        for number, line in enumerate(reader, start=1):
+            if line is None:
+                yield _damaged("\udc00", f"line {number} is longer than {LONGEST_LINE >> 20} million characters")
+                continue
+            text = line.rstrip("\r\n")
+            if (problem := damage(text, reader.encoding)) is not None:
+                yield _damaged(
+                    text, f"line {number} is {problem}; name the encoding with --encoding, or convert the text"
+                )
+            elif text and not text.isspace():
+                yield text
+
+
+def _damaged(text: str, reason: str) -> DamagedLine:
+    line = DamagedLine(text)
+    line.reason = reason
+    return line
 
 
 def reason(text: str, error: Exception) -> str:
     """Why a text cannot be used."""
-    return text.what if isinstance(text, DamagedLine) else str(error)
+    return text.reason if isinstance(text, DamagedLine) else str(error)
 
 
 def chunks(texts: Iterator[str]) -> Iterator[list[str]]:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from fillmask.data.documents import BadRow, CorpusFile, DocumentPart, OnBad, documents, read_documents
-from fillmask.data.tables import counted
+from fillmask.data.values import counted
 from fillmask.errors import CorpusError, TrainingError
 
 __all__ = ["CorpusFile", "TokenizedCorpus", "pieces", "read_documents", "split_sentences", "tokenize"]

@@ -1,4 +1,4 @@
-"""Texts with labels, from tables: CSV, TSV, JSON Lines and Parquet.
+"""Texts with labels, from tables: CSV, TSV, JSON, and Parquet, as `fillmask.data.tables` reads them.
 
 A row that has no text or no label is passed over, and its number kept: nothing is dropped in silence. A row that is not
 of the table's form, or holds what is no text, is an error that names it. Knows rows and labels, not tokens or models.
@@ -6,31 +6,26 @@ of the table's form, or holds what is no text, is an error that names it. Knows 
 
 from __future__ import annotations
 
-import bz2
-import csv
-import gzip
 import hashlib
-import io
 import json
-import lzma
 import re
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from fillmask.data.tables import counted, repeated, type_with_article
-from fillmask.errors import CorpusError, InputError, MissingExtraError
+from fillmask.data.compression import SUFFIXES as COMPRESSIONS
+from fillmask.data.files import SUFFIXES, InputFile, find_file, suffix_of
+from fillmask.data.tables import read_records
+from fillmask.data.text import DEFAULT, ReadOptions
+from fillmask.data.values import has_surrogate, type_with_article
+from fillmask.errors import CorpusError, InputError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-_OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+FORMATS = tuple(suffix for suffix, format in SUFFIXES.items() if format != "text")
 _NUMBER = re.compile(r"-?\d{1,18}")
 _SHOWN = 5  # row numbers that a message names
-
-_Row = tuple[int, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -59,11 +54,13 @@ class Labelled:
         examples: the rows that have all they need, in order.
         empty: numbers of the rows without a text (the first row below the heading is 1).
         unlabelled: numbers of those without a label.
+        warnings: what else is to be said about the table.
     """
 
     examples: tuple[Example, ...]
     empty: tuple[int, ...] = ()
     unlabelled: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,35 +78,71 @@ def _rows(numbers: Sequence[int]) -> str:
     return f"1 row (row {shown}) has" if len(numbers) == 1 else f"{len(numbers):,} rows (rows {shown}) have"
 
 
-def read_labelled(path: Path, columns: Columns = Columns()) -> Labelled:
-    """The examples of a table; the format is told by the name's ending, and .gz, .xz or .bz2 may follow it.
+def read_labelled(
+    path: Path | str, columns: Columns = Columns(), options: ReadOptions = DEFAULT, format: str | None = None
+) -> Labelled:
+    """The examples of a table.
+
+    Args:
+        format: "csv", "tsv", "jsonl", or "parquet"; by default that of the name's suffix, which one of a compression may
+            follow.
 
     Raises:
         CorpusError: it cannot be read, a column is not there, a row is not of its form or holds what is no text, or no
             row has a text and a label.
-        MissingExtraError: Parquet, without pyarrow.
+        MissingExtraError: Parquet or Zstandard, without the extra `data`.
     """
+    try:
+        return _read(_table_file(str(path), format), columns, options)
+    except InputError as error:
+        raise CorpusError(str(error)) from error
+
+
+def _table_file(path: str, format: str | None) -> InputFile:
+    file = find_file(path, format or SUFFIXES.get(suffix_of(path), "text"))
+    if file.format == "text":
+        raise InputError(
+            f"{path} ends in {suffix_of(path)!r}; expected one of {', '.join(FORMATS)}, perhaps with"
+            f" {', '.join(COMPRESSIONS)} after it, or --input-format"
+        )
+    return file
+
+
+def _read(file: InputFile, columns: Columns, options: ReadOptions) -> Labelled:
+    path = file.path
+    needed = [name for name in (columns.text, columns.pair, columns.label) if name is not None]
     examples: list[Example] = []
     empty: list[int] = []
     unlabelled: list[int] = []
-    for number, row in _checked(path, columns):
+    warnings: list[str] = []
+    number = 0
+    for record in read_records(file, needed, options, warnings):
+        if record.problem is not None:
+            raise InputError(f"{path}, line {record.line}: {record.problem}")
+        if record.values is None:
+            continue
+        number += 1
+        missing = [name for name in needed if name not in record.values]
+        if missing and number == 1:
+            names = ", ".join(record.values) or "none"
+            raise InputError(f"{path} has no column {' or '.join(map(repr, missing))}; its columns: {names}")
         try:
-            text = _written(row, columns.text)
-            pair = None if columns.pair is None else _written(row, columns.pair)
-            label = _written(row, columns.label)
+            text = _cell(record.values, columns.text)
+            pair = None if columns.pair is None else _cell(record.values, columns.pair)
+            label = _cell(record.values, columns.label)
         except ValueError as error:
-            raise CorpusError(f"{path}, row {number}: {error}") from error
+            raise InputError(f"{path}, row {number}: {error}") from error
         if not text or pair == "":
             empty.append(number)
         elif not label:
             unlabelled.append(number)
         else:
             examples.append(Example(text, pair, label))
-    labelled = Labelled(tuple(examples), tuple(empty), tuple(unlabelled))
+    table = Labelled(tuple(examples), tuple(empty), tuple(unlabelled), tuple(warnings))
     if not examples:
-        why = "; ".join(labelled.complaints()) or "it has no rows"
-        raise CorpusError(f"{path} has no example: {why}; expected rows with {columns.text!r} and {columns.label!r}")
-    return labelled
+        why = "; ".join(table.complaints()) or "it has no rows"
+        raise InputError(f"{path} has no example: {why}; expected rows with {columns.text!r} and {columns.label!r}")
+    return table
 
 
 def labels_of(*tables: Labelled) -> tuple[str, ...]:
@@ -128,30 +161,63 @@ def labels_of(*tables: Labelled) -> tuple[str, ...]:
 
 
 def split(table: Labelled, share: float, seed: int = 0) -> tuple[Labelled, Labelled]:
-    """Examples for training and for validation, about `share` of all.
+    """Examples for training and for validation: of each label about `share`, and at least one on each side.
 
-    The text decides, by its hash with `seed`: a text that comes twice is on one side, and a row stays on its side
-    when others are added.
+    The hash of the text with `seed` decides: a text that comes twice, also with another label, is on one side only.
 
     Raises:
         InputError: `share` is not between 0 and 1.
-        CorpusError: one side would be empty.
+        CorpusError: a label cannot be on both sides.
     """
     if not 0 < share < 1:
         raise InputError(f"the share for validation is {share}; expected a number between 0 and 1")
+    groups: dict[bytes, Counter[str]] = defaultdict(Counter)
+    keys = [_key(example, seed) for example in table.examples]
+    for key, example in zip(keys, table.examples, strict=True):
+        groups[key][example.label] += 1
+    # The rarest labels choose first: a text that they need on one side may have another label, too.
+    counts = Counter(example.label for example in table.examples)
+    validation: set[bytes] = set()
+    decided: set[bytes] = set()
+    for label in sorted(counts, key=lambda name: (counts[name], name)):
+        of_label = [key for key, labels in groups.items() if label in labels]
+        free = sorted(key for key in of_label if key not in decided)
+        judged = sum(groups[key][label] for key in of_label if key in validation)
+        target = min(max(1, round(share * counts[label])), counts[label] - 1)
+        for key in free:
+            if judged + groups[key][label] <= target:
+                validation.add(key)
+                judged += groups[key][label]
+        if not judged and free and len(of_label) > 1:
+            validation.add(min(free, key=lambda key: (groups[key][label], key)))
+        decided.update(free)
     sides: tuple[list[Example], list[Example]] = ([], [])
-    for example in table.examples:
-        digest = hashlib.sha256(json.dumps([seed, example.text, example.pair]).encode()).digest()
-        sides[int.from_bytes(digest[:8]) < share * 2**64].append(example)
-    if not all(sides):
-        raise CorpusError(
-            f"{len(table.examples)} examples are too few to keep {share:.0%} of them for validation; add some, or name a file"
-        )
+    for key, example in zip(keys, table.examples, strict=True):
+        sides[key in validation].append(example)
+    _check_sides(sides, counts)
     return Labelled(tuple(sides[0])), Labelled(tuple(sides[1]))
 
 
-def _written(row: Mapping[str, Any], name: str) -> str:
-    """A cell as text; nothing, and what is no number, as an empty one.
+def _key(example: Example, seed: int) -> bytes:
+    return hashlib.sha256(json.dumps([seed, example.text, example.pair]).encode()).digest()
+
+
+def _check_sides(sides: tuple[Sequence[Example], Sequence[Example]], counts: Mapping[str, int]) -> None:
+    """Raise CorpusError unless each label is on both sides."""
+    labels = [{example.label for example in side} for side in sides]
+    lone = [label for label in counts if not (label in labels[0] and label in labels[1])]
+    if lone:
+        shown = ", ".join(f"{label!r} ({counts[label]:,})" for label in lone[:_SHOWN]) + (
+            ", …" if lone[_SHOWN:] else ""
+        )
+        raise CorpusError(
+            f"too few examples of {shown} to train on some and to judge by others; add examples with other texts, try"
+            " another --seed, or name a file to judge by with --validation"
+        )
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    """A cell as text; null and NaN as an empty one.
 
     Raises:
         ValueError: it holds what is no text.
@@ -162,110 +228,6 @@ def _written(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str | int | float | Decimal):  # a bool is an int
         raise ValueError(f"{name!r} is {type_with_article(value)}; expected text")
     text = str(value).strip()
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{name!r} holds half of a surrogate pair, which is no character; expected text") from error
+    if has_surrogate(text):
+        raise ValueError(f"{name!r} holds half of a surrogate pair, which is no character; expected text")
     return text
-
-
-def _checked(path: Path, columns: Columns) -> Iterator[_Row]:
-    """Numbered rows, after making sure of the columns."""
-    rows = _read(path)
-    names = [name for name in (columns.text, columns.pair, columns.label) if name is not None]
-    first = next(rows, None)
-    if first is None:
-        return
-    missing = [name for name in names if name not in first[1]]
-    if missing:
-        there = ", ".join(map(repr, first[1])) or "none"
-        raise CorpusError(f"{path} has no column {' or '.join(map(repr, missing))}; its columns are {there}")
-    yield first
-    yield from rows
-
-
-def _read(path: Path) -> Iterator[_Row]:
-    inner = path.with_suffix("") if path.suffix in _OPENERS else path
-    match inner.suffix.lower():
-        case ".csv":
-            rows: Iterable[_Row] = _csv(path, ",")
-        case ".tsv":
-            rows = _csv(path, "\t")
-        case ".jsonl" | ".ndjson":
-            rows = _json(path)
-        case ".parquet":
-            rows = _parquet(path)
-        case other:
-            raise CorpusError(f"{path} ends in {other!r}; expected one of {', '.join(FORMATS)}")
-    try:
-        yield from rows
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text ({error.reason}); convert it, or name another file") from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from error
-
-
-def _open(path: Path) -> IO[str]:
-    raw = cast("IO[bytes]", _OPENERS.get(path.suffix, open)(path, "rb"))
-    # utf-8-sig: spreadsheets put a mark before the first column's name.
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-
-
-def _csv(path: Path, delimiter: str) -> Iterator[_Row]:
-    with _open(path) as lines:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        number, line = 0, 1  # of the row, and where it begins: a field in quotes may span lines
-        try:
-            heading = next(reader, [])
-            _check_heading(path, heading)
-            line = reader.line_num + 1
-            for fields in reader:
-                if fields:
-                    number += 1
-                    if len(fields) != len(heading):
-                        raise CorpusError(
-                            f"{path}, line {line}: found {counted(len(fields), 'field')}, expected {len(heading)} as in the heading;"
-                            " a field with a separator in it stands in double quotes"
-                        )
-                    yield number, dict(zip(heading, fields, strict=True))
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise CorpusError(f"{path}, line {reader.line_num} is not CSV ({error})") from error
-
-
-def _check_heading(path: Path, names: Sequence[str]) -> None:
-    if (twice := repeated(names)) is not None:
-        raise CorpusError(f"{path} has two columns {twice!r}; expected names that differ")
-
-
-def _json(path: Path) -> Iterator[_Row]:
-    with _open(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:  # the last: of lists in lists, a thousand deep
-                why = getattr(error, "msg", error)
-                raise CorpusError(f"{path}, line {number} is not JSON ({why}); expected an object") from error
-            if not isinstance(row, dict):
-                raise CorpusError(f"{path}, line {number} is {type_with_article(row)}; expected a JSON object")
-            yield number, row
-
-
-def _parquet(path: Path) -> Iterator[_Row]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as missing:
-        raise MissingExtraError("reading Parquet", "data") from missing
-    try:
-        number = 0
-        with parquet.ParquetFile(path) as file:
-            _check_heading(path, file.schema_arrow.names)
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except pyarrow.ArrowException as error:
-        raise CorpusError(f"{path} is not a Parquet file ({str(error).splitlines()[0]})") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fillmask.data.documents import BadRow
-from fillmask.data.tables import counted
+from fillmask.data.values import counted
 from fillmask.errors import MissingExtraError
 from fillmask.training.corpus import FileCount
 from fillmask.training.state import CURVE

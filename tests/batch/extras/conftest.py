@@ -8,18 +8,18 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from fillmask.batch.inputs import find
-from fillmask.batch.job import Job
+from fillmask.batch.job import BatchJob
 from fillmask.batch.tasks import ModelOptions, TaskOptions
+from fillmask.data.files import find_files
 
 
 @pytest.fixture
-def job(modernbert_folder: Path, tmp_path: Path) -> Callable[..., Job]:
+def job(modernbert_folder: Path, tmp_path: Path) -> Callable[..., BatchJob]:
     """A job on the tiny model; the output is `tmp_path / output`."""
 
-    def make(*inputs: Path, output: str = "out", task: str = "fill", parameters: Any = None, **more: Any) -> Job:
+    def make(*inputs: Path, output: str = "out", task: str = "fill", parameters: Any = None, **more: Any) -> BatchJob:
         options = TaskOptions(task, parameters or {}, ModelOptions(str(modernbert_folder), threads=2))
-        return Job(find([str(path) for path in inputs]), tmp_path / output, options, **more)
+        return BatchJob(find_files([str(path) for path in inputs]), tmp_path / output, options, **more)
 
     return make
 

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 from fillmask.batch import local
-from fillmask.batch.job import Job, Progress
+from fillmask.batch.job import BatchJob, BatchProgress
 from fillmask.batch.ray import run_on_ray
 from fillmask.errors import FillMaskError, InputError
 
@@ -40,17 +40,17 @@ def same(one: Path, other: Path) -> bool:
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
-def test_the_result_is_that_of_one_machine(cluster: object, job: Callable[..., Job], source: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_the_result_is_that_of_one_machine(cluster: object, job: Callable[..., BatchJob], source: Path, tmp_path: Path) -> None:  # fmt: skip
     """And a job that was begun on one machine is finished on the cluster."""
     plain = local.run(job(source, output="plain", shard_rows=400, id="id"))
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: BatchProgress) -> None:
         if progress.rows > 1300:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         local.run(job(source, shard_rows=400, id="id"), on_progress=stop)
-    seen: list[Progress] = []
+    seen: list[BatchProgress] = []
     summary = run_on_ray(job(source, shard_rows=400, id="id"), "auto", on_progress=seen.append)
     assert (summary.rows, summary.rejected, summary.shards) == (plain.rows, plain.rejected, plain.shards)
     assert 0 < summary.computed < plain.rows
@@ -58,14 +58,14 @@ def test_the_result_is_that_of_one_machine(cluster: object, job: Callable[..., J
     assert same(tmp_path / "plain", tmp_path / "out")
 
 
-def test_text_is_read_in_one_stream(cluster: object, job: Callable[..., Job], tmp_path: Path) -> None:
+def test_text_is_read_in_one_stream(cluster: object, job: Callable[..., BatchJob], tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("".join(f"The <mask> {n}.\n" for n in range(500)), "utf-8")
     local.run(job(tmp_path / "in.txt", output="plain", shard_rows=40))
     run_on_ray(job(tmp_path / "in.txt", shard_rows=40), "auto")
     assert same(tmp_path / "plain", tmp_path / "out")
 
 
-def test_what_goes_wrong_in_a_worker_is_told(cluster: object, job: Callable[..., Job], tmp_path: Path) -> None:
+def test_what_goes_wrong_in_a_worker_is_told(cluster: object, job: Callable[..., BatchJob], tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("The <mask>.\n", "utf-8")
     made = job(tmp_path / "in.txt", parameters={"targets": ["dog"]})
     with pytest.raises(InputError, match="stdin"):
@@ -75,7 +75,9 @@ def test_what_goes_wrong_in_a_worker_is_told(cluster: object, job: Callable[...,
         run_on_ray(made, "auto")
 
 
-def test_a_node_is_killed_in_the_middle(cluster: object, job: Callable[..., Job], source: Path, tmp_path: Path) -> None:
+def test_a_node_is_killed_in_the_middle(
+    cluster: object, job: Callable[..., BatchJob], source: Path, tmp_path: Path
+) -> None:
     local.run(job(source, output="plain", shard_rows=200, id="id"))
     node = cluster.add_node(num_cpus=1, object_store_memory=STORE)  # type: ignore[attr-defined]
     killed = threading.Event()
@@ -86,7 +88,7 @@ def test_a_node_is_killed_in_the_middle(cluster: object, job: Callable[..., Job]
         cluster.remove_node(node, allow_graceful=False)  # type: ignore[attr-defined]
         killed.set()
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: BatchProgress) -> None:
         time.sleep(0.02)  # so that there is a middle
         if progress.rows > 1500 and not killed.is_set():
             kill()

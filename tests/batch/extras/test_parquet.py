@@ -14,10 +14,11 @@ import zstandard
 
 from fillmask import FillMask, InputError, __version__
 from fillmask.batch import local
-from fillmask.batch.inputs import Inputs, find
-from fillmask.batch.job import Job
-from fillmask.batch.rows import Wanted
+from fillmask.batch.job import BatchJob
+from fillmask.batch.rows import RowSelection
+from fillmask.batch.shards import ShardReader, plan_shards
 from fillmask.batch.tasks.fill import FillWork
+from fillmask.data.files import find_files
 
 TEXTS = [f"The {'dog ' * (1 + n % 6)}<mask> {n}." for n in range(60)]
 
@@ -32,7 +33,7 @@ def table(count: int = 60) -> Any:
     })  # fmt: skip
 
 
-def test_types_answers_and_provenance(job: Callable[..., Job], modernbert_folder: Path, tmp_path: Path) -> None:
+def test_types_answers_and_provenance(job: Callable[..., BatchJob], modernbert_folder: Path, tmp_path: Path) -> None:
     pq.write_table(table(), tmp_path / "in.parquet", row_group_size=7)
     summary = local.run(job(tmp_path / "in.parquet", shard_rows=25, id="key", parameters={"top_k": 2}))
     assert (summary.rows, summary.shards) == (60, 3)
@@ -54,16 +55,16 @@ def test_shards_do_not_depend_on_what_was_passed_over(tmp_path: Path) -> None:
     """Whole row groups, parts of them, and files are passed over without moving a row."""
     for number, (start, stop) in enumerate(((0, 23), (23, 24), (24, 60))):
         pq.write_table(table().slice(start, stop - start), tmp_path / f"{number}.parquet", row_group_size=5)
-    sources = find([str(tmp_path / "*.parquet")])
-    every = list(Inputs(sources, Wanted(), 7).shards())
+    sources = find_files([str(tmp_path / "*.parquet")])
+    every = list(ShardReader(plan_shards(sources, RowSelection(), 7)[0]).shards())
     assert [text for rows in every for text in rows.texts] == TEXTS
     for done in ({0}, {0, 1, 2}, {1, 3, 5, 8}, {2}, set(range(9))):
-        found = list(Inputs(sources, Wanted(), 7).shards(done))
+        found = list(ShardReader(plan_shards(sources, RowSelection(), 7)[0]).shards(done))
         assert [(r.shard, r.numbers, r.texts) for r in found] == [(r.shard, r.numbers, r.texts) for r in every if r.shard not in done]  # fmt: skip
         assert [r.lines for r in found] == [r.lines for r in every if r.shard not in done]
 
 
-def test_rows_that_are_null_or_no_utf8(job: Callable[..., Job], tmp_path: Path) -> None:
+def test_rows_that_are_null_or_no_utf8(job: Callable[..., BatchJob], tmp_path: Path) -> None:
     raw = pa.array([b"The <mask>.", b"\xff <mask>", None, b"none", b"\xc3\xa9 <mask>"], pa.binary())
     bad = pa.StringArray.from_buffers(len(raw), raw.buffers()[1], raw.buffers()[2], raw.buffers()[0], raw.null_count)
     pq.write_table(pa.table({"text": bad, "n": range(5)}), tmp_path / "in.parquet")
@@ -74,7 +75,7 @@ def test_rows_that_are_null_or_no_utf8(job: Callable[..., Job], tmp_path: Path) 
     assert [(t["row"], t["id"], t["reason"][:8]) for t in told] == [(1, 1, "not UTF-"), (2, 2, "'text' i"), (3, 3, "there is")]  # fmt: skip
 
 
-def test_json_lines_to_parquet_have_one_schema(job: Callable[..., Job], tmp_path: Path) -> None:
+def test_json_lines_to_parquet_have_one_schema(job: Callable[..., BatchJob], tmp_path: Path) -> None:
     rows = [
         {"text": "The <mask>.", "n": 1, "x": 1, "any": [1]},
         {"text": "<mask> dog", "n": None, "x": 2.5, "any": "a"},
@@ -93,7 +94,7 @@ def test_json_lines_to_parquet_have_one_schema(job: Callable[..., Job], tmp_path
     assert "'new', which the first rows have not" in told
 
 
-def test_parquet_to_json_lines(job: Callable[..., Job], tmp_path: Path) -> None:
+def test_parquet_to_json_lines(job: Callable[..., BatchJob], tmp_path: Path) -> None:
     pq.write_table(table(9), tmp_path / "in.parquet")
     local.run(job(tmp_path / "in.parquet", format="jsonl", columns=("key", "when")))
     first = json.loads((tmp_path / "out" / "part-000000.jsonl").read_text().splitlines()[0])
@@ -109,13 +110,15 @@ def test_parquet_to_json_lines(job: Callable[..., Job], tmp_path: Path) -> None:
         ({"text": ["a <mask>"], "token": [1]}, "has a column 'token', which the answers have too"),
     ],
 )
-def test_files_that_cannot_be_used(job: Callable[..., Job], tmp_path: Path, made: dict[str, Any], message: str) -> None:
+def test_files_that_cannot_be_used(
+    job: Callable[..., BatchJob], tmp_path: Path, made: dict[str, Any], message: str
+) -> None:
     pq.write_table(pa.table(made), tmp_path / "in.parquet")
     with pytest.raises(InputError, match=message):
         local.run(job(tmp_path / "in.parquet"))
 
 
-def test_files_that_differ_or_are_no_parquet(job: Callable[..., Job], tmp_path: Path) -> None:
+def test_files_that_differ_or_are_no_parquet(job: Callable[..., BatchJob], tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a <mask>"], "n": [1]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": ["a <mask>"], "n": ["1"]}), tmp_path / "b.parquet")
     with pytest.raises(InputError, match="expected the same in all"):
@@ -125,7 +128,7 @@ def test_files_that_differ_or_are_no_parquet(job: Callable[..., Job], tmp_path: 
         local.run(job(tmp_path / "c.parquet", output="other"))
 
 
-def test_memory_does_not_grow_with_the_input(job: Callable[..., Job], tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_input(job: Callable[..., BatchJob], tmp_path: Path) -> None:
     """Two shards are in memory, and no more, whatever the number of rows."""
     pq.write_table(pa.table({"text": TEXTS * 200}), tmp_path / "in.parquet")
     held: list[int] = []

@@ -27,7 +27,7 @@ from fillmask.cli.train.options import (
     text_options,
     usage,
 )
-from fillmask.data.tables import type_with_article
+from fillmask.data.values import type_with_article
 from fillmask.training.masking import CORRUPTIONS, UNITS, Masking
 from fillmask.training.recipe import Recipe, Stage, stages
 

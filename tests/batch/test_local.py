@@ -20,10 +20,11 @@ from fillmask.batch import local, tasks
 from fillmask.batch.estimate import estimate
 from fillmask.batch.job import BatchJob, BatchProgress, JobSummary
 from fillmask.batch.manifest import NAME, open_manifest
-from fillmask.batch.rows import RowSelection
+from fillmask.batch.rows import RowSelection, parse
 from fillmask.batch.shards import ShardReader, plan_shards
 from fillmask.batch.tasks import ModelOptions, TaskOptions
 from fillmask.data.files import find_files
+from fillmask.data.tables import open_rows
 from fillmask.tasks.classify import Classifier
 
 WORDS = ("dog", "cat", "horse", "fox", "bread", "river", "town", "market", "friend")
@@ -408,7 +409,9 @@ def test_what_cannot_be_used_is_said(run: Callable[..., JobSummary], tmp_path: P
 
 def test_a_heading_that_is_no_utf8(run: Callable[..., JobSummary], tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(b"text,\xff\na <mask>,1\n")
-    with pytest.raises(InputError, match=r"has the column '\\udcff', which is not UTF-8"):
+    with pytest.raises(
+        InputError, match="line 1: the heading is not UTF-8: byte 0xff at 5; name the encoding with --encoding"
+    ):
         run(tmp_path / "in.csv")
 
 
@@ -426,7 +429,7 @@ def test_inputs_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_a_reject(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("fillmask.batch.inputs._LONGEST_LINE", 100)
+    monkeypatch.setattr("fillmask.data.text.LONGEST_LINE", 100)
     path = tmp_path / "in.txt"
     path.write_text("one\n" + "long " * 100 + "\nthree\n", "utf-8")
     (rows,) = ShardReader(plan_shards(find_files([str(path)]), RowSelection(), 10)[0]).shards()
@@ -467,9 +470,9 @@ def test_every_task_names_its_columns() -> None:
 def test_rejects_of_a_csv_name_the_line_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('id,text\n1,"two\nlines"\n2,a,b\n\n3,c,d\n')
-    reader = open_source(find_files([str(path)])[0], RowSelection())
+    reader = open_rows(find_files([str(path)])[0])
     assert reader.skip(1) == 1
-    rows = reader.parse(reader.take(10), RowSelection(), shard=0, row=1, line=2)
+    rows = parse(reader.records(reader.take(10)), RowSelection(), shard=0, row=1, file="a.csv")
     assert [(r.row, r.line) for r in rows.rejects] == [(1, 4), (3, 6)]
     reader.close()
 

@@ -156,5 +156,5 @@ def test_splits_that_cannot_be() -> None:
     table = Labelled((Example("One", None, "a"), Example("Two", None, "b")))
     with pytest.raises(InputError, match="expected a number between 0 and 1"):
         split(table, 1.0)
-    with pytest.raises(CorpusError, match="too few examples of 'a' .*--seed.*--validation"):
+    with pytest.raises(CorpusError, match=r"too few examples of 'a' .*--seed.*--validation"):
         split(table, 0.0001)

@@ -127,11 +127,11 @@ def test_a_killed_finetune_goes_on(base: str, table: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "more", "message"),
     [
-        ("text,stars\nGood,5\n", (), "has no column 'label'; its columns are 'text', 'stars'"),
+        ("text,stars\nGood,5\n", (), "has no column 'label'; its columns: text, stars"),
         ("text,label\nGood,a\nBad,a\n", (), "all 2 rows have the label 'a'; expected two labels or more"),
         ("text,label\nGood,\nBad,\n", (), "has no example: 2 rows (rows 1, 2) have no label"),
         ("text,label\n", (), "has no example: it has no rows"),
-        ("\x89PNG\udcff\x00", (), "is not UTF-8 text"),
+        ("\x89PNG\udcff\x00", (), "is a binary file"),
         ("text,label\nGood,a\nBad,b\n", ("--epochs", "0"), "epochs is 0; expected 1 or more"),
         ("text,label\nGood,a\nBad,b\n", ("--share", "2"), "expected a number between 0 and 1"),
         ("text,label\nGood,a\nBad,b\n", ("-o", "/proc/no/model"), "/proc/no"),

@@ -75,7 +75,7 @@ def test_blimp(pairs: Path, tmp_path: Path) -> None:
     [
         (("evaluate", "nowhere.txt"), 2, "nowhere.txt"),
         (("evaluate", "--task", "blimp"), 2, "--task blimp needs the FILE of BLiMP's pairs"),
-        (("evaluate", "{text}", "--task", "blimp"), 1, "line 1 is not JSON"),
+        (("evaluate", "{text}", "--task", "blimp"), 1, "line 1: not JSON"),
         (("evaluate", "{empty}"), 1, "there is no text to evaluate on"),
         (("evaluate", "{empty}", "--task", "pseudo-perplexity"), 1, "there is no text to score"),
         (("evaluate", "{empty}", "--task", "blimp"), 1, "there are no pairs"),
@@ -148,7 +148,7 @@ def test_no_such_kind_of_damage() -> None:
 def test_bytes_that_are_not_utf8_are_refused() -> None:
     found = run("evaluate", "-", stdin=b"It was late.\n\n\xff bad text\n")
     assert (found.returncode, found.stdout) == (1, b"")
-    assert "line 3 is not UTF-8: byte 0xff at 0" in one_line(found.stderr)
+    assert "stdin, row 3: not UTF-8: byte 0xff at 0" in one_line(found.stderr)
 
 
 def test_nothing_is_nothing() -> None:

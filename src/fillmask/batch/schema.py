@@ -14,7 +14,7 @@ from fillmask.data.files import InputFile
 from fillmask.data.records import RowReader
 from fillmask.data.tables import open_rows
 from fillmask.data.text import ReadOptions
-from fillmask.data.values import common_kind, kind_of
+from fillmask.data.values import common_kind, has_surrogate, kind_of
 from fillmask.errors import InputError
 
 _PEEKED = 1000  # rows that tell the columns of JSON
@@ -81,7 +81,7 @@ def _kinds(file: InputFile, reader: RowReader, selection: RowSelection) -> dict[
     raw = reader.peek(_PEEKED)
     records = [record for record in reader.records(raw) if record.values is not None or record.problem]
     rows = [record.values for record in records if record.values]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(name for row in rows for name in row if not has_surrogate(name)))
     if records and not any(selection.text in row for row in rows):
         problem = next((record.problem for record in records if record.problem), None)
         reason = problem if not rows and problem else f"there is no {selection.text!r}"

@@ -16,8 +16,10 @@ from click.core import ParameterSource
 
 from fillmask.choices import EVALUATION_TASKS, SCORING_METHODS, STRATEGIES
 from fillmask.cli.options import model_options
+from fillmask.cli.reading import read_options, text_reading_options
 
 if TYPE_CHECKING:
+    from fillmask.data.text import ReadOptions
     from fillmask.runtime.masked_lm import MaskedLM
 
 _OPTIONS_OF = {
@@ -49,6 +51,7 @@ _Progress = Callable[[int, int], None]
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="restoration: of damage, such as words-2 or partial-50; may be repeated.  [default: every kind]")  # fmt: skip
 @click.option("--holes", type=click.IntRange(min=1), default=24, show_default=True, help="restoration: about so many holes of each kind; a hole takes about 0.25 s, one of many words more.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is hidden.")
+@text_reading_options
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the JSON object to FILE.")  # fmt: skip
@@ -56,7 +59,7 @@ _Progress = Callable[[int, int], None]
 def command(
     file: Path | None, task: str, rows: int | None, rate: float, length: int, limit: int | None, methods: tuple[str, ...],
     strategies: tuple[str, ...], kinds: tuple[str, ...], holes: int, seed: int, model: str | None, as_json: bool, output: Path | None,
-    plot: Path | None, **engine: Any,
+    plot: Path | None, encoding: str | None, zstd_window: int | None, **engine: Any,
 ) -> int:  # fmt: skip
     """Measure a model on FILE.
 
@@ -88,6 +91,7 @@ def command(
             _check_writable(path)
     if task == "blimp" and (file is None or str(file) == "-"):
         raise click.UsageError("--task blimp needs the FILE of BLiMP's pairs: https://github.com/alexwarstadt/blimp")
+    reading = read_options(encoding, zstd_window=zstd_window)
     opened = MaskedLM(model, RuntimeOptions(**engine))
     with _progress(task, as_json) as on_progress:
         result: Any
@@ -95,21 +99,23 @@ def command(
             case "masked":
                 from fillmask.tasks.evaluate import masked_accuracy
 
-                result = masked_accuracy(opened, _documents(file), rate=rate, length=length, max_rows=rows, seed=seed)
+                result = masked_accuracy(
+                    opened, _documents(file, reading), rate=rate, length=length, max_rows=rows, seed=seed
+                )
             case "pseudo-perplexity":
                 from fillmask.tasks.evaluate import pseudo_perplexity
 
-                result = pseudo_perplexity(opened, _sentences(file), max_sentences=rows, seed=seed)
+                result = pseudo_perplexity(opened, _sentences(file, reading), max_sentences=rows, seed=seed)
             case "blimp":
                 from fillmask.tasks.blimp import METHODS, blimp, read_pairs
 
                 assert file is not None
-                pairs = read_pairs(file)
+                pairs = read_pairs(file, reading)
                 result = blimp(opened, pairs, methods=methods or METHODS, limit=limit, on_progress=on_progress)
             case _:
                 restoration = importlib.import_module("fillmask.restore.calibration.evaluation")
                 result = restoration.evaluate(
-                    opened, list(_documents(file)), strategies=strategies or ("joint",),
+                    opened, list(_documents(file, reading)), strategies=strategies or ("joint",),
                     kinds=kinds or restoration.KINDS, holes=holes, seed=seed, on_progress=on_progress,
                 )  # fmt: skip
     found = _facts(opened, file, task) | _values(result, task)
@@ -118,9 +124,9 @@ def command(
     else:
         _show(result, task)
     if output is not None:
-        from fillmask.runtime.graph_cache import write_atomically
+        from fillmask.data.atomic import write_bytes
 
-        write_atomically(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+        write_bytes(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     if plot is not None:
         _plot(result, task, opened.checkpoint.name, plot)
     return 0
@@ -150,25 +156,19 @@ def _check_writable(path: Path) -> None:
         pass
 
 
-def _documents(file: Path | None) -> Iterator[str]:
+def _documents(file: Path | None, reading: ReadOptions) -> Iterator[str]:
     from fillmask.tasks.engine_benchmark import sample_documents
     from fillmask.training.corpus import read_documents
 
     if file is None:
         return iter(sample_documents())
-    if str(file) == "-":
-        from fillmask.data.lines import decoded
-
-        lines = sys.stdin.buffer.read().split(b"\n")
-        text = "\n".join(decoded(line, number) for number, line in enumerate(lines, start=1))
-        return (document for document in text.split("\n\n") if document.strip())
-    return read_documents(file)
+    return read_documents(file, reading)
 
 
-def _sentences(file: Path | None) -> Iterator[str]:
+def _sentences(file: Path | None, reading: ReadOptions) -> Iterator[str]:
     from fillmask.training.corpus import split_sentences
 
-    return (s for document in _documents(file) for paragraph in document.split("\n") for s in split_sentences(paragraph))  # fmt: skip
+    return (s for document in _documents(file, reading) for paragraph in document.split("\n") for s in split_sentences(paragraph))  # fmt: skip
 
 
 @contextmanager

@@ -29,6 +29,21 @@ class TextFile(click.File):
             raise
 
 
+class TextPath(click.Path):
+    """The name of a file of text; - is stdin. Where there is no such file, the error says how to pass a text."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            if isinstance(value, str) and not os.path.lexists(value):
+                self.fail(f"there is no file {value!r}; a text by itself goes after -t, and - reads stdin", param, ctx)
+            raise
+
+
 class Amount(click.FloatRange):
     """A finite number within a range."""
 

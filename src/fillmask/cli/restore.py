@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import os
 import re
 import signal
 import sys
@@ -350,7 +349,9 @@ def _write(restoration: Restoration, form: str, output: Path | None) -> None:
         sys.stdout.buffer.write(text.encode("utf-8", errors="replace"))
         sys.stdout.flush()
     else:
-        write_whole(output, text)
+        from fillmask.data.atomic import write_text
+
+        write_text(output, text)
 
 
 def _rendered(restoration: Restoration, form: str) -> str:
@@ -369,22 +370,3 @@ def _drawn(restoration: Restoration) -> str:
     drawn = StringIO()
     draw(restoration, Console(file=drawn, width=_PAGE, highlight=False))
     return "\n".join(line.rstrip() for line in drawn.getvalue().split("\n"))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Make `path` hold `text` in UTF-8, whole or not at all; a device or a pipe is written to."""
-    data = text.encode("utf-8", errors="replace")
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    path = path.resolve()  # a link stays a link
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fillmask.choices import LONG_TEXT_MODES, SCORING_METHODS
-from fillmask.cli.options import TextFile, model_options
+from fillmask.cli.options import TextPath, model_options
+from fillmask.cli.reading import read_options, text_reading_options
 from fillmask.cli.texts import answer_texts
-from fillmask.data.lines import lines
+from fillmask.data.lines import read_lines
 
 if TYPE_CHECKING:
     from fillmask.tasks.score import Score
 
 
 @click.command("score")
-@click.argument("file", required=False, type=TextFile(), metavar="[FILE]")
+@click.argument("file", required=False, type=TextPath(), metavar="[FILE]")
 @click.option("--text", "-t", "texts", multiple=True, metavar="TEXT", help="Score this text; may be repeated.")
 @click.option(
     "--method",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="For a text longer than the model: refuse it, or read each token in the stretch round it.",
 )
+@text_reading_options
 @model_options
 @click.option(
     "--json",
@@ -42,10 +44,12 @@ if TYPE_CHECKING:
     help="One JSON object a text: {text, score, tokens, pseudo_perplexity, words: [{word, start, end, score, tokens}]}.",
 )
 def command(
-    file: IO[bytes] | None,
+    file: str | None,
     texts: tuple[str, ...],
     method: str,
     long_text: str,
+    encoding: str | None,
+    zstd_window: int | None,
     model: str | None,
     as_json: bool,
     **engine: Any,
@@ -73,7 +77,7 @@ def command(
     scorer = MaskedLM(model, RuntimeOptions(**engine))
     write = _json_line if as_json else _drawn if sys.stdout.isatty() else _plain
     return answer_texts(
-        lines(file) if file is not None else iter(texts),
+        read_lines(file, read_options(encoding, zstd_window=zstd_window)) if file is not None else iter(texts),
         lambda chunk: score_each(scorer, chunk, method=method, windows=long_text == "window"),
         lambda _, score: write(score),
         single=len(texts) == 1,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from fillmask.cli import complain
-from fillmask.data.lines import chunks, lines, reason
+from fillmask.data.lines import chunks, read_lines, reason
 
 if TYPE_CHECKING:
     from fillmask.errors import InputError
@@ -19,7 +19,7 @@ def texts_of(arguments: Iterable[str]) -> Iterator[str]:
     """The texts that the arguments name: each argument is one, and - stands for the lines of stdin."""
     for text in arguments:
         if text == "-":
-            yield from lines(sys.stdin.buffer)
+            yield from read_lines(text)
         else:
             yield text
 

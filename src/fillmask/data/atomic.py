@@ -19,7 +19,7 @@ TEMPORARY = ".part"  # ends the name of a file that is being written
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the quota is used up; free some space",
-    errno.EFBIG: "the file is larger than the limit for files (ulimit -f)",
+    errno.EFBIG: "the file may not be as large as that (ulimit -f)",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission is denied",
 }

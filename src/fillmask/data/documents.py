@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from fillmask.data.compression import SUFFIXES as COMPRESSIONS
 from fillmask.data.compression import compression_of
-from fillmask.data.files import SUFFIXES, InputFile, open_file, read_error, suffix_of
+from fillmask.data.files import STDIN, SUFFIXES, InputFile, open_file, read_error, suffix_of
 from fillmask.data.tables import read_records
-from fillmask.data.text import DEFAULT, LineReader, ReadOptions, damage
+from fillmask.data.text import DEFAULT, LineReader, ReadOptions, TextStream, damage
 from fillmask.data.values import has_surrogate, type_with_article
 from fillmask.errors import CorpusError, InputError
 
@@ -82,7 +81,8 @@ class BadRow:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}, row {self.row}: {self.reason}"
+        name = "stdin" if str(self.path) == STDIN else self.path
+        return f"{name}, row {self.row}: {self.reason}"
 
 
 OnBad = Callable[[BadRow], None]
@@ -182,7 +182,7 @@ def _of_text(file: CorpusFile, on_bad: OnBad) -> Iterator[DocumentPart]:
         yield DocumentPart("\n".join(paragraphs), started)
 
 
-def numbered_parts(text: IO[str]) -> Iterator[tuple[int, str]]:
+def numbered_parts(text: TextStream) -> Iterator[tuple[int, str]]:
     """Numbered lines; one that is longer than memory should hold is cut at a space."""
     number, rest, ended = 0, "", True
     while line := text.readline(_LONGEST_LINE):

@@ -154,7 +154,9 @@ def _named_format(path: str, format: str | None) -> str:
     suffix, compression = suffix_of(path), compression_of(path)
     format = format or SUFFIXES.get(suffix)
     if format is None:
-        raise InputError(f"{path} has no suffix that tells its format; name it with --input-format {'|'.join(INPUT_FORMATS)}")
+        raise InputError(
+            f"{path} has no suffix that tells its format; name it with --input-format {'|'.join(INPUT_FORMATS)}"
+        )
     if format == "parquet" and compression:
         raise InputError(f"{path}: Parquet is compressed inside; decompress the {compression} file first")
     return format
@@ -222,8 +224,9 @@ class OpenFile:
         head: the first bytes of the content, which are still to be read.
     """
 
-    def __init__(self, path: str, raw: _Counted, content: io.BufferedReader) -> None:
-        self.path, self._raw, self.content = path, raw, content
+    def __init__(self, path: str, raw: _Counted, content: Any) -> None:
+        self.path, self._raw = path, raw
+        self.content: io.BufferedReader = content
         self.head = b""
 
     @property

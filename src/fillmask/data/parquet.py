@@ -139,7 +139,7 @@ class ParquetReader:
 
     def position(self) -> float:
         """Bytes of the file that have been read, by the share of its rows."""
-        return self._row / max(1, self._file.metadata.num_rows) * (self._input.size or 0)
+        return float(self._row / max(1, self._file.metadata.num_rows) * (self._input.size or 0))
 
     def close(self) -> None:
         """Close the file."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
 from fillmask.data.files import OpenFile, open_file, read_error
 from fillmask.errors import InputError
@@ -101,11 +101,19 @@ def encoding_of(file: OpenFile, encoding: str | None) -> str:
     return encoding or "utf-8"
 
 
-def text_of(file: OpenFile, encoding: str | None, newline: str = "\n") -> TextIO:
+def text_of(file: OpenFile, encoding: str | None, newline: str = "\n") -> TextStream:
     """The text of a file without its byte order mark; `newline` as for `open`."""
     text = io.TextIOWrapper(file.content, encoding_of(file, encoding), errors=_ESCAPE, newline=newline)
     # The codecs that are named by a mark keep it. It cannot be looked at ahead of time in a pipe that is still empty.
     return _Unmarked(text) if file.head[:1] in (b"\xef", b"\xff", b"\xfe", b"\0") else text
+
+
+class TextStream(Protocol):
+    """What is read of text."""
+
+    def readline(self, size: int = -1, /) -> str: ...
+
+    def read(self, size: int | None = -1, /) -> str: ...
 
 
 class _Unmarked(io.TextIOBase):

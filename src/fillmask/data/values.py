@@ -125,7 +125,7 @@ def kind_of(values: Sequence[Any]) -> str:
 
 def common_kind(first: str, second: str) -> str:
     """The type of a column that has one type in one file and another in another."""
-    if first == second or second == "null":
+    if second in (first, "null"):
         return first
     if first == "null":
         return second

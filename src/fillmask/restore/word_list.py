@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.data import atomic
+from fillmask.data.atomic import write_bytes
 from fillmask.errors import CorpusError, CorruptCheckpointError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def save(words: WordList, folder: Path) -> Path:
     rows = "".join(f"{word}\t{words.counts[word]}\n" for word in sorted(words.words))
     path = folder / NAME
     data = lzma.compress(f"{_HEADER}\t{words.total}\n{rows}".encode(), preset=9 | lzma.PRESET_EXTREME)
-    atomic.replace(path, data)
+    write_bytes(path, data)
     return path
 
 

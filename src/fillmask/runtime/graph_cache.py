@@ -12,10 +12,10 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fillmask.data.atomic import write_bytes
 from fillmask.models import encoders
 from fillmask.models.encoders import Graph
 
@@ -79,22 +79,5 @@ def _write(path: Path, graph: Graph) -> None:
     payload = json.dumps({"references": graph.references, "tables": graph.tables}).encode() + b"\n" + graph.model
     # A cache that cannot be written costs time, not the answer.
     with contextlib.suppress(OSError):
-        write_atomically(path, hashlib.sha256(payload).digest() + payload)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; what was there is still there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        Path(part).chmod(0o644)  # a temporary file is its owner's alone
-        os.replace(part, path)
-    except OSError:
-        os.unlink(part)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, hashlib.sha256(payload).digest() + payload)

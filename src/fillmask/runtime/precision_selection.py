@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fillmask.runtime.graph_cache import cache_folder, graph_key, write_atomically
+from fillmask.data.atomic import write_bytes
+from fillmask.runtime.graph_cache import cache_folder, graph_key
 from fillmask.runtime.processor import processor, usable_cores
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def record(checkpoint: Checkpoint, rows: Sequence[Measured]) -> None:
     """Keep a measurement in the cache, in place of an earlier one; without effect where nothing can be written."""
     text = json.dumps([asdict(row) for row in rows], indent=1)
     with contextlib.suppress(OSError):
-        write_atomically(_path(checkpoint), text.encode())
+        path = _path(checkpoint)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, text.encode())
 
 
 def _path(checkpoint: Checkpoint) -> Path:

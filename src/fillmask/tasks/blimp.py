@@ -7,22 +7,20 @@ pairs are read from a file that the user has: nothing is downloaded.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import json
-import lzma
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import IO, Any, cast
+from typing import Any
 
+from fillmask.data.files import find_file
+from fillmask.data.tables import read_records
+from fillmask.data.text import DEFAULT, ReadOptions
 from fillmask.errors import CorpusError, InputError
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.score import pseudo_log_likelihoods
 
 METHODS = ("original", "word-l2r")
-_OPENERS: dict[str, Callable[..., object]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 # The paper has twelve phenomena: it counts selectional restrictions, which have a term of their own in the files, as
 # argument structure.
 _SAME_PHENOMENON = {"s-selection": "argument_structure"}
@@ -86,8 +84,8 @@ class Blimp:
         }
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """The pairs of a JSON Lines file (plain, .gz, .xz or .bz2), or of all such files of a folder.
+def read_pairs(path: Path, options: ReadOptions = DEFAULT) -> list[Pair]:
+    """The pairs of a JSON Lines file, plain or compressed, or of all such files of a folder.
 
     Each line is an object of BLiMP's own form: `sentence_good`, `sentence_bad`, `linguistics_term` and `UID`.
 
@@ -95,25 +93,21 @@ def read_pairs(path: Path) -> list[Pair]:
         CorpusError: there are no pairs, or a line is none.
     """
     files = sorted(p for p in path.iterdir() if ".jsonl" in p.suffixes) if path.is_dir() else [path]
-    pairs = [pair for file in files for pair in _pairs_of(file)]
+    pairs = [pair for file in files for pair in _pairs_of(file, options)]
     if not pairs:
         raise CorpusError(f"there are no pairs in {path}; expected JSON Lines with sentence_good and sentence_bad")
     return pairs
 
 
-def _pairs_of(path: Path) -> Iterator[Pair]:
-    number = 0
+def _pairs_of(path: Path, options: ReadOptions) -> Iterator[Pair]:
     try:
-        with cast("IO[str]", _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8")) as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _pair(json.loads(line), f"{path}, line {number}")
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text near line {number + 1}; expected JSON Lines") from error
-    except json.JSONDecodeError as error:
-        raise CorpusError(f"{path}, line {number} is not JSON ({error.msg}); expected one object a line") from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from error
+        for record in read_records(find_file(str(path), "jsonl"), (), options):
+            if record.problem is not None:
+                raise CorpusError(f"{path}, line {record.line}: {record.problem}")
+            if record.values is not None:
+                yield _pair(record.values, f"{path}, line {record.line}")
+    except InputError as error:
+        raise CorpusError(str(error)) from error
 
 
 def _pair(row: Any, where: str) -> Pair:

@@ -43,12 +43,13 @@ def save(figure: Figure, path: Path) -> None:
         InputError: the name has no ending of `FORMATS`.
         OSError: it cannot be written.
     """
-    from fillmask.runtime.graph_cache import write_atomically
+    from fillmask.data.atomic import write_bytes
 
     check_name(path)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=path.suffix[1:].lower(), dpi=160)
-    write_atomically(path, drawn.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, drawn.getvalue())
 
 
 def blimp(result: Blimp, title: str) -> Figure:

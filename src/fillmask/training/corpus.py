@@ -147,7 +147,9 @@ def corpus_key(sources: Sequence[CorpusFile], tokenizer: Tokenizer, *settings: o
                 content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
         except OSError as error:
             raise CorpusError(f"cannot read {source.path}: {error.strerror}") from error
-        parts.append([source.path.name, content, source.share, source.column, source.kind])
+        parts.append(
+            [source.path.name, content, source.share, source.column, source.kind, *source.options.identity().items()]
+        )
     key = hashlib.sha256(json.dumps(parts).encode())
     key.update(tokenizer.to_str().encode())
     return key.hexdigest()[:16]

@@ -8,16 +8,15 @@ so the segment ids need not be stored: they are the running count of `<s>`.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
+from fillmask.data.atomic import open_atomically
 from fillmask.training.corpus import Indices, TokenizedCorpus, Tokens, cannot_write
 
 _SMALLEST_SEGMENT = 8  # tokens with <s> and </s>; a smaller rest of a row is padded
@@ -87,16 +86,12 @@ def packed(
     path = cache / f"rows-{length}-{key.hexdigest()[:16]}.bin"
     if not path.exists():
         order = np.random.default_rng([seed, length]).permutation(pieces)
-        part = path.with_suffix(f".{uuid4().hex[:8]}.part")  # processes of other machines may share the cache
         try:
-            with open(part, "wb") as out:
+            with open_atomically(path) as out:
                 for block in _blocks(corpus, special, length, order):
                     block.tofile(out)
-            os.replace(part, path)
         except OSError as error:
             raise cannot_write(cache, error) from error
-        finally:
-            part.unlink(missing_ok=True)
     return np.memmap(path, corpus.tokens.dtype, "r").reshape(-1, length)
 
 

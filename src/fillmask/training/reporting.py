@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fillmask.data.atomic import write_text
 from fillmask.data.documents import BadRow
 from fillmask.data.values import counted
 from fillmask.errors import MissingExtraError
@@ -170,6 +171,4 @@ def card(
 
 def write(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
+    write_text(path, text)

@@ -9,16 +9,17 @@ torch is imported when a state is written or read.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fillmask.data.atomic import open_atomically, write_text
 from fillmask.errors import TrainingError
 
 WORK = "training"  # what only the training needs, within the checkpoint's folder
 CURVE = "curve.jsonl"
 STATE = "state.pt"
+_AGAIN = "make room and run the same command again: it goes on from the last state"
 _DIGESTS = {"examples": "examples", "validation": "validation examples"}  # values of a recipe that are digests alone
 
 
@@ -33,19 +34,14 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
     """
     import torch
 
-    path, part = folder / STATE, folder / f"{STATE}.part"
+    path = folder / STATE
     try:
-        with open(part, "wb") as out:
+        with open_atomically(path) as out:
             torch.save(dict(state), out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise TrainingError(
-            f"cannot write {path}: {getattr(error, 'strerror', None) or str(error).splitlines()[0]};"
-            " make room and run the same command again: it goes on from the last state"
-        ) from error
+    except RuntimeError as error:  # torch's, where the disk is full
+        raise TrainingError(f"cannot write {path}: {str(error).splitlines()[0]}; {_AGAIN}") from error
+    except OSError as error:
+        raise TrainingError(f"{error}; {_AGAIN}") from error
 
 
 def read_state(
@@ -131,6 +127,4 @@ def cut_curve(folder: Path, step: int) -> None:
                 kept_lines.append(line)
         except (ValueError, KeyError):
             continue  # the line that was being written
-    part = path.with_suffix(".part")
-    part.write_text("".join(f"{line}\n" for line in kept_lines), "utf-8")
-    os.replace(part, path)
+    write_text(path, "".join(f"{line}\n" for line in kept_lines))

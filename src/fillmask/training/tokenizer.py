@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from fillmask.data.atomic import write_text
 from fillmask.data.documents import OnBad
 from fillmask.errors import CorpusError, TrainingError
 from fillmask.models.checkpoint import BUNDLED, open_checkpoint
@@ -175,9 +175,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_length: int) -> None:
         ("tokenizer.json", tokenizer.to_str()),
         ("tokenizer_config.json", json.dumps(config, indent=2) + "\n"),
     ):
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, folder / name)
+        write_text(folder / name, text)
 
 
 def take_tokenizer(name: str, folder: Path, max_length: int) -> None:

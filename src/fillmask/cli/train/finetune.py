@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import INPUT_FORMATS
+from fillmask.cli.reading import read_options, table_reading_options
 from fillmask.cli.train.options import SEED, THREADS, Amount, push_options
 
 if TYPE_CHECKING:
     from fillmask.training.finetune import Epoch, FinetuningResult
 
+TABLE_FORMATS = tuple(name for name in INPUT_FORMATS if name != "text")
+
 
 @click.command("finetune")
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="DATA")
+@click.argument("data", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), metavar="DATA")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="The checkpoint folder to make.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace FOLDER if it is a checkpoint already.")
 @click.option("--model", "-m", metavar="NAME", envvar="FILLMASK_MODEL", help="Where to start: a checkpoint folder or a hub id.  [default: the bundled model]")  # fmt: skip
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--pair", metavar="COLUMN", help="A column of second texts, for pairs.")
 @click.option("--label", default="label", show_default=True, metavar="COLUMN", help="The column of labels.")
 @click.option("--validation", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help="Examples to judge by, in the same form.  [default: a share of DATA]")  # fmt: skip
-@click.option("--share", default=0.15, show_default=True, help="Share of DATA to judge by, where there is no FILE.")
+@click.option("--split", "--share", "share", default=0.15, show_default=True, metavar="SHARE", help="Share of DATA to judge by, the same of each label, where there is no FILE.")  # fmt: skip
+@click.option("--input-format", type=click.Choice(TABLE_FORMATS), help="Format of the tables.  [default: by suffix]")
+@table_reading_options
 @click.option("--epochs", default=10, show_default=True, help="At most so many passes over DATA.")
 @click.option("--patience", default=3, show_default=True, help="Stop after so many epochs that are no better.")
 @click.option("--batch-size", default=32, show_default=True, help="Texts a step.")
@@ -47,13 +53,14 @@ if TYPE_CHECKING:
 @push_options("output")
 def command(
     data: Path, output: Path, overwrite: bool, model: str | None, text: str, pair: str | None, label: str,
-    validation: Path | None, share: float, device: str | None, threads: int | None, save_seconds: float, as_json: bool,
+    validation: Path | None, share: float, input_format: str | None, encoding: str | None, quote: str, separator: str | None,
+    zstd_window: int | None, device: str | None, threads: int | None, save_seconds: float, as_json: bool,
     **recipe: Any,
 ) -> int:  # fmt: skip
     """Teach a model to classify texts, from a table of texts and labels.
 
-    DATA is CSV, TSV, JSON Lines or Parquet, with a heading; plain or .gz, .xz
-    or .bz2. The model of the best epoch is written to FOLDER, a standard
+    DATA is CSV, TSV, JSON (lines, or an array) or Parquet, with a heading;
+    plain or .gz, .xz, .bz2, .zst; a pipe, or - for stdin. The model of the best epoch is written to FOLDER, a standard
     checkpoint, with its metrics, confusion matrix and model card. Rows without
     a text or a label are passed over and named. The same command goes on
     where it was interrupted.
@@ -70,9 +77,10 @@ def command(
 
     # What is wrong with the data is said before torch is loaded, which takes seconds.
     columns = Columns(text, label, pair)
-    table = read_labelled(data, columns)
+    reading = read_options(encoding, quote, separator, zstd_window)
+    table = read_labelled(data, columns, reading, input_format)
     labels = labels_of(table)
-    held_out = None if validation is None else read_labelled(validation, columns)
+    held_out = None if validation is None else read_labelled(validation, columns, reading, input_format)
     try:
         import torch
 
@@ -85,13 +93,11 @@ def command(
         raise MissingExtraError("fine-tuning", "train") from missing
     settings = FinetuningRecipe(**recipe)
     check_output(output, overwrite=overwrite)
-    tables = [(data, table)]
-    if validation is None or held_out is None:
-        train, judged = split(table, share, settings.seed)
-    else:
-        train, judged = table, held_out
-        tables.append((validation, judged))
+    train, judged = split(table, share, settings.seed) if held_out is None else (table, held_out)
+    tables = [(data, table)] if validation is None or held_out is None else [(data, table), (validation, held_out)]
     for path, read in tables:
+        for warning in read.warnings:
+            complain(f"warning: {warning}")
         for complaint in read.complaints():
             complain(f"warning: {path}: {complaint}; passed over")
     if threads is not None:

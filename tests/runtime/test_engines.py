@@ -149,12 +149,12 @@ def test_auto_is_torch_for_a_family_without_a_graph(
 ) -> None:
     folder = Path(shutil.copytree(roberta_folder, tmp_path / "model"))
     text = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(text.replace('"model_type": "roberta"', '"model_type": "roformer"'))
+    (folder / "config.json").write_text(text.replace('"model_type": "roberta"', '"model_type": "megatron-bert"'))
     assert engines.default_engine(open_checkpoint(folder)) == "torch"
     assert engines.default_engine(open_checkpoint(roberta_folder)) == "onnxruntime"
     assert engines.default_engine(open_checkpoint(roberta_folder), "cuda:0") == "torch"
     without(monkeypatch, "torch", "fillmask.runtime.engines.torch")
-    with pytest.raises(MissingExtraError, match="'roformer' has no graph here; the torch engine runs it"):
+    with pytest.raises(MissingExtraError, match="'megatron-bert' has no graph here; the torch engine runs it"):
         MaskedLM(folder)
 
 

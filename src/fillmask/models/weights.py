@@ -1,8 +1,7 @@
 """The tensors of a safetensors checkpoint, memory-mapped.
 
-Knows names, shapes and bytes; knows nothing of what a tensor is for. The
-`safetensors` library checks each file's header; the arrays are then mapped
-here, because its numpy reader copies every tensor and has no bfloat16.
+This module knows names, shapes, and bytes. It does not know what a tensor is for. The `safetensors` library checks the
+header of each file. The arrays are mapped here, because its reader for numpy copies each tensor and lacks bfloat16.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _DTYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
-_GIVE_BACK_SECONDS = 0.001  # a processor reads some ten megabytes meanwhile
+_RELEASE_SECONDS = 0.001  # between two releases of pages; a processor reads some ten megabytes in that time
 _SLICE = re.compile(r"(?P<name>.+)\[(?P<start>\d+):(?P<stop>\d+)\]")
 
 
@@ -92,7 +91,7 @@ class Weights:
             raise CheckpointNotFoundError(f"{path} is missing; expected the weights there") from error
         except (SafetensorError, ValueError, OSError) as error:
             raise CorruptCheckpointError(
-                f"{path} is not a whole safetensors file ({error}); download it again"
+                f"{path} is not a complete safetensors file ({error}); download it again"
             ) from error
         (length,) = struct.unpack("<Q", buffer[:8])
         for name, entry in json.loads(buffer[8 : 8 + length]).items():
@@ -108,46 +107,47 @@ class Weights:
         return iter(self._entries)
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor."""
         return self._entries[name].shape
 
     def layout(self) -> list[tuple[str, str, tuple[int, ...]]]:
-        """Name, dtype and shape of every tensor, sorted: what a graph depends on, as values are not."""
+        """Name, dtype, and shape of each tensor, sorted: everything about the weights that a graph depends on."""
         return sorted((name, e.dtype, e.shape) for name, e in self._entries.items())
 
     @property
     def parameters(self) -> int:
-        """Numbers stored in the files."""
+        """How many numbers the files hold."""
         return sum(int(np.prod(e.shape)) for e in self._entries.values())
 
     @contextmanager
     def passing_through(self) -> Iterator[None]:
-        """While an engine copies and repacks the weights, give the file's pages back as they have been read.
+        """Release the pages of the files as they are read, while an engine copies and repacks the weights.
 
-        Without, the whole file counts to the process's memory beside the copies, though nobody reads it again. A page
-        that is read once more comes from the system's cache.
+        Otherwise the files count to the memory of the process beside the copies, though nothing reads them again. A
+        page that is read a second time comes from the system's cache.
         """
         buffers = list({id(e.buffer): e.buffer for e in self._entries.values()}.values())
-        done = threading.Event()
+        finished = threading.Event()
 
-        def give_back() -> None:
+        def release() -> None:
             for buffer in buffers:
                 buffer.madvise(mmap.MADV_DONTNEED)
 
-        def keep_giving_back() -> None:
-            while not done.wait(_GIVE_BACK_SECONDS):
-                give_back()
+        def keep_releasing() -> None:
+            while not finished.wait(_RELEASE_SECONDS):
+                release()
 
-        if not hasattr(mmap, "MADV_DONTNEED"):  # not a Unix: the memory is only counted, not lacking
+        if not hasattr(mmap, "MADV_DONTNEED"):  # not a Unix; the system takes the pages back when it needs them
             yield
             return
-        helper = threading.Thread(target=keep_giving_back, name="fillmask-weights", daemon=True)
+        helper = threading.Thread(target=keep_releasing, name="fillmask-weights", daemon=True)
         helper.start()
         try:
             yield
         finally:
-            done.set()
+            finished.set()
             helper.join()
-            give_back()
+            release()
 
     def array(self, name: str) -> Array:
         """The tensor as it is stored (bfloat16 as uint16), read-only and not copied."""

@@ -12,7 +12,6 @@ puts distance q − k at column k: no gather over (T, T) is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,9 +127,9 @@ def distances(
 
     def rows(name: str, differences: npt.NDArray[np.int64]) -> Value:
         """Embeddings of the middle 2T of these distances."""
-        found = buckets(differences, bucket_count, furthest) if bucket_count > 0 else differences
-        found = np.clip(found + span, 0, 2 * span - 1)
-        x = g.op("Gather", table, g.op("Slice", g.int64_array(name, found), start, end, g.int64_vector(0)))
+        numbers = buckets(differences, bucket_count, furthest) if bucket_count > 0 else differences
+        numbers = np.clip(numbers + span, 0, 2 * span - 1)
+        x = g.op("Gather", table, g.op("Slice", g.int64_array(name, numbers), start, end, g.int64_vector(0)))
         return ops.layer_norm(g, x, f"{_BASE}.encoder.LayerNorm", sizes.hidden, sizes.eps) if normed else x  # fmt: skip
 
     falling = rows("distances/falling", np.arange(positions - 1, -positions - 1, -1))
@@ -161,22 +160,27 @@ def add_distances(
         y = ops.linear(g, rows, f"{own}.{layer.name}", size, size, bias=layer.bias)
         return g.op("Transpose", g.op("Reshape", y, g.int64_vector(-1, heads, head)), perm=[1, 2, 0])
 
-    pick: Callable[[Value], Value] = lambda x: _shifted(g, inputs, x, heads)  # noqa: E731
     if "c2p" in distances.kinds:
-        found = g.op("MatMul", q, project(distances.falling, distances.key))
-        found = g.op("GatherElements", found, distances.columns, axis=-1) if last else pick(found)
-        scores = g.op("Add", scores, found)
+        by_distance = g.op("MatMul", q, project(distances.falling, distances.key))
+        by_key = (
+            g.op("GatherElements", by_distance, distances.columns, axis=-1)
+            if last
+            else _shifted(g, inputs, by_distance)
+        )
+        scores = g.op("Add", scores, by_key)
     if distances.rising is not None:
         rows = project(distances.rising, distances.query)
-        found = pick(g.op("MatMul", k, g.op("Mul", rows, g.float32(1 / scale))))  # (B, H, T of keys, T of queries)
-        found = g.op("Transpose", found, perm=[0, 1, 3, 2])
+        by_query = _shifted(
+            g, inputs, g.op("MatMul", k, g.op("Mul", rows, g.float32(1 / scale)))
+        )  # (B, H, T of keys, T of queries)
+        by_key = g.op("Transpose", by_query, perm=[0, 1, 3, 2])
         if last:
-            found = _rows_at_slots(g, inputs, found, distances)
-        scores = g.op("Add", scores, found)
+            by_key = _rows_at_slots(g, inputs, by_key, distances)
+        scores = g.op("Add", scores, by_key)
     return scores
 
 
-def _shifted(g: GraphBuilder, inputs: GraphInputs, x: Value, heads: int) -> Value:
+def _shifted(g: GraphBuilder, inputs: GraphInputs, x: Value) -> Value:
     """(B, H, T, 2T) to (B, H, T, T), row r beginning at column T − 1 − r: the diagonals become columns."""
     length = g.op("Shape", inputs.ids, start=1, end=2)
     shape = g.op("Shape", x)

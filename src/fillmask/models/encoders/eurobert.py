@@ -56,7 +56,7 @@ def build(g: GraphBuilder, config: Config) -> None:
     inputs = ops.inputs(g)
     sizes = _Sizes.of(config)
     states, words = _encode(g, config, inputs, sizes)
-    x = g.op("Gather", states, inputs.chosen)
+    x = g.op("Gather", states, inputs.masks)
     vocab_size = config.integer("vocab_size")
     # A matrix that the file holds is used whatever the config says: see `postnorm.head`.
     tied = config.flag("tie_word_embeddings", False) and not g.has("lm_head.weight")
@@ -83,7 +83,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
         return ops.mean_over_tokens(g, g.op("Reshape", states, batched), inputs)
 
     if pooling == "bos":
-        x = g.op("Gather", x, inputs.chosen)
+        x = g.op("Gather", x, inputs.masks)
     elif pooling == "mean":
         x = mean(x, sizes.hidden)
     x = ops.activation(g, ops.linear(g, x, "dense", sizes.hidden, sizes.hidden), "gelu")

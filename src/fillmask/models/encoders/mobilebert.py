@@ -70,7 +70,7 @@ def build(g: GraphBuilder, config: Config) -> None:
     vocab_size, width = config.integer("vocab_size"), config.integer("embedding_size", 128)
     states, words = _encode(g, config, inputs, sizes)
     names = bert.HEAD
-    x = g.op("Gather", states, inputs.chosen)
+    x = g.op("Gather", states, inputs.masks)
     x = ops.activation(g, ops.linear(g, x, names.dense, sizes.hidden, sizes.hidden), sizes.activation)
     x = ops.layer_norm(g, x, names.norm, sizes.hidden, sizes.eps)
     decoder, bias = postnorm.output_matrix(g, config, names, words, width), postnorm.output_bias(g, config, names)
@@ -89,7 +89,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     inputs = ops.inputs(g)
     sizes = _Sizes.of(config)
     states, _ = _encode(g, config, inputs, sizes)
-    x = g.op("Gather", states, inputs.chosen)
+    x = g.op("Gather", states, inputs.masks)
     if config.flag("classifier_activation", True):
         x = g.op("Tanh", ops.linear(g, x, "mobilebert.pooler.dense", sizes.hidden, sizes.hidden))
     ops.logits(g, ops.linear(g, x, "classifier", labels, sizes.hidden), labels)

@@ -55,7 +55,7 @@ def build(g: GraphBuilder, config: Config) -> None:
     """The graph of ModernBertForMaskedLM."""
     inputs = ops.inputs(g)
     x, words = _encode(g, config, inputs)
-    x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
+    x = _norm(g, config, g.op("Gather", x, inputs.masks), "model.final_norm")
     x = _head(g, config, x)
     vocab_size, size = config.integer("vocab_size", 50368), config.integer("hidden_size", 768)
     # A matrix that the file holds is used whatever the config says: see `postnorm.head`.
@@ -75,7 +75,7 @@ def build_classifier(g: GraphBuilder, config: Config, labels: int) -> None:
     config.require("classifier_pooling", "cls", "mean")
     size = config.integer("hidden_size", 768)
     if config.text("classifier_pooling", "cls") == "cls":
-        x = _norm(g, config, g.op("Gather", x, inputs.chosen), "model.final_norm")
+        x = _norm(g, config, g.op("Gather", x, inputs.masks), "model.final_norm")
     else:
         batched = g.op("Concat", g.op("Shape", inputs.ids), g.int64_vector(size), axis=0)
         x = g.op("Reshape", _norm(g, config, x, "model.final_norm"), batched)

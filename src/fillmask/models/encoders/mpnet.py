@@ -83,12 +83,12 @@ def _biases(g: GraphBuilder, config: Config, inputs: GraphInputs, sizes: Sizes, 
     places = postnorm.positions_from_zero(g, inputs)
     padding = ops.padding_bias(g, inputs)
 
-    def biases(queries: Value, perm: list[int]) -> Value:
+    def with_padding(queries: Value, perm: list[int]) -> Value:
         """For queries whose places broadcast against the keys'."""
         at = g.op("Add", g.op("Sub", places, queries), g.int64(longest - 1))
-        found = g.op("Gather", table, g.op("Gather", lookup, at))
-        return g.op("Add", g.op("Transpose", found, perm=perm), padding)
+        biases = g.op("Gather", table, g.op("Gather", lookup, at))
+        return g.op("Add", g.op("Transpose", biases, perm=perm), padding)
 
-    everywhere = biases(g.op("Unsqueeze", places, g.int64_vector(1)), [2, 0, 1])  # (H, T, T)
-    slots = biases(g.op("Unsqueeze", inputs.slots, g.int64_vector(2)), [0, 3, 1, 2])  # (B, H, S, T)
+    everywhere = with_padding(g.op("Unsqueeze", places, g.int64_vector(1)), [2, 0, 1])  # (H, T, T)
+    slots = with_padding(g.op("Unsqueeze", inputs.slots, g.int64_vector(2)), [0, 3, 1, 2])  # (B, H, S, T)
     return Biases(everywhere, slots)

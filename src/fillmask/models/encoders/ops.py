@@ -1,16 +1,16 @@
-"""The parts that encoder graphs are composed of.
+"""The parts of which encoder graphs are built.
 
-Shapes are written (batch, length, …) for padded batches; B, T, H, D, S, M
-stand for batch, length, heads, head size, mask slots a row and masks in all.
-Hidden states stay flat, (B·T, hidden), so that every linear layer is one Gemm
-on the checkpoint's own (out, in) matrix.
+Docstrings give the shapes of values. B is the batch size, T the padded length, H the number of heads, D the size of a
+head, S the number of mask slots in a row, and M the number of masks in the batch. Hidden states are flat,
+(B·T, hidden), so that each linear layer is one Gemm with the checkpoint's own (out, in) matrix.
 
-Two savings, both exact, are shared by every family:
-- the head and its softmax run at the M masked positions alone;
-- in the last layer only the masked positions have a query, an attention
-  output and a feed-forward; keys and values are needed everywhere.
-A row has S mask slots, S being the most masks of any row; spare slots point
-at position 0 and are dropped before the head.
+Every family saves work in two ways, which change no result:
+- The head and its softmax run only at the M masked positions.
+- In the last layer, only the masked positions have a query, an attention output, and a feed-forward. Keys and values
+  are computed everywhere.
+
+S is the largest number of masks in any row of the batch. Slots that a row does not need point at position 0, and the
+head does not see them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fillmask.errors import UnsupportedModelError
 from fillmask.models.encoders.graph import GraphBuilder, Value
 
-# Far below any score, and finite: a padded row then has a mean, never a NaN.
+# Far below any score, and finite, so that a row of padding alone gives numbers and not NaN.
 BLOCKED = -1e9
 
 
@@ -33,16 +33,17 @@ class GraphInputs:
         ids: token ids, (B, T).
         attention_mask: 1 for a token, 0 for padding, (B, T).
         slots: position of each mask slot in its row, (B, S).
-        chosen: which of the B·S slots are masks, flat indices, (M,).
+        masks: which of the B·S slots are masks, flat indices, (M,).
     """
 
     ids: Value
     attention_mask: Value
     slots: Value
-    chosen: Value
+    masks: Value
 
 
 def inputs(g: GraphBuilder) -> GraphInputs:
+    """Declare the inputs that every encoder graph has."""
     return GraphInputs(
         g.input("input_ids", "batch", "length"),
         g.input("attention_mask", "batch", "length"),
@@ -61,7 +62,11 @@ def linear(
     bias: bool = True,
     rows: tuple[int, int] | None = None,
 ) -> Value:
-    """x @ weight.T + bias, on flat x (N, in_size); `rows` takes a part of the outputs."""
+    """x @ weight.T + bias, for flat x (N, in_size).
+
+    Args:
+        rows: first and last row of the matrix that are used; all by default.
+    """
     parts = [x, g.weight(f"{prefix}.weight", out_size, in_size, rows=rows)]
     if bias:
         parts.append(g.weight(f"{prefix}.bias", out_size, rows=rows))
@@ -69,7 +74,7 @@ def linear(
 
 
 def grouped_linear(g: GraphBuilder, x: Value, prefix: str, out_size: int, in_size: int, groups: int) -> Value:
-    """A linear layer whose matrix is block-diagonal, stored as (groups, in, out) of each block, on flat x (N, in_size).
+    """A linear layer for flat x (N, in_size) whose matrix is block-diagonal; the file holds the blocks, (groups, in, out).
 
     Raises:
         UnsupportedModelError: the sizes do not fall into so many groups.

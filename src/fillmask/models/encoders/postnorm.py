@@ -234,7 +234,7 @@ def head(
     """
     words, size, sizes = encoded.words, encoded.width, encoded.sizes
     vocab_size = config.integer("vocab_size")
-    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = g.op("Gather", encoded.states, inputs.masks)
     x = ops.activation(g, ops.linear(g, x, names.dense, size, sizes.hidden), activation)
     x = ops.layer_norm(g, x, names.norm, size, sizes.eps)
     decoder, bias = output_matrix(g, config, names, words, size), output_bias(g, config, names)
@@ -279,7 +279,7 @@ def classifier(
     """From states at the slots, each row's being its first token, to the logits of the labels."""
     size = encoded.sizes.hidden
     act = config.text(names.activation, "gelu") if names.configured else names.activation
-    x = g.op("Gather", encoded.states, inputs.chosen)
+    x = g.op("Gather", encoded.states, inputs.masks)
     x = ops.activation(g, ops.linear(g, x, names.dense, size, size), act)
     ops.logits(g, ops.linear(g, x, names.out, labels, size), labels)
 

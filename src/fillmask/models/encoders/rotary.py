@@ -29,8 +29,8 @@ def theta(config: Config, default: float, kind: str | None = None) -> float:
     if kind is not None:
         parameters = parameters.get(kind) or {}
     old = _parameters(config, "rope_scaling")
-    for found in (parameters, old):
-        scaling = found.get("rope_type", found.get("type", "default"))
+    for values in (parameters, old):
+        scaling = values.get("rope_type", values.get("type", "default"))
         if scaling != "default":
             where = f" in {kind}" if kind else ""
             raise UnsupportedModelError(f"config.json asks for rotary scaling {scaling!r}{where}; expected none")
@@ -40,10 +40,10 @@ def theta(config: Config, default: float, kind: str | None = None) -> float:
 
 
 def _parameters(config: Config, key: str) -> dict[str, Any]:
-    found = config.raw(key, {})
-    if not isinstance(found, dict):
-        raise CorruptCheckpointError(f"config.json has {key}={found!r}; expected an object")
-    return found
+    values = config.raw(key, {})
+    if not isinstance(values, dict):
+        raise CorruptCheckpointError(f"config.json has {key}={values!r}; expected an object")
+    return values
 
 
 def frequencies(theta: float, head_size: int) -> npt.NDArray[np.float32]:
@@ -82,6 +82,6 @@ def rotate(g: GraphBuilder, x: Value, angles: Angles) -> Value:
     """x (B, H, L, D) turned: the two halves of D are the two coordinates."""
     cos, sin = angles
     a, b = g.split("Split", x, outputs=2, axis=-1, num_outputs=2)
-    left = g.op("Sub", g.op("Mul", a, cos), g.op("Mul", b, sin))
-    right = g.op("Add", g.op("Mul", b, cos), g.op("Mul", a, sin))
-    return g.op("Concat", left, right, axis=-1)
+    first = g.op("Sub", g.op("Mul", a, cos), g.op("Mul", b, sin))
+    second = g.op("Add", g.op("Mul", b, cos), g.op("Mul", a, sin))
+    return g.op("Concat", first, second, axis=-1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from fillmask.batch.job import BatchJob, BatchProgress, JobSummary, OnProgress, 
 from fillmask.batch.manifest import CommittedShard, Manifest, open_manifest, rejects_name
 from fillmask.batch.outputs import ShardEncoder, commit
 from fillmask.batch.rows import ShardRows
+from fillmask.batch.selection import select_engine
 from fillmask.batch.shards import ShardReader
 from fillmask.batch.tasks import Task, Work
 from fillmask.runtime import memory
@@ -26,12 +27,19 @@ from fillmask.runtime import memory
 _PATIENCE = 0.5  # seconds for a reader that may be waiting for stdin
 
 
-def run(job: BatchJob, *, restart: bool = False, on_progress: OnProgress | None = None) -> JobSummary:
+def run(
+    job: BatchJob,
+    *,
+    restart: bool = False,
+    on_progress: OnProgress | None = None,
+    on_selection: Callable[[str], None] | None = None,
+) -> JobSummary:
     """Run a job, or what is left of it.
 
     Args:
         restart: throw away what an earlier run left in the output's folder.
         on_progress: called after each piece of work, on any thread, one call at a time.
+        on_selection: called with one line that says which engine and precision were taken, and why.
 
     Raises:
         InputError: an input cannot be read, or the output holds another job.
@@ -40,9 +48,14 @@ def run(job: BatchJob, *, restart: bool = False, on_progress: OnProgress | None 
     """
     prepared = prepare(job)
     try:
-        task = tasks.load(job.options)
+        options, selection = select_engine(prepared, restart=restart)
+        task = tasks.load(options)
         description = prepared.describe(task.provenance)
         with open_manifest(job.output, description, restart=restart) as manifest:
+            if selection is not None:
+                manifest.note_selection(selection.as_json())
+                if on_selection is not None:
+                    on_selection(selection.reason)
             return _run(prepared, task, manifest, on_progress)
     finally:
         prepared.close()

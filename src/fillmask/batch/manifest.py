@@ -1,6 +1,7 @@
 """What job a folder holds and which of its shards are done: `_manifest.jsonl`.
 
-The first line describes the job. Each shard that was committed adds a line
+The first line describes the job, and a second one, `selection`, says how its
+engine and precision were decided. Each shard that was committed adds a line
 with its number, rows, rejects and bytes, flushed to the disk before the next
 shard begins; the last line says that the job is complete. A line that was cut
 off by a crash is dropped, and its shard is done again. While a job runs it
@@ -58,6 +59,10 @@ class Manifest:
         """Note a committed shard."""
         self._append(asdict(done))
         self.done[done.shard] = done
+
+    def note_selection(self, selection: Mapping[str, Any]) -> None:
+        """Note how engine and precision, which stand in the first line, were decided."""
+        self._append({"selection": dict(selection)})
 
     def finish(self) -> None:
         """Note that all shards are done; what workers that were killed left half-written goes."""
@@ -149,8 +154,10 @@ def _remove_unfinished(folder: Path) -> None:
 def read_job(folder: Path) -> dict[str, Any] | None:
     """The job that a folder holds; None where there is none."""
     with contextlib.suppress(OSError), open(folder / NAME, "rb") as file:
-        lines = _parsed(file.read())
-        return lines[0] if lines else None
+        first = file.readline()
+        if first.endswith(b"\n"):  # else a crash cut it off
+            job: dict[str, Any] = _parsed(first)[0]
+            return job
     return None
 
 

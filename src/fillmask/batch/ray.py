@@ -28,6 +28,7 @@ from fillmask.batch.local import summary
 from fillmask.batch.manifest import CommittedShard, Manifest, open_manifest
 from fillmask.batch.outputs import ShardEncoder, commit
 from fillmask.batch.rows import ShardRows
+from fillmask.batch.selection import select_engine
 from fillmask.batch.shards import ShardPlan, ShardReader
 from fillmask.batch.tasks import TaskOptions
 from fillmask.errors import CheckpointError, FillMaskError, InputError, MissingExtraError
@@ -77,10 +78,13 @@ def run_on_ray(
         raise InputError("a cluster cannot read stdin or a pipe; name files that all of its nodes see")
     prepared = prepare(job)
     # Every worker takes what this machine chose, whatever it would choose by itself.
-    provenance = tasks.load(job.options).provenance
-    model = replace(job.options.model, engine=provenance["engine"], precision=provenance["precision"], threads=1)
-    options = replace(job.options, model=model)
+    options, selection = select_engine(prepared, restart=restart)
+    provenance = tasks.load(options).provenance
+    model = replace(options.model, engine=provenance["engine"], precision=provenance["precision"], threads=1)
+    options = replace(options, model=model)
     with open_manifest(job.output, prepared.describe(provenance), restart=restart) as manifest, connected(address):
+        if selection is not None:
+            manifest.note_selection(selection.as_json())
         return _run(prepared, options, provenance, manifest, workers, on_progress)
 
 

@@ -193,13 +193,17 @@ def _run(job: BatchJob, *, restart: bool, ray: str | None, workers: str | None, 
         if ray is None:
             from fillmask.batch.local import run
 
-            return run(job, restart=restart, on_progress=bar)
+            return run(job, restart=restart, on_progress=bar, on_selection=None if quiet else _say)
         from fillmask.batch.ray import run_on_ray
 
         return run_on_ray(job, ray, workers=_range(workers), restart=restart, on_progress=bar)
     finally:
         if bar is not None:
             bar.close()
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _range(workers: str | None) -> tuple[int, int | None]:

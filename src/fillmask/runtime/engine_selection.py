@@ -22,7 +22,7 @@ from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers
 from fillmask.runtime.options import DEFAULTS, RuntimeOptions
-from fillmask.runtime.precision_selection import AGREEMENT, LEAST_MASKS
+from fillmask.runtime.precision_selection import LEAST_MASKS
 from fillmask.runtime.processor import processor, usable_cores
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from fillmask.runtime.engines import Batch, Ints
     from fillmask.tokenization.masked_input import MaskedInput
 
+# Share of float32's best words that a precision must give which nobody asked for: what bfloat16 gives, and int8 seldom does.
+_AGREEMENT = 0.99
 _REFERENCE = ("onnxruntime", "float32")
-# A measurement must cost less than this share of the time that the whole job takes without it.
+# A measurement runs the first texts once for each candidate: these may be this share of all texts that are run.
 _SHARE = 0.1
 # A candidate that has taken so much longer than the best so far is not measured to the end.
 _PATIENCE = 1.25
@@ -45,6 +47,7 @@ class EngineSelection:
         threads: threads of the engine for one batch.
         callers: batches that are computed at once, each on `threads` threads. They share one engine and its weights.
         reason: one line for people.
+        measured: whether engines were measured for it.
     """
 
     engine: str
@@ -52,6 +55,7 @@ class EngineSelection:
     threads: int
     callers: int
     reason: str
+    measured: bool
 
     def as_json(self) -> dict[str, Any]:
         """The selection as a manifest keeps it."""
@@ -105,13 +109,13 @@ def select_for_throughput(
     candidates = _candidates(checkpoint, options.engine, precision, device)
     if len(candidates) < 2 or not items:
         return _unmeasured(checkpoint, default, precision, threads, device, "")
+    least = round(len(candidates) * len(items) / _SHARE)
+    if expected_items is not None and expected_items < least:
+        reason = f"; measuring the others repays itself from {least:,} texts on"
+        return _unmeasured(checkpoint, default, precision, threads, device, reason)
     batches = [collate([items[i] for i in part], checkpoint.padding_id) for part in plan(items)]
     reference = _measure(checkpoint, _REFERENCE, threads, batches, None)
     assert reference is not None
-    job_seconds = None if expected_items is None else reference.seconds * expected_items / len(items)
-    if job_seconds is not None and reference.seconds * len(candidates) > _SHARE * job_seconds:
-        reason = f"; the job takes about {job_seconds:,.0f} s, too little to measure the others first"
-        return _unmeasured(checkpoint, default, precision, threads, device, reason)
     best, agreement = (reference, 1.0) if _REFERENCE in candidates else (None, 1.0)
     for pair in candidates:
         if pair == _REFERENCE:
@@ -122,7 +126,7 @@ def select_for_throughput(
             continue
         share = float((measured.best == reference.best).mean())
         enough = pair[1] == "float32" or len(reference.best) >= LEAST_MASKS
-        if enough and share >= AGREEMENT[pair[1]] and (best is None or measured.seconds < best.seconds):
+        if enough and share >= _AGREEMENT and (best is None or measured.seconds < best.seconds):
             best, agreement = measured, share
     if best is None:
         return _unmeasured(
@@ -134,6 +138,7 @@ def select_for_throughput(
         f"{' '.join(best.pair)}, {_arrangement(inside, callers)}: {len(items) / best.seconds:,.0f} texts a second,"
         f" {reference.seconds / best.seconds:.1f} times {' '.join(_REFERENCE)}, {agreement:.1%} of its best words"
         f" (measured on {len(reference.best):,} masks; {processor().label})",
+        measured=True,
     )  # fmt: skip
 
 
@@ -151,7 +156,7 @@ def _unmeasured(
     choice = engines.select(checkpoint, engine=engine, precision=precision, device=device)
     inside, callers = throughput_threads(engine, threads)
     reason = f"{engine} {choice.precision}, {_arrangement(inside, callers)}: {choice.reason}{why}"
-    return EngineSelection(engine, choice.precision, inside, callers, reason)
+    return EngineSelection(engine, choice.precision, inside, callers, reason, measured=False)
 
 
 def _arrangement(threads: int, callers: int) -> str:

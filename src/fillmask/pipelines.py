@@ -231,6 +231,7 @@ class FillMask:
         *,
         notation: str = "auto",
         keep_ellipses: bool = False,
+        div: str | None = None,
         strategy: str = "joint",
         readings: int = 10,
         beam: int | None = None,
@@ -241,23 +242,24 @@ class FillMask:
         on_progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Restoration:
-        """Read a damaged text: `I am ... to the b[..]ery`. See `fillmask.restore.restore`."""
-        from fillmask.restore import BEAM, restore
+        """Read a damaged text: `I am ... to the b[..]ery`. See `fillmask.restore.RestoreOptions` for the arguments."""
+        from fillmask.restore import restore
 
         return restore(
             self.model,
             source,
+            on_progress=on_progress,
+            cancelled=cancelled,
             notation=notation,
             keep_ellipses=keep_ellipses,
+            div=div,
             strategy=strategy,
             readings=readings,
-            beam=BEAM if beam is None else beam,
+            beam=beam,
             lexicon=lexicon,
             targets=targets,
             locked=locked,
             evidence=evidence,
-            on_progress=on_progress,
-            cancelled=cancelled,
         )
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, commit_message: str | None = None) -> str:

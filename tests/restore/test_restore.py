@@ -253,8 +253,8 @@ def log_probability(unmask: FillMask, ids: Sequence[int], place: int, token: int
         ({"strategy": "guess"}, "strategy is 'guess'; expected one of joint, independent"),
         ({"readings": 0}, "readings is 0"),
         ({"beam": 0}, "beam is 0"),
-        ({"locked": {9: "dog"}}, "locked speaks of hole 9, and the text has holes 0 to 4"),
-        ({"targets": {-1: ["dog"]}}, "targets speaks of hole -1"),
+        ({"locked": {9: "dog"}}, "locked names hole 9, and the text has holes 0 to 4"),
+        ({"targets": {-1: ["dog"]}}, "targets names hole -1"),
         ({"locked": {0: 5}}, "expected a text"),
     ],
 )

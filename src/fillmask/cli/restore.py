@@ -23,7 +23,7 @@ from fillmask.cli.options import TextFile, model_options
 from fillmask.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from fillmask.restore import Progress, Restoration
+    from fillmask.restore import Progress, Restoration, RestoreOptions
     from fillmask.restore.damage import Hole
     from fillmask.restore.notation import Document
 
@@ -83,6 +83,18 @@ _PAGE = 100  # columns of a drawing that goes to a file
 )
 @click.option("--targets", multiple=True, metavar="N=WORD,...", help="Hole N is one of these words; may be repeated.")
 @click.option("--lock", multiple=True, metavar="N=TEXT", help="Hole N is this; may be repeated.")
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Leave holes open whose best reading is less probable; JSON has every reading.  [default: 0.5 for text and tei]",
+)
+@click.option("--marks/--no-marks", default=True, show_default=True, help="In text, put what is read in brackets.")
+@click.option(
+    "--div",
+    metavar="NAME",
+    help='In TEI, the <div type="edition"> to read: its number, xml:id, subtype, n or language.',
+)
 @click.option("--evidence", is_flag=True, help="Say which words of the context mattered to each hole.")
 @click.option(
     "--adapt",
@@ -105,6 +117,9 @@ def command(
     lexicon: Any,
     targets: tuple[str, ...],
     lock: tuple[str, ...],
+    min_probability: float | None,
+    marks: bool,
+    div: str | None,
     evidence: bool,
     adapt: tuple[Path, ...],
     model: str | None,
@@ -129,28 +144,33 @@ def command(
     Ctrl-C stops the work and writes what was found so far; the exit code is
     then 130.
     """
+    from fillmask.restore import RestoreOptions
+
     if (text is None) == (file is None):
         raise click.UsageError("expected a FILE (- for stdin) or --text, and not both")
     file = file or TextOfOption(text)
     form = _format(form, output, as_json)
     _check_folder(output)
-    document = _parse(file, notation, keep_ellipses)
+    document = _parse(file, RestoreOptions(notation=notation, keep_ellipses=keep_ellipses, div=div))
     holes = len(document.damaged.holes)
-    options = {
-        "strategy": strategy,
-        "readings": readings,
-        "lexicon": _terms(lexicon),
-        "targets": _targets(targets, document.damaged.holes),
-        "locked": _locks(lock, holes),
-        "evidence": evidence,
-    }
+    options = RestoreOptions(
+        notation=notation,
+        keep_ellipses=keep_ellipses,
+        div=div,
+        strategy=strategy,
+        readings=readings,
+        lexicon=_terms(lexicon),
+        targets=_targets(targets, document.damaged.holes),
+        locked=_locks(lock, holes),
+        evidence=evidence,
+    )
     if not holes:
         complain(f"warning: nothing is lost in {file.name}, read as {document.notation}")
     with _adapted(model, adapt) as name:
         restoration = _restore(name, engine, document, options)
-    if holes and not restoration.calibrated:
+    if holes and not restoration.calibrated and not restoration.remarks:
         _warn_of_rough(strategy)
-    _write(restoration, form, output)
+    _write(restoration, form, output, min_probability, marks)
     if restoration.complete:
         return 0
     complain("interrupted: what was found so far is written")
@@ -202,44 +222,25 @@ class TextOfOption(io.BytesIO):
         super().__init__((text or "").encode("utf-8", errors="surrogateescape"))
 
 
-def _parse(file: Any, notation: str, keep_ellipses: bool) -> Document:
+def _parse(file: Any, options: RestoreOptions) -> Document:
     from fillmask.errors import NotationError
-    from fillmask.restore.notation import parse
+    from fillmask.restore import parse_source
+    from fillmask.restore.notation.encoding import decoded
 
     source = decoded(file.read(), file.name)
     if not source.strip():
         raise InputError(f"there is no text in {file.name}")
     try:
-        return parse(source, notation=notation, keep_ellipses=keep_ellipses)
+        return parse_source(source, options)
     except NotationError as error:
         raise InputError(f"{file.name}, {error}") from None
-
-
-def decoded(data: bytes, name: str) -> str:
-    """The text of a file: UTF-8, or as a byte order mark or an XML declaration says.
-
-    Raises:
-        InputError: bytes that are not in that encoding.
-    """
-    encoding = "utf-8-sig"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif declared := re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)[\"']", data):
-        found = declared[1].decode("ascii")
-        encoding = "utf-8-sig" if found.lower() in ("utf-8", "utf8") else found
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name} is not {error.encoding} at byte {error.start}; convert it, for instance with iconv -t utf-8"
-        ) from None
-    except LookupError:
-        raise InputError(f"{name} says that it is in {encoding}, which is not known; convert it to utf-8") from None
 
 
 def _terms(lexicon: Any) -> list[str]:
     if lexicon is None:
         return []
+    from fillmask.restore.notation.encoding import decoded
+
     lines = decoded(lexicon.read(), lexicon.name).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
@@ -250,7 +251,7 @@ def _targets(given: tuple[str, ...], holes: Sequence[Hole]) -> dict[int, list[st
     Raises:
         InputError: none of a hole's targets fits it.
     """
-    from fillmask.restore.restoring import check_targets
+    from fillmask.restore.options import check_targets
 
     found: dict[int, list[str]] = {}
     for number, text in _numbered(given, "--targets", len(holes)):
@@ -295,13 +296,13 @@ def _adapted(model: str | None, texts: tuple[Path, ...]) -> Iterator[str | None]
         yield str(adapt(model, list(texts), Path(folder) / "model"))
 
 
-def _restore(model: str | None, engine: dict[str, Any], document: Document, options: dict[str, Any]) -> Restoration:
+def _restore(model: str | None, engine: dict[str, Any], document: Document, options: RestoreOptions) -> Restoration:
     from fillmask.pipelines import FillMask
     from fillmask.restore import restore_document
 
     fill = FillMask(model, **engine)
     with _stoppable() as stopped, _bar() as on_progress:
-        return restore_document(fill.model, document, on_progress=on_progress, cancelled=stopped, **options)
+        return restore_document(fill.model, document, options, on_progress=on_progress, cancelled=stopped)
 
 
 @contextlib.contextmanager
@@ -336,7 +337,11 @@ def _bar() -> Iterator[Callable[[Progress], None] | None]:
         yield lambda progress: shown.update(task, completed=progress.done, total=progress.holes)
 
 
-def _write(restoration: Restoration, form: str, output: Path | None) -> None:
+def _write(
+    restoration: Restoration, form: str, output: Path | None, min_probability: float | None, marks: bool
+) -> None:
+    if form == "terminal" and min_probability is not None:
+        restoration = restoration.with_open_holes(min_probability)
     if form == "terminal" and output is None:
         from rich.console import Console
 
@@ -344,7 +349,12 @@ def _write(restoration: Restoration, form: str, output: Path | None) -> None:
 
         draw(restoration, Console(highlight=False))
         return
-    text = _drawn(restoration) if form == "terminal" else _rendered(restoration, form)
+    if form == "terminal":
+        text = _drawn(restoration)
+    else:
+        from fillmask.restore.editions import render
+
+        text = render(restoration, form, min_probability=min_probability, marks=marks)
     if output is None:
         sys.stdout.buffer.write(text.encode("utf-8", errors="replace"))
         sys.stdout.flush()
@@ -352,12 +362,6 @@ def _write(restoration: Restoration, form: str, output: Path | None) -> None:
         from fillmask.data.atomic import write_text
 
         write_text(output, text)
-
-
-def _rendered(restoration: Restoration, form: str) -> str:
-    from fillmask.restore.editions import render
-
-    return render(restoration, form)
 
 
 def _drawn(restoration: Restoration) -> str:

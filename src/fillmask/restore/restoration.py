@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from fillmask.errors import InputError
 
 if TYPE_CHECKING:
     from fillmask.restore.notation import Document
@@ -104,7 +106,7 @@ class Restoration:
     Attributes:
         text: the text with the best joint reading in its holes.
         source: the damaged text as given.
-        notation: "plain", "leiden" or "tei"; how the source was read.
+        notation: one of `fillmask.choices.NOTATIONS` but "auto"; how the source was read.
         strategy: how the holes were decoded.
         gaps: every hole.
         hypotheses: joint readings, best first.
@@ -116,6 +118,7 @@ class Restoration:
         model: what read it: a hub id with its revision, or the name of a checkpoint folder.
         calibrated: whether the probabilities were fitted for this model and strategy; where not, the order of readings is
             sound and their probabilities are rough.
+        remarks: what a reader should know of the whole, for instance that the text is not in the model's language.
     """
 
     text: str
@@ -130,6 +133,32 @@ class Restoration:
     document: Document = field(repr=False, compare=False)
     model: str = ""
     calibrated: bool = True
+    remarks: tuple[str, ...] = ()
+
+    def with_open_holes(self, min_probability: float) -> Restoration:
+        """The restoration with holes left open whose best reading is less probable.
+
+        What is legible of such a hole still stands in the text; its readings stay where they are listed.
+
+        Raises:
+            InputError: no probability.
+        """
+        if isinstance(min_probability, bool) or not 0 <= min_probability <= 1:
+            raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
+        holes = self.document.damaged.holes
+        standing = [
+            self.text[gap.start : gap.end]
+            if gap.locked or (gap.best is not None and gap.best.probability >= min_probability)
+            else holes[gap.index].transcription or ""
+            for gap in self.gaps
+        ]
+        gaps = []
+        shift = 0
+        for gap, text in zip(self.gaps, standing, strict=True):
+            start = gap.start + shift
+            shift += len(text) - (gap.end - gap.start)
+            gaps.append(replace(gap, start=start, end=start + len(text)))
+        return replace(self, text=self.document.damaged.filled(standing), gaps=tuple(gaps))
 
     def to_dict(self) -> dict[str, Any]:
         """All but the parsed document, as plain lists and dictionaries; see docs/guide/restore.md for the schema.

@@ -11,7 +11,7 @@ from fillmask import InputError
 from fillmask.choices import EDITION_FORMATS
 from fillmask.restore.editions import render
 
-_LETTER = "Dear Ann,\n\nI am [...] to the b[..]e-\nry. *Well*\n___ x\n"
+_LETTER = "Dear Ann,\n\nI am [...] to the b[..]e-\nry.\n*Well*\n___ x\n"
 _READINGS = (
     [("going", 0.71), ("walking", 0.2), ("off", 0.004)],
     [("bakery", 0.93), ("brrery", 0.02)],
@@ -20,12 +20,17 @@ _READINGS = (
 
 
 def test_text_keeps_lines_and_unread_holes() -> None:
-    assert render(made(_LETTER, *_READINGS), "text") == "Dear Ann,\n\nI am going to the bakery.\n*Well*\n___ x\n"
+    shown = made(_LETTER, *_READINGS)
+    assert render(shown, "text", marks=False) == "Dear Ann,\n\nI am going to the bakery.\n*Well*\n___ x\n"
+    assert render(shown, "text") == "Dear Ann,\n\nI am [going] to the b[ak]ery.\n*Well*\n___ x\n"
+    assert render(shown, "text", min_probability=0.99) == "Dear Ann,\n\nI am [...] to the b[..]e-\nry.\n*Well*\n___ x\n"
 
 
 def test_text_is_the_reading_text_of_tei() -> None:
     tei = "<body><p>I am <gap/> to<lb/>the ba<lb break='no'/>kery</p>\n\n<p>b<gap quantity='1'/>t</p></body>"
-    assert render(made(tei, [("off", 0.5)], [("but", 0.5)]), "text") == "I am off to\nthe ba-\nkery\n\nbut\n"
+    assert (
+        render(made(tei, [("off", 0.5)], [("but", 0.5)]), "text", marks=False) == "I am off to\nthe ba-\nkery\n\nbut\n"
+    )
 
 
 def test_json_is_by_its_schema() -> None:

@@ -139,6 +139,7 @@ def _standfirst(restoration: Restoration) -> str:
         counted += f", {read} of them read"
     sure = f"On average a reading is right with a probability of {percent(restoration.confidence)}"
     sure += "." if restoration.calibrated else "; but the probabilities are not calibrated for this model."
+    sure += "".join(f" Note: {remark}." for remark in restoration.remarks)
     return f"{counted}. {sure}" + ("" if restoration.complete else " The work was stopped before it was done.")
 
 
@@ -201,7 +202,7 @@ def _lines(restoration: Restoration) -> list[list[str]]:
 
 def _hole(restoration: Restoration, gap: Gap) -> str:
     kind = "given" if gap.locked else level(probability(restoration, gap))
-    if gap.best is None:
+    if not chosen(restoration, gap):
         kind = "unread"
     # A hole stays in its line, whatever stands in it.
     words = " ".join(_standing(restoration, gap).splitlines())
@@ -209,7 +210,7 @@ def _hole(restoration: Restoration, gap: Gap) -> str:
 
 
 def _standing(restoration: Restoration, gap: Gap) -> str:
-    return written(gap.source) if gap.best is None else chosen(restoration, gap)
+    return chosen(restoration, gap) or written(gap.source)
 
 
 def _numbered(paragraphs: Sequence[Sequence[str]]) -> bool:

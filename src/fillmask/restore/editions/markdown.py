@@ -78,6 +78,7 @@ def _summary(restoration: Restoration) -> str:
     holes = len(restoration.gaps)
     found = f"{holes} hole{'s' * (holes != 1)}, read as {restoration.notation}, decoded {restoration.strategy}"
     found += f"; expected share of right readings {restoration.confidence:.0%}"
+    found += "".join(f"; {remark}" for remark in restoration.remarks)
     if not restoration.calibrated:
         found += f"; {UNCALIBRATED}"
     if not restoration.complete:

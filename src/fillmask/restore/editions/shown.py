@@ -38,7 +38,7 @@ def others(restoration: Restoration, gap: Gap) -> tuple[Reading, ...]:
 
 def damage(restoration: Restoration, gap: Gap) -> str:
     """The hole as a reader sees it on one line: as the source has it, or in Leiden notation where that is XML."""
-    if restoration.notation != "tei":
+    if restoration.notation in ("plain", "leiden"):
         return " ".join(gap.source.split())
     return "".join(map(_sign, restoration.document.damaged.holes[gap.index].elements))
 
@@ -49,7 +49,7 @@ def _sign(element: Element) -> str:
     if element.about is not None:
         return f"[c. {element.about}]"
     if element.most is None:
-        return "[---]"
+        return "[---]" if element.spaces else "[1 word]"
     return (
         f"[{'.' * element.most}]" if element.least == element.most <= _DOTS else f"[c. {element.least}–{element.most}]"
     )

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fillmask.errors import FillMaskError
-from fillmask.restore.damage import Known
 from fillmask.restore.editions.align import portions
 from fillmask.restore.editions.markup import Markup
 from fillmask.restore.editions.shown import chosen, others, probability
@@ -129,7 +128,7 @@ class _Edition:
             parts.append(markup.element("rdg", read + markup.degree(other.probability), other.probability))
         if keeps_gaps:
             kept = "".join(
-                self.source.gap(stretch) if stretch.is_lost else escape(_letters(stretch)) for stretch in stretches
+                self.source.gap(stretch) if stretch.is_lost else escape(stretch.letters) for stretch in stretches
             )
             parts.append(markup.element("rdg", kept, 1.0, {"type": "source"}))
         return markup.element("app", "".join(parts), share, {"type": "alternative"})
@@ -183,11 +182,7 @@ class _Edition:
 
 def _stands(stretch: Stretch, text: str) -> bool:
     """Whether the letters of a stretch are there and read as they are written."""
-    return not stretch.is_lost and text == _letters(stretch)
-
-
-def _letters(stretch: Stretch) -> str:
-    return "".join(element.text for element in stretch.elements if isinstance(element, Known))
+    return not stretch.is_lost and text == stretch.letters
 
 
 def _summed(alternatives: Sequence[tuple[Reading, list[str]]]) -> list[tuple[Reading, list[str]]]:

@@ -108,6 +108,8 @@ def _summary(restoration: Restoration) -> Text:
     summary = Text()
     if holes and not restoration.calibrated:
         summary.append(f"{UNCALIBRATED}\n", "bold red")
+    for remark in restoration.remarks:
+        summary.append(f"{remark}\n", "bold red")
     if not restoration.complete:
         summary.append(f"stopped early: {unread(restoration)} of {holes} holes not reached\n", "bold red")
     for number, (least, name, style) in enumerate(LEVELS if holes else ()):

@@ -138,6 +138,11 @@ class Stretch:
         """Whether something is lost in it."""
         return any(isinstance(element, Lost) for element in self.elements)
 
+    @property
+    def letters(self) -> str:
+        """The letters that are known of it."""
+        return "".join(element.text for element in self.elements if isinstance(element, Known))
+
 
 @dataclass(frozen=True)
 class Document:

@@ -70,6 +70,7 @@ _RESTORED = {
         "complete": True,
         "cost": {"forward_passes": 12, "rows": 80, "seconds": 0.3},
         "calibrated": True,
+        "remarks": [],
     },
     "documents": {"text": "I am going to the bakery"},
 }  # fmt: skip

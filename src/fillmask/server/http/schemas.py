@@ -179,6 +179,9 @@ class RestorationSchema(_Answer):
     complete: bool
     cost: CostSchema
     calibrated: bool = Field(description="Whether the probabilities were fitted for this model and strategy.")
+    remarks: list[str] = Field(
+        description="What a reader should know of the whole, such as that it is in another language."
+    )
 
 
 class RestoredSchema(_Answer):

@@ -12,7 +12,6 @@ from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.server.errors import LimitError
 from fillmask.server.limits import Limits
 from fillmask.tasks.score import score_texts
-from fillmask.tokenization.tokenizer import check_text
 
 if TYPE_CHECKING:
     from fillmask.tasks.classify import Classifier
@@ -34,28 +33,24 @@ def restore_job(
     model: MaskedLM, request: dict[str, Any], limits: Limits, report: Report, cancelled: Callable[[], bool]
 ) -> bytes:
     """A restoration and the editions asked for."""
-    from fillmask.restore import restore_document
+    from fillmask.restore import RestoreOptions, parse_source, restore_document
     from fillmask.restore.editions import render
-    from fillmask.restore.notation import parse
 
-    options = dict(request)
-    source, formats = options.pop("inputs"), options.pop("formats")
-    check_text(source)
-    # A byte order mark is no part of the text; the model would read it.
-    document = parse(
-        source.removeprefix("\ufeff"), notation=options.pop("notation"), keep_ellipses=options.pop("keep_ellipses")
-    )
+    arguments = dict(request)
+    source, formats = arguments.pop("inputs"), arguments.pop("formats")
+    options = RestoreOptions(**arguments)
+    document = parse_source(source, options)
     holes = len(document.damaged.holes)
     if holes > limits.max_holes:
         raise LimitError("max_holes", limits.max_holes, f"the document has {holes:,} holes")
     for name in ("locked", "targets"):
-        outside = [number for number in options[name] or () if not 0 <= number < holes]
+        outside = [number for number in request[name] or () if not 0 <= number < holes]
         if outside:
             raise InputError(f"{name} names hole {outside[0]}; the document has {holes}, numbered from 0")
     restoration = restore_document(
         model,
         document,
-        **options,
+        options,
         on_progress=lambda progress: report(progress.done, progress.holes, progress.forward_passes),
         cancelled=cancelled,
     )

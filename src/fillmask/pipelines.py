@@ -28,6 +28,8 @@ from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
 if TYPE_CHECKING:
     from fillmask.restore import Progress, Restoration
+    from fillmask.restore.correction.correction import Correction
+    from fillmask.restore.correction.corrector import Corrector
     from fillmask.tasks.classify import Classifier
 
 # The answer for a text: candidates for its mask, or with several masks such a list for each.
@@ -80,6 +82,7 @@ class FillMask:
         self._filler = MaskFiller(self.model)
         self.mask_token: str = self._filler.texts.mask_token
         self.mask_token_id: int = self._filler.texts.mask_token_id
+        self._corrector: Corrector | None = None
         self._last_targets: tuple[tuple[str, ...], Targets] | None = None
         self._options = options if targets is None else replace(options, targets=self._look_up(targets))
         running = {"engine": self.model.engine.name, "precision": self.model.engine.precision}
@@ -277,6 +280,25 @@ class FillMask:
         from fillmask.models.publishing import push
 
         return push(self.model.checkpoint.folder, repo_id, private=private, message=commit_message)
+
+    def correct(
+        self, text: str, *, min_probability: float | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> Correction:
+        """Mend what was misread in a text, such as the output of an OCR engine.
+
+        Args:
+            min_probability: change a word from this probability on, and mark it as doubtful below; 0.6 by default.
+            cancelled: called before each batch; True ends the work.
+
+        Raises:
+            InputError: the text or an argument cannot be used.
+        """
+        from fillmask.restore.correction.corrector import MIN_PROBABILITY, Corrector
+
+        if self._corrector is None:
+            self._corrector = Corrector(self.model)
+        threshold = MIN_PROBABILITY if min_probability is None else min_probability
+        return self._corrector.correct(text, min_probability=threshold, cancelled=cancelled)
 
 
 def _opened(arguments: Mapping[str, Any]) -> FillMask:

@@ -20,6 +20,7 @@ from fillmask.cli.lazy import LazyGroup
 SUBCOMMANDS = {
     "fill": "Rank the words that fit each mask of a text.",
     "restore": "Restore a damaged document.",
+    "correct": "Mend what was misread in a text.",
     "score": "Say how likely texts are, whole and word by word.",
     "classify": "Say which label a text has, with a fine-tuned model.",
     "evaluate": "Measure a model: masked tokens, perplexity, grammar, restoration.",

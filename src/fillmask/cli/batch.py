@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--shard-rows",
     type=click.IntRange(1, 10**9),
     metavar="N",
-    help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore 500]",
+    help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore and correct 500]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in OUTPUT.")
 @click.option(

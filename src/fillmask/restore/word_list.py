@@ -244,3 +244,8 @@ def of_checkpoint(folder: Path) -> WordList | None:
 @lru_cache(maxsize=4)
 def _cached(path: Path, _modified: int, _size: int) -> WordList:
     return load(path)
+
+
+def bundled() -> WordList | None:
+    """The English word list of the bundled model."""
+    return of_checkpoint(Path(__file__).parent.parent / "bundled")

@@ -15,7 +15,9 @@ _MODULES = {
     "adapt": ("fillmask.cli.train.adapt", "Continue a model on text of your domain."),
     "distil": ("fillmask.cli.train.distil", "Make a small model from a large one."),
     "finetune": ("fillmask.cli.train.finetune", "Teach a model to classify texts."),
-    "calibrate": ("fillmask.cli.train.calibrate", "Fit the confidence of restorations."),
+    "lexicon": ("fillmask.cli.train.lexicon", "Count the words that restoring and correcting know."),
+    "channel": ("fillmask.cli.train.channel", "Learn how letters are misread."),
+    "calibrate": ("fillmask.cli.train.calibrate", "Fit the confidence of restorations and corrections."),
 }
 
 

@@ -152,11 +152,25 @@ def collect(
 
 def fit_weights(cases: Sequence[FittingCase], start: ConfidenceWeights = PLAIN) -> ConfidenceWeights:
     """The weights under which the truth of the cases is likeliest, with a weak pull towards `start`."""
+    return ConfidenceWeights(*fit_logit(cases, start.candidate, start.none))
+
+
+def fit_logit(
+    cases: Sequence[FittingCase], candidate: Sequence[float], none: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Weights of a conditional logit with "none of these", by Newton's method.
+
+    Args:
+        candidate, none: the weights towards which those that the cases say little of are pulled.
+
+    Returns:
+        The weights of the candidates' features, and those of "none of these".
+    """
     spread = np.concatenate(
         [_spread(np.concatenate([c.candidates for c in cases])), _spread(np.array([c.none for c in cases]))]
     )
-    origin = np.array([*start.candidate, *start.none], float)
-    size = len(CANDIDATE)
+    origin = np.array([*candidate, *none], float)
+    size = len(candidate)
     weights = origin.copy()
     pull = _RIDGE * spread**2
     best = -np.inf
@@ -176,7 +190,7 @@ def fit_weights(cases: Sequence[FittingCase], start: ConfidenceWeights = PLAIN) 
             if trial > value:
                 weights = tried
                 break
-    return ConfidenceWeights(tuple(map(float, weights[:size])), tuple(map(float, weights[size:])))
+    return tuple(map(float, weights[:size])), tuple(map(float, weights[size:]))
 
 
 def _spread(features: Numbers) -> Numbers:
@@ -208,4 +222,15 @@ def _likelihood(cases: Sequence[FittingCase], weights: Numbers, size: int) -> tu
     return value, gradient, curvature
 
 
-__all__ = ["CANDIDATE", "FITTED", "HOLES", "NONE", "FittingCase", "collect", "fit", "fit_weights", "lengths_of"]
+__all__ = [
+    "CANDIDATE",
+    "FITTED",
+    "HOLES",
+    "NONE",
+    "FittingCase",
+    "collect",
+    "fit",
+    "fit_logit",
+    "fit_weights",
+    "lengths_of",
+]

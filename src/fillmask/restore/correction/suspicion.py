@@ -1,0 +1,140 @@
+"""Which words of a text look misread, and what each may have been.
+
+A word is suspicious if it is not listed, or if a far more frequent word is
+easily misread as it. Words are judged by themselves and by their neighbours;
+the model is not asked here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fillmask.restore.correction.candidates import Candidates
+from fillmask.restore.correction.units import Unit, units_of
+
+_ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?|[IVXLCDM]+|[^\W\d_]\.?")
+_KEPT_MARKS = frozenset({"&", "-", "–", "—", "…", "...", "+", "=", "$", "£", "€", "%"})
+_REAL_WORD_ODDS = -5.0  # nats: how much less likely a neighbour may be than a listed word that it is looked at
+_UNLISTED_ODDS = -16.0  # the same, of a word that is not listed
+_MOST_CANDIDATES = 4
+_SMALL = 40.0  # words of clean text that a text is taken to begin with
+_USUAL_NOISE = 0.01  # share of lower-case words of clean text that are not listed
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A stretch of text that may be misread.
+
+    Attributes:
+        start, end: its characters.
+        observed: the stretch as it was read.
+        candidates: what it may have been, the stretch itself first.
+        kind: "word", "join" of two stretches, or "mark" that belongs to no word.
+        listed: whether it is made of listed words.
+        starts_sentence: whether a sentence begins with it.
+    """
+
+    start: int
+    end: int
+    observed: str
+    candidates: tuple[str, ...]
+    kind: str = "word"
+    listed: bool = False
+    starts_sentence: bool = False
+
+
+def noise(text: str, candidates: Candidates) -> float:
+    """How much of a text is misread, by the share of its lower-case words that are not listed, 0 to 1."""
+    words = unlisted = 0
+    for unit in units_of(text):
+        if unit.text.islower() and unit.text.isalpha() and len(unit.text) > 1:
+            words += 1
+            unlisted += not candidates.is_listed(unit.text)
+        elif not unit.text.isalpha() and any(c.isalpha() for c in unit.text) and any(c.isdigit() for c in unit.text):
+            words, unlisted = words + 1, unlisted + 1
+    return (unlisted + _SMALL * _USUAL_NOISE) / (words + _SMALL)
+
+
+def suspects(text: str, candidates: Candidates) -> list[Suspect]:
+    """The suspicious stretches of a text, in order and apart from each other."""
+    units = list(units_of(text))
+    marks = [unit.is_mark for unit in units]
+    found: list[Suspect] = []
+    skip = -1
+    for number, unit in enumerate(units):
+        if number <= skip:
+            continue
+        suspect = None
+        if unit.is_mark:
+            alone = not any(marks[max(0, number - 1) : number]) and not any(marks[number + 1 : number + 2])
+            if alone and unit.text not in _KEPT_MARKS and _spaced(text, unit):
+                suspect = Suspect(unit.start, unit.end, unit.text, (unit.text, ""), "mark")
+        else:
+            if number + 1 < len(units):
+                suspect = _joined(text, unit, units[number + 1], candidates)
+                if suspect is not None:
+                    skip = number + 1
+            suspect = suspect or _alone(unit, candidates)
+        if suspect is not None:
+            found.append(suspect)
+    return found
+
+
+def _spaced(text: str, unit: Unit) -> bool:
+    before, after = text[unit.start - 1 : unit.start], text[unit.end : unit.end + 1]
+    return (not before or before.isspace()) and (not after or after.isspace())
+
+
+def _alone(unit: Unit, candidates: Candidates) -> Suspect | None:
+    word = unit.text
+    if not any(c.isalpha() for c in word) or _ABBREVIATION.fullmatch(word) or _ordinal(word):
+        return None
+    listed = candidates.is_listed(word)
+    own = candidates.prior(word, word)
+    texts: Sequence[str] = candidates.near(word) if listed else candidates.of(word)
+    floor = own + (_REAL_WORD_ODDS if listed else _UNLISTED_ODDS)
+    texts = [text for text in texts if candidates.prior(text, word) > floor][:_MOST_CANDIDATES]
+    if not texts:
+        return None
+    return Suspect(unit.start, unit.end, word, (word, *texts), "word", listed, unit.starts_sentence)
+
+
+def _ordinal(word: str) -> bool:
+    digits = sum(c.isdigit() for c in word)
+    return digits * 2 >= len(word) or bool(re.fullmatch(r"\d+(st|nd|rd|th|s|d|F)", word))
+
+
+def _joined(text: str, first: Unit, second: Unit, candidates: Candidates) -> Suspect | None:
+    """Two stretches that may be one word: fallen apart, or divided at the end of a line."""
+    between = text[first.end : second.start]
+    hyphened = between in ("-\n", "-\r\n", "- ", "¬\n", "-")
+    if second.is_mark or not (between in (" ", "\n") or hyphened) or (between == "-" and "\n" not in between):
+        return None
+    words = (first.text, second.text)
+    if not all(word.isalpha() for word in words):
+        return None
+    if not hyphened and all(candidates.is_listed(w) and (len(w) > 1 or w in ("a", "I", "A", "O")) for w in words):
+        return None
+    whole = "".join(words)
+    texts = [whole] if candidates.is_listed(whole) else list(candidates.of(whole))[:1]
+    texts = [t for t in texts if " " not in t and len(t) > max(map(len, words))]
+    observed = text[first.start : second.end]
+    if not texts:
+        return None
+    if not hyphened and candidates.prior(texts[0], " ".join(words)) < sum(candidates.prior(w, w) for w in words):
+        return None
+    if hyphened and all(map(candidates.is_listed, words)) and not candidates.is_listed(whole):
+        return None
+    end = second.end
+    if "\n" in between and text[end : end + 1] == " ":  # the break goes after the word, in place of its space
+        end += 1
+    observed = text[first.start : end]
+    return Suspect(first.start, end, observed, (observed, *texts), "join", False, first.starts_sentence)
+
+
+def log_odds(share: float) -> float:
+    """The logarithm of the odds of a share."""
+    return math.log(share / (1 - share))

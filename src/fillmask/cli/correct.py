@@ -85,17 +85,18 @@ def command(
     form = "json" if as_json else form or (_SUFFIXES.get(output.suffix.lower()) if output is not None else None)
     if output is not None and not output.resolve().parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.resolve().parent}")
+    name = getattr(file, "name", "the standard input")
     start = file.read(_CHUNK)
     if not start.strip():
-        raise InputError(f"there is no text in {file.name}")
+        raise InputError(f"there is no text in {name}")
     corrector = _corrector(model, engine, channel, word_list)
     is_xml = start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     if not is_xml and form == "xml":
-        raise click.UsageError(f"--format xml: {file.name} is no XML; expected tei for an edition of plain text")
+        raise click.UsageError(f"--format xml: {name} is no XML; expected tei for an edition of plain text")
     if not is_xml and output is None and form in (None, "text") and not (form is None and sys.stdout.isatty()):
-        _stream(corrector, start, file, min_probability)
+        _stream(corrector, _pieces(start, file, name), min_probability)
         return 0
-    text = decoded(start + file.read(), file.name)
+    text = decoded(start + file.read(), name)
     form = form or ("terminal" if output is None and sys.stdout.isatty() else "xml" if is_xml else "text")
     _write(_rendered(corrector, text, is_xml, form, min_probability), output)
     return 0
@@ -121,17 +122,17 @@ def _corrector(model: str | None, engine: dict[str, Any], channel: Path | None, 
     return corrector
 
 
-def _stream(corrector: Corrector, start: bytes, file: Any, min_probability: float) -> None:
+def _stream(corrector: Corrector, pieces: Iterator[str], min_probability: float) -> None:
     """Plain text in, plain text out, block by block: a long document takes time and not memory."""
-    for block in corrector.blocks(_pieces(start, file), min_probability=min_probability):
+    for block in corrector.blocks(pieces, min_probability=min_probability):
         sys.stdout.buffer.write(block.text.encode("utf-8", errors="replace"))
         sys.stdout.buffer.flush()
 
 
-def _pieces(start: bytes, file: Any) -> Iterator[str]:
+def _pieces(start: bytes, file: Any, name: str) -> Iterator[str]:
     """The text of a file in pieces that end at line ends, or are very long."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        yield decoded(start + file.read(), file.name)
+        yield decoded(start + file.read(), name)
         return
     data, offset = start.removeprefix(b"\xef\xbb\xbf"), len(start) - len(start.removeprefix(b"\xef\xbb\xbf"))
     while data:
@@ -143,7 +144,7 @@ def _pieces(start: bytes, file: Any) -> Iterator[str]:
             yield data[:end].decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{file.name} is not utf-8 at byte {offset + error.start}; convert it, for instance with iconv -t utf-8"
+                f"{name} is not utf-8 at byte {offset + error.start}; convert it, for instance with iconv -t utf-8"
             ) from None
         offset += end
         data = data[end:] + more

@@ -30,6 +30,7 @@ _HEADER = "#total"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _OTHER_CASE = math.log(0.02)  # a word written in another case than the list's: one occurrence in fifty
 _LONGEST = 28  # characters of a word that holes are compared with
+_PAIRED = 24  # words that may begin, or end, a pair at one place of a hole
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -76,17 +77,20 @@ class WordList:
         return logs
 
     @cached_property
-    def _by_length(self) -> dict[int, tuple[Indices, str, Indices]]:
-        """Words of each length: their indices, (n,); the alphabet; and the words as places in it, (n, length)."""
+    def _alphabet(self) -> str:
+        return "".join(sorted({character for word in self.words for character in word}))
+
+    @cached_property
+    def _by_length(self) -> dict[int, tuple[Indices, Indices]]:
+        """Words of each length: their indices, (n,), and their characters as places in the alphabet, (n, length)."""
         lengths = np.fromiter(map(len, self.words), np.int64, len(self))
+        alphabet = np.array([ord(character) for character in self._alphabet])
         groups = {}
         for length in range(1, _LONGEST + 1):
             indices = np.flatnonzero(lengths == length)
             if len(indices):
-                joined = "".join(self.words[index] for index in indices)
-                codes = np.frombuffer(joined.encode("utf-32-le"), np.int32)
-                alphabet, places = np.unique(codes, return_inverse=True)
-                groups[length] = indices, "".join(map(chr, alphabet)), places.reshape(-1, length)
+                codes = np.frombuffer("".join(self.words[index] for index in indices).encode("utf-32-le"), np.int32)
+                groups[length] = indices, np.searchsorted(alphabet, codes).reshape(-1, length)
         return groups
 
     def matching(self, automaton: Automaton, shortest: int, longest: int | None) -> Indices:
@@ -96,19 +100,54 @@ class WordList:
             automaton: see `fillmask.restore.decoding.automaton`.
             shortest, longest: lengths in characters of what it accepts; `longest` is None where there is no bound.
         """
-        matches = [np.zeros(0, np.int64)]
-        for length, (indices, alphabet, places) in self._by_length.items():
+        classes = self._classes(automaton)
+        indices, states = self._walk(automaton, classes, automaton.start, shortest, longest)
+        return np.sort(indices[automaton.accepting[states]])
+
+    def matching_pairs(self, automaton: Automaton, longest: int, count: int) -> list[tuple[int, int]]:
+        """Indices of two words with a space between that an automaton accepts, the most frequent pairs first.
+
+        Args:
+            longest: length in characters of what it accepts, at most.
+            count: pairs, at most.
+        """
+        classes = self._classes(automaton)
+        indices, states = self._walk(automaton, classes, automaton.start, 1, longest - 2)
+        following = automaton.table[states, automaton.class_of(" ")]
+        pairs: list[tuple[float, int, int]] = []
+        for state in np.unique(following[following > 0]).tolist():
+            firsts = np.sort(indices[following == state])[:_PAIRED]
+            seconds, ends = self._walk(automaton, classes, state, 1, longest - 2)
+            seconds = np.sort(seconds[automaton.accepting[ends]])[:_PAIRED]
+            logs = self.log_frequencies
+            pairs += [(float(logs[i] + logs[j]), int(i), int(j)) for i in firsts for j in seconds]
+        return [(i, j) for _, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:count]]
+
+    def _classes(self, automaton: Automaton) -> npt.NDArray[np.int32]:
+        return np.array([automaton.class_of(character) for character in self._alphabet], np.int32)
+
+    def _walk(
+        self,
+        automaton: Automaton,
+        classes: npt.NDArray[np.int32],
+        start: int,
+        shortest: int,
+        longest: int | None,
+    ) -> tuple[Indices, npt.NDArray[np.int32]]:
+        """The words that an automaton admits from a state, and the state after each."""
+        words, states_after = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+        for length, (indices, places) in self._by_length.items():
             if length < shortest or (longest is not None and length > longest):
                 continue
-            classes = np.array([automaton.class_of(character) for character in alphabet], np.int32)
             alive = np.arange(len(indices))
-            states: npt.NDArray[np.int32] = np.full(len(indices), automaton.start, np.int32)
+            states: npt.NDArray[np.int32] = np.full(len(indices), start, np.int32)
             for place in range(length):
                 states = automaton.table[states, classes[places[alive, place]]]
                 going = np.flatnonzero(states)
                 alive, states = alive[going], states[going]
-            matches.append(indices[alive[automaton.accepting[states]]])
-        return np.sort(np.concatenate(matches))
+            words.append(indices[alive])
+            states_after.append(states)
+        return np.concatenate(words), np.concatenate(states_after)
 
     @cached_property
     def spelling(self) -> SpellingModel:

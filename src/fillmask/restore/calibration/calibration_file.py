@@ -21,7 +21,7 @@ from fillmask.restore.calibration.lengths import Lengths, rough
 
 NAME = "restoration.json"
 VERSION = 2
-_FIRST = 1  # version whose weights lack the features of the word list
+_FIRST, _FIRST_FEATURES = 1, 10  # a version whose candidates have the first features only
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,7 @@ def _named(
     values: Mapping[str, Any], names: tuple[str, ...], plain: tuple[float, ...], version: int
 ) -> tuple[float, ...]:
     """Weights in the order of their names; those that the first version lacks are the plain ones."""
-    expected = {_FIRST: {"candidate": 10, "none": 7}}.get(version)
-    count = len(names) if expected is None else expected["candidate" if names is CANDIDATE else "none"]
+    count = min(len(names), _FIRST_FEATURES) if version == _FIRST else len(names)
     if set(values) != set(names[:count]):
         raise ValueError(f"the weights are of {', '.join(values)}; expected {', '.join(names[:count])}")
     return tuple(_number(values[name], name) for name in names[:count]) + plain[count:]

@@ -23,9 +23,9 @@ Numbers = npt.NDArray[np.float64]
 
 # Of a candidate: the chain of the search with the prior of its length; its pseudo-log-likelihood; both again where the
 # hole may hold several words; −log p([MASK]) along the search; its numbers of tokens and words, and again, with its
-# characters, where the length is not known; by the word list the log-frequency of its words, how many of its words are
-# not listed, and the log-probability of their characters; whether the search found it; and how many unclear characters
-# it reads otherwise than they look, and whether it reads any so.
+# characters, where the length is not known; how many of its words the word list lacks; and how many unclear characters it
+# reads otherwise than they look, and whether it reads any so. The frequency of its words, the log-probability of their
+# characters, and the frequency of pairs of words with the context did not help (docs/log/decoder.md).
 CANDIDATE = (
     "chain",
     "pll",
@@ -37,17 +37,13 @@ CANDIDATE = (
     "tokens_free",
     "words_free",
     "characters_free",
-    "frequency",
     "unlisted",
-    "spelling",
-    "searched",
     "changed",
     "any_changed",
 )
 # Of "none of these": a constant; the log-sum of the candidates' chains (how much of what is possible they cover); the
-# logarithm of the lost characters; whether there are several words, no known length, known letters; and whether the
-# word list alone proposed the candidates.
-NONE = ("constant", "mass", "mass_spaces", "lost", "spaces", "free", "known", "decided")
+# logarithm of the lost characters; and whether there are several words, no known length, known letters.
+NONE = ("constant", "mass", "mass_spaces", "lost", "spaces", "free", "known")
 
 _CHANGED = -4.0  # an unclear letter read otherwise than it looks: one in fifty
 # The prior probability that a hole holds one of the words of the lexicon that fit it, and the most that a context may
@@ -67,8 +63,8 @@ class ConfidenceWeights:
 # Without a calibration: what fitted a small English model, rounded. The order of readings is sound with it; the
 # probabilities of another model are not honest before they are fitted.
 PLAIN = ConfidenceWeights(
-    (0.45, 0.45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, _CHANGED, 0),
-    (-2.9, 0.5, 0.15, 1.5, 0, 3.3, -7.3, 0),
+    (0.45, 0.45, 0, 0, 0, 0, 0, 0, 0, 0, -1, _CHANGED, 0),
+    (-2.9, 0.5, 0.15, 1.5, 0, 3.3, -7.3),
 )
 
 
@@ -110,8 +106,7 @@ class CandidateEvidence:
         chain: log-probability of its tokens in the search, with the prior of their number, summed over spellings.
         pll: pseudo-log-likelihood of its tokens.
         masks: the sum of log p([MASK]) along the search.
-        frequency, unlisted, spelling: see `decoding.lexical.LexicalEvidence`.
-        searched: whether the search found it; otherwise the word list or the caller proposed it.
+        unlisted: number of its words that the word list lacks; 0 without a word list.
         changed: number of unclear characters that it reads otherwise than they look.
     """
 
@@ -120,10 +115,7 @@ class CandidateEvidence:
     chain: float
     pll: float
     masks: float = 0.0
-    frequency: float = 0.0
     unlisted: int = 0
-    spelling: float = 0.0
-    searched: bool = True
     changed: int = 0
 
 
@@ -141,16 +133,13 @@ def candidate_features(hole: Traits, evidence: CandidateEvidence) -> tuple[float
         float(evidence.tokens) if hole.free else 0.0,
         float(words) if hole.free else 0.0,
         len(evidence.text) / 10 if hole.free else 0.0,
-        evidence.frequency,
         float(evidence.unlisted),
-        evidence.spelling / 10,
-        float(evidence.searched),
         float(evidence.changed),
         float(evidence.changed > 0),
     )
 
 
-def none_features(hole: Traits, chains: Sequence[float], *, decided: bool = False) -> tuple[float, ...]:
+def none_features(hole: Traits, chains: Sequence[float]) -> tuple[float, ...]:
     """The features of "none of these", in the order of `NONE`."""
     mass = float(np.logaddexp.reduce(np.array(chains))) if chains else -30.0
     return (
@@ -161,7 +150,6 @@ def none_features(hole: Traits, chains: Sequence[float], *, decided: bool = Fals
         float(hole.spaces),
         float(hole.free),
         hole.known,
-        float(decided),
     )
 
 

@@ -41,15 +41,19 @@ def aligned(text: str, observed: str) -> list[Span]:
     i, j = len(text), len(observed)
     while i or j:
         here = rows[i, j]
-        if i and j and here == rows[i - 1, j - 1] + (text[i - 1] != observed[j - 1]):
+        # Of equal ways the one that leaves edits beside each other: "m" read as "rn" is one edit of two characters.
+        if i and j and text[i - 1] == observed[j - 1] and here == rows[i - 1, j - 1]:
             i, j = i - 1, j - 1
             spans.append((i, i + 1, j, j + 1))
-        elif i and here == rows[i - 1, j] + 1:
-            i -= 1
-            spans.append((i, i + 1, j, j))
-        else:
+        elif j and here == rows[i, j - 1] + 1:
             j -= 1
             spans.append((i, i, j, j + 1))
+        elif i and j and here == rows[i - 1, j - 1] + 1:
+            i, j = i - 1, j - 1
+            spans.append((i, i + 1, j, j + 1))
+        else:
+            i -= 1
+            spans.append((i, i + 1, j, j))
     return spans[::-1]
 
 

@@ -8,6 +8,7 @@ apart are joined.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -21,6 +22,9 @@ _FREQUENT_OPERATIONS = -7.5  # nats: of operations that are undone two at a time
 _HOPELESS = 9.0  # nats below the best candidate by channel and frequency
 _SHORTEST_PART = 2  # characters of a word that is split off, "a" and "I" apart
 _LONGEST_WORD = 28
+_LONGEST_TWICE = 14  # characters of a word in which two operations are undone
+_UNLIKELY = -30.0  # nats: a better candidate by one operation makes it needless to undo two
+_NEAR = -6.0  # nats: how much less likely a neighbour may be than the word
 
 
 class Candidates:
@@ -62,20 +66,36 @@ class Candidates:
             total += self._words.spelling.log_probability(word) - _UNLISTED if known is None else known
         return total
 
+    def best_prior(self, observed: str) -> float:
+        """The prior of the likeliest candidate of a word, the word itself among them, in nats."""
+        return max(self.prior(text, observed) for text in (observed, *self.of(observed)[:1]))
+
     def _of(self, observed: str) -> tuple[str, ...]:
         """The likeliest candidates of a word, best first, without the word itself."""
         if len(observed) > _LONGEST_WORD:
             return ()
         texts = {text for text in self._undone(observed) if text != observed}
         texts |= set(self._splits(observed))
-        if not texts or max(self.prior(text, observed) for text in texts) < -30:
+        # Of names with two letters misread there are too many.
+        if (
+            observed.islower()
+            and len(observed) <= _LONGEST_TWICE
+            and all(self.prior(text, observed) < _UNLIKELY for text in texts)
+        ):
             texts |= {text for text in self._undone_twice(observed) if text != observed}
         scored = sorted(((self.prior(text, observed), text) for text in texts), key=lambda row: (-row[0], row[1]))
         return tuple(text for value, text in scored[:_MOST] if value > scored[0][0] - _HOPELESS)
 
     def _near(self, word: str) -> tuple[str, ...]:
         """The listed words that one well known operation turns into a listed word."""
-        texts = {text for text, _ in self._known_steps(word) if text != word and text in self._words}
+        own = self._words.log_frequency(word) or 0.0
+        texts = {
+            text
+            for text, value in self._known_steps(word)
+            if text != word
+            and (count := self._words.counts.get(text))
+            and math.log(count / self._words.total) + value - own > _NEAR
+        }
         return tuple(sorted(texts, key=lambda text: (-self.prior(text, word), text))[:_MOST])
 
     def _lookup(self, text: str) -> Iterator[str]:

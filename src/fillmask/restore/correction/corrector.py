@@ -19,7 +19,7 @@ from fillmask.restore.correction.candidates import Candidates
 from fillmask.restore.correction.channel import Channel
 from fillmask.restore.correction.correction import DOUBTFUL, CorrectedWord, Correction, joined
 from fillmask.restore.correction.judgement import CorrectionWeights
-from fillmask.restore.correction.suspicion import Suspect, noise, suspects
+from fillmask.restore.correction.suspicion import Noise, Suspect, suspects
 from fillmask.restore.damage import Damaged, Hole, Lost
 from fillmask.restore.decoding.cached_scorer import CachedScorer
 from fillmask.restore.decoding.posterior import Query
@@ -36,7 +36,6 @@ _BLOCK = 2_000  # characters, to the end of a line
 _LONGEST_LINE = 20_000  # characters; a longer line is cut at a space
 _WINDOW = 40  # tokens of the text around a word that the model reads
 _ANYTHING = Hole((Lost(1, None, True),))
-_MEMORY = 2_000  # words whose noise is remembered, about
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,17 @@ class Corrector:
             or not 0 <= min_probability <= 1
         ):
             raise InputError(f"min_probability is {min_probability!r}; expected a number from 0 to 1")
-        recent = ""
+        noise = Noise(self.candidates)
         for block in blocks_of(pieces):
-            recent = (recent + block)[-6 * _MEMORY :]
-            yield self._corrected(block, noise(recent, self.candidates), min_probability, cancelled)
+            yield self._corrected(block, noise.after(block), min_probability, cancelled)
 
     def judged(self, text: str, share: float, scorer: CachedScorer) -> list[Judged]:
         """The suspects of a block with their features.
 
         Args:
-            share: how much of the text is misread, see `suspicion.noise`.
+            share: how much of the text is misread, see `suspicion.Noise`.
         """
-        found = suspects(text, self.candidates)
+        found = suspects(text, self.candidates, share)
         plls = self._in_context(text, found, scorer)
         return [
             Judged(

@@ -14,7 +14,7 @@ from fillmask.restore.correction.alignment import aligned, edit_distance
 from fillmask.restore.correction.correction import Correction
 from fillmask.restore.correction.corrector import Corrector, Judged, blocks_of
 from fillmask.restore.correction.judgement import PLAIN, CorrectionWeights
-from fillmask.restore.correction.suspicion import noise
+from fillmask.restore.correction.suspicion import Noise
 from fillmask.restore.decoding.cached_scorer import CachedScorer
 from fillmask.runtime.masked_lm import MaskedLM
 
@@ -96,9 +96,10 @@ def cases_of(model: MaskedLM, corrector: Corrector, observed: str, text: str) ->
     """The suspicious words of a pair, each with its features and which candidate is the truth."""
     places = _places(text, observed)
     start = 0
+    noise = Noise(corrector.candidates)
     for block in blocks_of([observed]):
         scorer = CachedScorer(model)
-        for judged in corrector.judged(block, noise(observed, corrector.candidates), scorer):
+        for judged in corrector.judged(block, noise.after(block), scorer):
             suspect = judged.suspect
             truth = _truth(text, observed, places, start + suspect.start, start + suspect.end)
             texts = [_plain(candidate) for candidate in suspect.candidates]

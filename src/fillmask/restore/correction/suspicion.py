@@ -17,10 +17,13 @@ from fillmask.restore.correction.units import Unit, units_of
 
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?|[IVXLCDM]+|[^\W\d_]\.?")
 _KEPT_MARKS = frozenset({"&", "-", "–", "—", "…", "...", "+", "=", "$", "£", "€", "%"})
-_REAL_WORD_ODDS = -5.0  # nats: how much less likely a neighbour may be than a listed word that it is looked at
-_UNLISTED_ODDS = -16.0  # the same, of a word that is not listed
+# How much less likely a candidate may be than the word itself that it is looked at, in nats: of a listed word in clean
+# text (the more of a text is misread, the more), and of a word that is not listed.
+_REAL_WORD_ODDS = -0.5
+_UNLISTED_ODDS = -16.0
 _MOST_CANDIDATES = 4
 _SMALL = 40.0  # words of clean text that a text is taken to begin with
+_MEMORY = 0.7  # what a piece of the text counts beside the one after it
 _USUAL_NOISE = 0.01  # share of lower-case words of clean text that are not listed
 
 
@@ -46,20 +49,41 @@ class Suspect:
     starts_sentence: bool = False
 
 
-def noise(text: str, candidates: Candidates) -> float:
-    """How much of a text is misread, by the share of its lower-case words that are not listed, 0 to 1."""
-    words = unlisted = 0
-    for unit in units_of(text):
-        if unit.text.islower() and unit.text.isalpha() and len(unit.text) > 1:
-            words += 1
-            unlisted += not candidates.is_listed(unit.text)
-        elif not unit.text.isalpha() and any(c.isalpha() for c in unit.text) and any(c.isdigit() for c in unit.text):
-            words, unlisted = words + 1, unlisted + 1
-    return (unlisted + _SMALL * _USUAL_NOISE) / (words + _SMALL)
+class Noise:
+    """How much of a text is misread, by the share of its lower-case words that are not listed.
+
+    The text comes piece by piece, and what came last counts most.
+    """
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._words = self._unlisted = 0.0
+
+    def after(self, text: str) -> float:
+        """The share after one more piece of the text, above 0 and below 1."""
+        words = unlisted = 0
+        for unit in units_of(text):
+            if unit.text.islower() and unit.text.isalpha() and len(unit.text) > 1:
+                words += 1
+                unlisted += not self._candidates.is_listed(unit.text)
+            elif _has_digits_and_letters(unit.text):
+                words, unlisted = words + 1, unlisted + 1
+        self._words = _MEMORY * self._words + words
+        self._unlisted = _MEMORY * self._unlisted + unlisted
+        return (self._unlisted + _SMALL * _USUAL_NOISE) / (self._words + _SMALL)
 
 
-def suspects(text: str, candidates: Candidates) -> list[Suspect]:
-    """The suspicious stretches of a text, in order and apart from each other."""
+def _has_digits_and_letters(word: str) -> bool:
+    return not word.isalpha() and any(c.isalpha() for c in word) and any(c.isdigit() for c in word)
+
+
+def suspects(text: str, candidates: Candidates, share: float) -> list[Suspect]:
+    """The suspicious stretches of a text, in order and apart from each other.
+
+    Args:
+        share: how much of the text is misread, see `Noise`.
+    """
+    odds = _REAL_WORD_ODDS - max(0.0, log_odds(share) - log_odds(_USUAL_NOISE))
     units = list(units_of(text))
     marks = [unit.is_mark for unit in units]
     found: list[Suspect] = []
@@ -77,7 +101,7 @@ def suspects(text: str, candidates: Candidates) -> list[Suspect]:
                 suspect = _joined(text, unit, units[number + 1], candidates)
                 if suspect is not None:
                     skip = number + 1
-            suspect = suspect or _alone(unit, candidates)
+            suspect = suspect or _alone(unit, candidates, odds)
         if suspect is not None:
             found.append(suspect)
     return found
@@ -88,14 +112,14 @@ def _spaced(text: str, unit: Unit) -> bool:
     return (not before or before.isspace()) and (not after or after.isspace())
 
 
-def _alone(unit: Unit, candidates: Candidates) -> Suspect | None:
+def _alone(unit: Unit, candidates: Candidates, odds: float) -> Suspect | None:
     word = unit.text
     if not any(c.isalpha() for c in word) or _ABBREVIATION.fullmatch(word) or _ordinal(word):
         return None
     listed = candidates.is_listed(word)
     own = candidates.prior(word, word)
     texts: Sequence[str] = candidates.near(word) if listed else candidates.of(word)
-    floor = own + (_REAL_WORD_ODDS if listed else _UNLISTED_ODDS)
+    floor = own + (odds if listed else _UNLISTED_ODDS)
     texts = [text for text in texts if candidates.prior(text, word) > floor][:_MOST_CANDIDATES]
     if not texts:
         return None
@@ -124,7 +148,7 @@ def _joined(text: str, first: Unit, second: Unit, candidates: Candidates) -> Sus
     observed = text[first.start : second.end]
     if not texts:
         return None
-    if not hyphened and candidates.prior(texts[0], " ".join(words)) < sum(candidates.prior(w, w) for w in words):
+    if not hyphened and candidates.prior(texts[0], " ".join(words)) < sum(map(candidates.best_prior, words)):
         return None
     if hyphened and all(map(candidates.is_listed, words)) and not candidates.is_listed(whole):
         return None

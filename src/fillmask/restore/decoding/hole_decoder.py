@@ -82,9 +82,7 @@ class HoleDecoder:
     def _not_rescored(self, queries: Sequence[Query], proposals: Sequence[Proposals]) -> list[Posterior]:
         """Without a second opinion, the first one counts twice."""
         return [
-            self._ranker.posterior(
-                query.hole, texts, {text: p.chain for text, p in texts.items() if p.weights}, decided=False
-            )
+            self._ranker.posterior(query.hole, texts, {text: p.chain for text, p in texts.items() if p.weights})
             for query, texts in zip(queries, proposals, strict=True)
         ]
 
@@ -101,7 +99,6 @@ class HoleDecoder:
                 query.hole,
                 texts,
                 {text: next(values) for text in of_query},
-                decided=self._proposer.decided(query.hole),
             )
             for query, texts, of_query in zip(queries, proposals, finalists, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""The words of the word list that fit the holes of a context, as tokens."""
+"""The words of the word list, and pairs of them, that fit the holes of a context, as tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from fillmask.restore.word_list import WordList
 from fillmask.tokenization.tokenizer import Tokenizer
 
 _MOST_WORDS = 2_000  # of the list in a hole, the most frequent
-_MOST_TOKENS = 5  # of a word; rarer spellings are left to the search
+_MOST_TOKENS = 6  # of a word or a pair; rarer spellings are left to the search
+_MOST_PAIRS = 300
+_PAIR_LOST = 8  # lost characters of a hole in which pairs of words are looked for
 _DECIDED_SHARE = 0.99  # of the frequency of all words that fit, for a hole that the list decides
 _DECIDED_WORDS = 8
 _SHORT = 2  # lost characters that may hide a space and still be decided
@@ -70,7 +72,7 @@ class ListedWords:
         constraint = self._context.holes[hole]
         if constraint.targets is not None or not _is_damaged_word(constraint):
             return False
-        words = self.words(hole)
+        words = [word for word in self.words(hole) if " " not in word.text]
         if not words or len(words) > _DECIDED_WORDS:
             return False
         shares = np.exp([word.log_frequency for word in words])
@@ -82,22 +84,38 @@ class ListedWords:
             automaton = compile_region(Region(constraint))
         except InputError:
             return ()
+        words, logs = self._words.words, self._words.log_frequencies
         indices = self._words.matching(automaton, constraint.least, constraint.most)[:_MOST_WORDS]
-        texts = [self._words.words[index] for index in indices]
+        frequencies = {words[index]: float(logs[index]) for index in indices}
+        if _may_be_pair(constraint):
+            pairs = self._words.matching_pairs(automaton, constraint.most or 0, _MOST_PAIRS)
+            frequencies |= {f"{words[i]} {words[j]}": float(logs[i] + logs[j]) for i, j in pairs}
+        texts = list(frequencies)
         region = self._context.plain(hole).region
         vocabulary = self._context.vocabulary
         lead = "" if vocabulary.kind == WORDPIECE else region.lead
         encodings = self._tokenizer.backend.encode_batch([lead + text for text in texts], add_special_tokens=False)
         listed: dict[str, ListedWord] = {}
-        for text, encoding, index in zip(texts, encodings, indices, strict=True):
+        for text, encoding in zip(texts, encodings, strict=True):
             tokens = tuple(encoding.ids)
             if any(vocabulary.spelled_or_none(token) is None for token in tokens):
                 continue
             spelled = [text] if vocabulary.kind == BYTES else readings(vocabulary, region, tokens)
             for written in spelled[:1]:
                 if constraint.admits(written) and written not in listed:
-                    listed[written] = ListedWord(written, tokens, float(self._words.log_frequencies[index]))
+                    listed[written] = ListedWord(written, tokens, frequencies[text])
         return tuple(listed.values())
+
+
+def _may_be_pair(hole: Hole) -> bool:
+    """Whether letters survive beside a stretch of known length that may hide one space."""
+    lost = [element for element in hole.elements if isinstance(element, Lost)]
+    return (
+        len(lost) < len(hole.elements)
+        and any(element.spaces for element in lost)
+        and all(element.most is not None for element in lost)
+        and 2 <= sum(element.most or 0 for element in lost) <= _PAIR_LOST
+    )
 
 
 def _is_damaged_word(hole: Hole) -> bool:

@@ -12,12 +12,11 @@ from fillmask.restore.calibration import confidence
 from fillmask.restore.calibration.confidence import CandidateEvidence, ConfidenceWeights
 from fillmask.restore.calibration.lengths import about, expected_length
 from fillmask.restore.damage import Hole
-from fillmask.restore.decoding.lexical import lexical_evidence
 from fillmask.restore.decoding.posterior import Posterior, ReadingCandidate
 from fillmask.restore.decoding.proposing import Proposal, Proposals
 from fillmask.restore.decoding.rescoring import Rescorer
 from fillmask.restore.decoding.tokenized_context import TokenizedContext
-from fillmask.restore.word_list import WordList
+from fillmask.restore.word_list import WordList, words_of
 
 _CHAIN = confidence.CANDIDATE.index("chain")
 _EXPECTED = 4  # candidates that stand for what the model expects in a hole
@@ -57,17 +56,16 @@ class Ranker:
             return -math.inf
         return self._candidate(hole, text, proposal, proposal.chain).score
 
-    def posterior(self, hole: int, proposals: Proposals, rescored: Mapping[str, float], decided: bool) -> Posterior:
+    def posterior(self, hole: int, proposals: Proposals, rescored: Mapping[str, float]) -> Posterior:
         """The posterior over the proposals that were rescored.
 
         Args:
             rescored: pseudo-log-likelihood of each text, in nats.
-            decided: whether the word list alone proposed them.
         """
         candidates = [self._candidate(hole, text, proposals[text], pll) for text, pll in rescored.items()]
         candidates.sort(key=lambda c: (-c.score, c.text))
         chains = [candidate.features[_CHAIN] for candidate in candidates]
-        features = confidence.none_features(self._traits[hole], chains, decided=decided)
+        features = confidence.none_features(self._traits[hole], chains)
         none = math.fsum(w * x for w, x in zip(self._weights.none, features, strict=True))
         if self._context.holes[hole].targets is not None and candidates:
             none = -math.inf  # the caller says that it is one of these
@@ -77,7 +75,6 @@ class Ranker:
     def _candidate(self, hole: int, text: str, proposal: Proposal, pll: float) -> ReadingCandidate:
         constraint = self._context.holes[hole]
         automaton = self._context.token_automaton(proposal.filling.layout)
-        lexical = lexical_evidence(self._words, text)
         # Of a text that the search did not find, the second opinion stands for the first.
         chain = proposal.total if proposal.weights else pll + proposal.prior
         features = confidence.candidate_features(
@@ -88,10 +85,7 @@ class Ranker:
                 chain=chain,
                 pll=pll,
                 masks=proposal.masks,
-                frequency=lexical.frequency,
-                unlisted=lexical.unlisted,
-                spelling=lexical.spelling,
-                searched=bool(proposal.weights),
+                unlisted=self._unlisted(text),
                 changed=automaton.oddity(proposal.filling.tokens) if _has_unclear_letters(constraint) else 0,
             ),
         )
@@ -99,6 +93,12 @@ class Ranker:
         if (expected := expected_length(constraint)) is not None:
             score += about(len(text), expected)
         return ReadingCandidate(text, proposal.filling, features, score)
+
+    def _unlisted(self, text: str) -> int:
+        """How many words of a text the word list lacks."""
+        if self._words is None:
+            return 0
+        return sum(self._words.log_frequency(word) is None for word in words_of(text))
 
     def _with_lexicon(
         self, candidates: list[ReadingCandidate], none: float, rescored: Mapping[str, float]

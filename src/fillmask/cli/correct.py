@@ -11,7 +11,7 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.restore import decoded, write_whole
+from fillmask.cli.restore import decoded
 from fillmask.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,4 +198,6 @@ def _write(text: str, output: Path | None) -> None:
         sys.stdout.buffer.write(text.encode("utf-8", errors="replace"))
         sys.stdout.flush()
     else:
-        write_whole(output, text)
+        from fillmask.data.atomic import write_text
+
+        write_text(output, text)

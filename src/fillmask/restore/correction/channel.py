@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from fillmask.data import atomic
+from fillmask.data.atomic import write_bytes
 from fillmask.errors import CorpusError, InputError
 from fillmask.restore.correction.alignment import edits
 
@@ -180,7 +180,7 @@ def save(channel: Channel, path: Path) -> None:
         "correct": {character: round(value, 4) for character, value in sorted(channel.correct.items())},
         "operations": [[text, read, round(value, 3)] for (text, read), value in sorted(channel.operations.items())],
     }
-    atomic.replace(path, (json.dumps(values, ensure_ascii=False, indent=0) + "\n").encode())
+    write_bytes(path, (json.dumps(values, ensure_ascii=False, indent=0) + "\n").encode())
 
 
 def load(path: Path) -> Channel:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fillmask.data import atomic
+from fillmask.data.atomic import write_bytes
 from fillmask.errors import CorruptCheckpointError
 from fillmask.restore.correction.candidates import Candidates
 from fillmask.restore.correction.suspicion import Suspect, log_odds
@@ -115,7 +115,7 @@ def save(weights: CorrectionWeights, folder: Path) -> Path:
         "none": dict(zip(NONE, weights.none, strict=True)),
     }
     path = folder / NAME
-    atomic.replace(path, (json.dumps(values, indent=1) + "\n").encode())
+    write_bytes(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
 
 

@@ -11,7 +11,6 @@ import click
 
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
-from fillmask.cli.restore import decoded
 from fillmask.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def command(
     if not is_xml and output is None and form in (None, "text") and not (form is None and sys.stdout.isatty()):
         _stream(corrector, _pieces(start, file, name), min_probability)
         return 0
+    from fillmask.restore.notation.encoding import decoded
+
     text = decoded(start + file.read(), name)
     form = form or ("terminal" if output is None and sys.stdout.isatty() else "xml" if is_xml else "text")
     _write(_rendered(corrector, text, is_xml, form, min_probability), output)
@@ -132,6 +133,8 @@ def _stream(corrector: Corrector, pieces: Iterator[str], min_probability: float)
 def _pieces(start: bytes, file: Any, name: str) -> Iterator[str]:
     """The text of a file in pieces that end at line ends, or are very long."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        from fillmask.restore.notation.encoding import decoded
+
         yield decoded(start + file.read(), name)
         return
     data, offset = start.removeprefix(b"\xef\xbb\xbf"), len(start) - len(start.removeprefix(b"\xef\xbb\xbf"))

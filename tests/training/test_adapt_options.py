@@ -1,0 +1,72 @@
+"""Options of `train adapt` and `train pretrain` that make something new of a model, as they are called."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("transformers", reason="training needs the train extra")
+
+from test_guide import write_encoder
+from tiny import SENTENCES, write_roberta
+
+from fillmask import FillMask
+from fillmask.cli import run
+
+SHORT = ["--threads", "1", "--no-compile", "--batch-tokens", "512"]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("\n\n".join(" ".join(SENTENCES[n : n + 3]) for n in range(40)), "utf-8")
+    return path
+
+
+def test_a_sweep_writes_its_table_and_the_training_takes_the_best(text: Path, tmp_path: Path) -> None:
+    model = write_roberta(tmp_path / "model")
+    command = ["train", "adapt", str(model), str(text), "-o", str(tmp_path / "out"), *SHORT, "--tokens", "15000",
+               "--sweep", "--sweep-tokens", "1000"]  # fmt: skip
+    assert run(command) == 0
+    work = tmp_path / "out" / "training"
+    table = json.loads((work / "sweep.json").read_text())
+    assert [trial["factor"] for trial in table["trials"]] == [0.25, 0.5, 1.0, 2.0, 4.0]
+    best = min(table["trials"], key=lambda trial: trial["loss"])
+    recipe = json.loads((work / "recipe.json").read_text())
+    assert (recipe["lr"], recipe["muon_lr"]) == (best["lr"], best["muon_lr"])
+    assert "| times | AdamW | Muon |" in (work / "sweep.md").read_text()
+    assert not list((work / "sweep").glob("*"))
+    curve = (work / "curve.jsonl").read_bytes()
+    assert run(command) == 0  # nothing is left to do, and no trial is run again
+    assert (work / "curve.jsonl").read_bytes() == curve
+
+
+def test_pretraining_from_an_encoder_with_another_vocabulary(text: Path, tmp_path: Path) -> None:
+    write_encoder(tmp_path / "encoder", text)
+    vocabulary = tmp_path / "vocabulary"
+    assert run(["train", "tokenizer", str(text), "-o", str(vocabulary), "--vocab-size", "400"]) == 0
+    out = tmp_path / "out"
+    command = ["train", "pretrain", str(text), "-o", str(out), *SHORT, "--tokens", "10000", "--length", "64", "--initial",
+               str(tmp_path / "encoder"), "--tokenizer", str(vocabulary), "--optimizer", "normuon", "--average", "0.5"]  # fmt: skip
+    assert run([*command, "--grow-head"]) == 0
+    assert "| new vocabulary | " in (out / "README.md").read_text()
+    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+    assert len(FillMask(out)("The old dog went to the<mask> early.")) == 5
+    shutil.rmtree(out)
+
+
+def test_options_that_do_not_go_together(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["-o", str(tmp_path / "out"), *SHORT]
+    write_encoder(tmp_path / "encoder", text)
+    for command, message in (
+        (["adapt", "bundled", str(text), *out, "--sweep-tokens", "1000"], "--sweep-tokens goes with --sweep"),
+        (["pretrain", str(text), *out, "--grow-head"], "--initial"),
+        (["pretrain", str(text), *out, "--initial", str(tmp_path / "encoder")], "--grow-head"),
+        (["adapt", str(tmp_path / "encoder"), str(text), *out], "--grow-head"),
+        (["adapt", "bundled", str(text), *out, "--tokenizer", str(tmp_path / "none")], "expected a folder or a hub id"),
+        (["adapt", "bundled", str(text), *out, "--tokens", "5000", "--sweep"], "is longer than the training"),
+    ):
+        assert run(["train", *command]) in (1, 2)
+        assert message in capsys.readouterr().err, command

@@ -217,7 +217,7 @@ def training(records: Sequence[Mapping[str, Any]], title: str, *, apart: bool = 
         axes.set_xticks([x for x in axes.get_xticks() if x <= place[-1] * 1.001 and (not epochs or x == int(x) > 0)])
         axes.set_xlabel(unit, fontsize=9, color=_INK)
         if len(axes.get_legend_handles_labels()[0]) > 1:
-            axes.legend(frameon=False, fontsize=8.5)
+            axes.legend(loc="upper right", frameon=False, fontsize=8.5)  # "best" takes time, and warns of it
     return figure
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fillmask.runtime.batching import collate, plan, plan_sizes
-from fillmask.runtime.engines import Budget
+from fillmask.runtime.engines import BatchBudget
 from fillmask.tokenization.masked_input import MaskedInput
 
 texts = st.lists(
@@ -25,7 +25,7 @@ texts = st.lists(
 
 @given(texts, st.integers(1, 200), st.integers(1, 20))
 def test_plan_takes_each_text_once_within_the_budgets(items: list[MaskedInput], tokens: int, masks: int) -> None:
-    batches = list(plan(items, Budget(tokens, masks)))
+    batches = list(plan(items, BatchBudget(tokens, masks)))
     assert sorted(i for batch in batches for i in batch) == list(range(len(items)))
     for batch in batches:
         longest = max(len(items[i].ids) for i in batch)
@@ -50,7 +50,7 @@ def test_collate_pads_on_the_right_and_finds_every_position(items: list[MaskedIn
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 5)), max_size=30), st.integers(1, 200), st.integers(1, 20))
 def test_sizes_are_enough_for_a_plan(sizes: list[tuple[int, int]], tokens: int, masks: int) -> None:
     items = [MaskedInput([7] * length, [0] * length, list(range(count))) for length, count in sizes]
-    budget = Budget(tokens, masks)
+    budget = BatchBudget(tokens, masks)
     found = list(plan_sizes([length for length, _ in sizes], [count for _, count in sizes], budget))
     assert found == list(plan(items, budget))
     assert sorted(index for batch in found for index in batch) == list(range(len(sizes)))

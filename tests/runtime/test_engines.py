@@ -17,7 +17,7 @@ from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.options import RuntimeOptions
-from fillmask.runtime.precision_selection import Measured
+from fillmask.runtime.precision_selection import EngineMeasurement
 from fillmask.tasks.engine_benchmark import compare, sample_documents
 from fillmask.tokenization.masked_input import MaskedInput
 
@@ -65,8 +65,8 @@ def test_the_heads_input_is_an_output(folder: Path) -> None:
     assert checkpoint.weights.floats(bias).shape == (377,)
 
 
-def rows(*found: tuple[str, float, float]) -> list[Measured]:
-    return [Measured("onnxruntime", p, agreement, 0.0, 2000, 1.0, speed) for p, agreement, speed in found]
+def rows(*found: tuple[str, float, float]) -> list[EngineMeasurement]:
+    return [EngineMeasurement("onnxruntime", p, agreement, 0.0, 2000, 1.0, speed) for p, agreement, speed in found]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def rows(*found: tuple[str, float, float]) -> list[Measured]:
     ],
 )
 def test_auto_follows_the_measurement(
-    measured: list[Measured], expected: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measured: list[EngineMeasurement], expected: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FILLMASK_CACHE", str(tmp_path))
     checkpoint = open_checkpoint(folder)
@@ -168,7 +168,10 @@ def test_auto_trusts_no_measurement_of_a_few_masks(
         (precision_selection.LEAST_MASKS - 1, "float32"),
         (precision_selection.LEAST_MASKS, "int8"),
     ):
-        found = [Measured("onnxruntime", p, 1.0, 0.0, masks, 1.0, speed) for p, speed in (("float32", 1), ("int8", 2))]
+        found = [
+            EngineMeasurement("onnxruntime", p, 1.0, 0.0, masks, 1.0, speed)
+            for p, speed in (("float32", 1), ("int8", 2))
+        ]
         precision_selection.record(checkpoint, found)
         picked = engines.select(checkpoint, engine="onnxruntime", precision="auto")
         assert picked.precision == expected

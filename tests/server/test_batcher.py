@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fillmask.runtime.engines import ON_A_CPU, Budget
+from fillmask.runtime.engines import CPU_BUDGET, BatchBudget
 from fillmask.server.errors import ApiError
 from fillmask.server.metrics import Metrics
 from fillmask.server.scheduling.batcher import Answer, Batcher, with_first
@@ -27,22 +27,22 @@ def row(length: int) -> FillRow:
 
 def test_like_lengths_go_together() -> None:
     lengths = [10, 200, 11, 190, 12, 210]
-    assert with_first([masked(n) for n in lengths], ON_A_CPU) == [0, 2, 4]
-    assert with_first([masked(n) for n in lengths[1:]], ON_A_CPU) == [0, 2, 4]
+    assert with_first([masked(n) for n in lengths], CPU_BUDGET) == [0, 2, 4]
+    assert with_first([masked(n) for n in lengths[1:]], CPU_BUDGET) == [0, 2, 4]
 
 
 def test_few_short_rows_are_not_run_one_by_one() -> None:
-    assert with_first([masked(n) for n in (10, 14, 18, 22)], ON_A_CPU) == [0, 1, 2, 3]
+    assert with_first([masked(n) for n in (10, 14, 18, 22)], CPU_BUDGET) == [0, 1, 2, 3]
 
 
 def test_a_row_above_the_budget_goes_alone() -> None:
-    assert with_first([masked(3000), masked(2900), masked(5)], ON_A_CPU) == [0]
+    assert with_first([masked(3000), masked(2900), masked(5)], CPU_BUDGET) == [0]
 
 
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 40)), min_size=1, max_size=30))
 def test_batches_hold_the_oldest_and_keep_to_the_budget(shapes: list[tuple[int, int]]) -> None:
     rows = [masked(*shape) for shape in shapes]
-    budget = Budget(1024, 64)
+    budget = BatchBudget(1024, 64)
     chosen = with_first(rows, budget)
     assert 0 in chosen
     assert chosen == sorted(set(chosen))
@@ -54,7 +54,7 @@ def test_batches_hold_the_oldest_and_keep_to_the_budget(shapes: list[tuple[int, 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=7))
 def test_no_division_is_less_work(lengths: list[int]) -> None:
     """Against all divisions of the sorted rows."""
-    budget = ON_A_CPU
+    budget = CPU_BUDGET
     rows = [masked(n) for n in lengths]
     ordered = sorted(lengths, reverse=True)
 
@@ -89,16 +89,16 @@ def run_batcher(wait: float) -> list[int]:
         batcher = Batcher(Metrics(), wait=wait, wake=woken.set)
         for _ in range(3):
             pending = [batcher.submit([row(9)])]
-            batch = batcher.take(ON_A_CPU)
+            batch = batcher.take(CPU_BUDGET)
             if not batch:  # it waits for more
                 pending.append(batcher.submit([row(9)]))
                 await asyncio.sleep(wait * 1.5)
                 assert woken.is_set()
-                batch = batcher.take(ON_A_CPU)
+                batch = batcher.take(CPU_BUDGET)
             else:
                 pending.append(batcher.submit([row(9)]))
             sizes.append(len(batch))
-            rest = batch if len(batch) == 2 else [*batch, *batcher.take(ON_A_CPU)]
+            rest = batch if len(batch) == 2 else [*batch, *batcher.take(CPU_BUDGET)]
             for one in rest:
                 one.request.answer(one.place, [b"[]"])
             await asyncio.gather(*pending)
@@ -121,10 +121,10 @@ def test_rows_leave_the_queue_with_their_request() -> None:
         futures[1].set_exception(ApiError("deadline_exceeded", "too late"))
         with pytest.raises(ApiError):
             await futures[1]
-        batch = batcher.take(ON_A_CPU)
+        batch = batcher.take(CPU_BUDGET)
         assert {one.request.future for one in batch} == {futures[0], futures[2]}
         assert len(batcher) == 0
         batcher.submit([row(9)]).cancel()
-        assert batcher.take(ON_A_CPU) == []
+        assert batcher.take(CPU_BUDGET) == []
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fillmask.runtime.engines import ON_A_CPU
+from fillmask.runtime.engines import CPU_BUDGET
 from fillmask.server.errors import ApiError
 from fillmask.server.limits import Limits
 from fillmask.server.metrics import Metrics
@@ -21,14 +21,14 @@ from fillmask.server.worker.replicas import Replicas
 
 _ACTOR = """
 import os, sys, time
-from fillmask.runtime.engines import ON_A_CPU
+from fillmask.runtime.engines import CPU_BUDGET
 from fillmask.server.worker import wire
 
 channel = wire.Channel(sys.stdin.buffer, sys.stdout.buffer)
 if {fails!r}:
     channel.send(wire.ModelFailed("there is no such model"))
     sys.exit()
-channel.send(wire.ModelReady(wire.ModelDescription("acting", "float32", ("score", "restore"), ON_A_CPU)))
+channel.send(wire.ModelReady(wire.ModelDescription("acting", "float32", ("score", "restore"), CPU_BUDGET)))
 while (message := channel.receive()) is not None:
     match message:
         case wire.Ping(number=number) if not {deaf!r}:
@@ -99,7 +99,7 @@ def test_jobs_are_answered_and_refused(act: Act) -> None:
             await stage.jobs.submit("score", {"inputs": "refuse"}).future
         assert refusal.value.status == 422
         assert stage.replicas.description is not None
-        assert stage.replicas.description.budget == ON_A_CPU
+        assert stage.replicas.description.budget == CPU_BUDGET
 
     act(scene)
 

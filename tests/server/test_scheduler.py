@@ -8,12 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from fillmask.runtime.engines import ON_A_CPU, Batch
+from fillmask.runtime.engines import CPU_BUDGET, Batch
 from fillmask.server.worker.scheduler import ModelScheduler, ScheduledEngine
 
 
 class _Engine:
-    name, precision, budget = "counting", "float32", ON_A_CPU
+    name, precision, budget = "counting", "float32", CPU_BUDGET
 
     def __init__(self) -> None:
         self.running = self.passes = 0

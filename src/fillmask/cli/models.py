@@ -15,7 +15,7 @@ from fillmask.cli.options import THREADS
 
 if TYPE_CHECKING:
     from fillmask.models.checkpoint import Checkpoint
-    from fillmask.runtime.precision_selection import Measured
+    from fillmask.runtime.precision_selection import EngineMeasurement
 
 
 @click.group("models")
@@ -147,7 +147,7 @@ def bench(model: str | None, text: Path | None, masks: int, threads: int | None,
     record(checkpoint, rows)
 
 
-def _verdict(row: Measured) -> str:
+def _verdict(row: EngineMeasurement) -> str:
     if row.agrees:
         return ""
     return "   not for auto" if row.enough else "   too few masks for auto"

@@ -1,8 +1,8 @@
 """Which texts go through the engine together.
 
-Padding is work thrown away, so texts of like length share a batch; a batch is
-bounded by its padded tokens, and by its masks, whose rows of log-probabilities
-are what fills memory. Knows lengths and positions, not texts or models.
+Texts of similar length share a batch, because padding costs as much as text. The tokens of a batch, padding included,
+are limited, and so are its masks, whose rows of log-probabilities fill memory. Knows lengths and positions, not texts
+or models.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fillmask.runtime.engines import ON_A_CPU, Batch, Budget
+from fillmask.runtime.engines import CPU_BUDGET, Batch, BatchBudget
 from fillmask.tokenization.masked_input import MaskedInput
 
 
-def plan(items: Sequence[MaskedInput], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+def plan(items: Sequence[MaskedInput], budget: BatchBudget = CPU_BUDGET) -> Iterator[list[int]]:
     """Indices of `items` in batches, longest texts first.
 
     A batch holds one text at least, whatever the budget.
@@ -23,19 +23,21 @@ def plan(items: Sequence[MaskedInput], budget: Budget = ON_A_CPU) -> Iterator[li
     return plan_sizes([len(item.ids) for item in items], [len(item.positions) for item in items], budget)
 
 
-def plan_sizes(lengths: Sequence[int], masks_of: Sequence[int], budget: Budget = ON_A_CPU) -> Iterator[list[int]]:
+def plan_sizes(
+    lengths: Sequence[int], masks_of: Sequence[int], budget: BatchBudget = CPU_BUDGET
+) -> Iterator[list[int]]:
     """The batches of `plan`, for texts of which only the lengths and the numbers of masks are known."""
     order = np.argsort(-np.asarray(lengths, np.int64), kind="stable")
     batch: list[int] = []
     masks = 0
     for index in map(int, order):
-        more = masks_of[index]
+        own = masks_of[index]
         longest = lengths[batch[0]] if batch else 0
-        if batch and ((len(batch) + 1) * longest > budget.tokens or masks + more > budget.masks):
+        if batch and ((len(batch) + 1) * longest > budget.tokens or masks + own > budget.masks):
             yield batch
             batch, masks = [], 0
         batch.append(index)
-        masks += more
+        masks += own
     if batch:
         yield batch
 
@@ -48,12 +50,12 @@ def collate(items: Sequence[MaskedInput], pad: int) -> Batch:
     attention_mask = np.zeros((rows, length), np.int64)
     token_type_ids = np.zeros((rows, length), np.int64)
     mask_slots = np.zeros((rows, slots), np.int64)
-    chosen = np.zeros((rows, slots), bool)
+    is_mask = np.zeros((rows, slots), bool)
     for row, item in enumerate(items):
-        count, asked = len(item.ids), len(item.positions)
+        count, masks = len(item.ids), len(item.positions)
         input_ids[row, :count] = item.ids
         attention_mask[row, :count] = 1
         token_type_ids[row, :count] = item.type_ids
-        mask_slots[row, :asked] = item.positions
-        chosen[row, :asked] = True
-    return Batch(input_ids, attention_mask, token_type_ids, mask_slots, np.flatnonzero(chosen.reshape(-1)))
+        mask_slots[row, :masks] = item.positions
+        is_mask[row, :masks] = True
+    return Batch(input_ids, attention_mask, token_type_ids, mask_slots, np.flatnonzero(is_mask.reshape(-1)))

@@ -182,11 +182,11 @@ def _measure(
             return None
         log_probabilities = engine.run(batch)
         check_numbers(log_probabilities[:, :1])
-        found: Ints = log_probabilities.argmax(axis=1)
-        return found
+        best: Ints = log_probabilities.argmax(axis=1)
+        return best
 
     with ThreadPoolExecutor(callers) as pool:
-        found = list(pool.map(best_words, batches))
+        words = list(pool.map(best_words, batches))
     seconds = time.perf_counter() - start
-    complete = [best for best in found if best is not None]
+    complete = [best for best in words if best is not None]
     return _Measurement(pair, seconds, np.concatenate(complete)) if len(complete) == len(batches) else None

@@ -1,9 +1,8 @@
-"""Encoder graphs on disk, so that a second start need not build them.
+"""Encoder graphs on disk, so that a second start does not build them.
 
-A graph depends on the config and on the names, types and shapes of the
-weights, not on their values; its key is a digest of those and of the graph
-code's version. Where nothing can be written the graph is built in memory each
-time, and a cached file that cannot be read is built again.
+A graph depends on the config and on the names, types, and shapes of the weights, not on their values. Its key is a
+digest of those, of the form that an engine and a processor need, and of the version of the code that writes graphs.
+Where nothing can be written, each start builds the graph in memory. A cached file that cannot be read is built again.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ _DIGEST = 32  # bytes of SHA-256 before the payload
 
 def cache_folder() -> Path:
     """`FILLMASK_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("FILLMASK_CACHE")
-    if chosen:
-        return Path(chosen)
+    setting = os.environ.get("FILLMASK_CACHE")
+    if setting:
+        return Path(setting)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "fillmask"
 

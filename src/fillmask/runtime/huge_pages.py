@@ -1,10 +1,9 @@
 """Large memory pages for what an engine allocates.
 
-A processor remembers where some thousand pages lie. In pages of 4 KiB a
-hundred megabytes of weights are far more than that, and reading them once, as
-one short text does, waits for the page tables; in pages of 2 MiB it does not.
-Linux gives large pages to those who ask for them ("madvise", the common
-setting) or to everybody; elsewhere nothing is done here.
+A processor caches the addresses of some thousand pages. A hundred megabytes of weights in pages of 4 KiB are far more
+than that, so that reading them once, as one short text does, waits for the page tables; in pages of 2 MiB it does not.
+Linux gives large pages to programs that ask for them ("madvise", the common setting) or to all. Does nothing on other
+systems.
 """
 
 from __future__ import annotations
@@ -51,18 +50,18 @@ def _anonymous() -> list[Range]:
         lines = _MAPS.read_text("ascii", "replace").splitlines()
     except OSError:
         return []
-    found = []
+    ranges = []
     for line in lines:
         addresses, permissions, _, _, inode, *name = line.split(maxsplit=5)
         if inode == "0" and permissions.startswith("rw") and name not in (["[stack]"],):
             low, high = addresses.split("-")
-            found.append((int(low, 16), int(high, 16)))
-    return found
+            ranges.append((int(low, 16), int(high, 16)))
+    return ranges
 
 
 def without(ranges: list[Range], taken: list[Range]) -> list[Range]:
     """The parts of `ranges` that no range of `taken` covers; both sorted by address."""
-    left = []
+    rest = []
     for low, high in ranges:
         for first, last in taken:
             if last <= low:
@@ -70,13 +69,13 @@ def without(ranges: list[Range], taken: list[Range]) -> list[Range]:
             if first >= high:
                 break
             if first > low:
-                left.append((low, first))
+                rest.append((low, first))
             low = last
             if low >= high:
                 break
         if low < high:
-            left.append((low, high))
-    return left
+            rest.append((low, high))
+    return rest
 
 
 def aligned(ranges: list[Range]) -> list[Range]:

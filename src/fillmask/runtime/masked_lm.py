@@ -66,11 +66,11 @@ class MaskedLM:
             InputError: a token id is outside the model's vocabulary.
         """
         for indices in plan(items, self.engine.budget):
-            found = self.one_batch([items[i] for i in indices])
+            log_probabilities = self.one_batch([items[i] for i in indices])
             start = 0
             for index in indices:
                 stop = start + len(items[index].positions)
-                yield index, found[start:stop]
+                yield index, log_probabilities[start:stop]
                 start = stop
 
     def one_batch(self, items: Sequence[MaskedInput]) -> Floats:

@@ -1,9 +1,8 @@
 """Give freed memory back to the system.
 
-glibc keeps the holes that freed objects leave in the heap, each thread its own.
-A shard leaves a hundred thousand small ones, by which a long job would grow a
-percent every few hundred thousand rows; an engine that has repacked its weights
-leaves up to 60 MB, or none, as the heap happens to lie.
+glibc keeps the memory of freed objects in the heap, one heap for each thread. A shard of a batch job frees a hundred
+thousand small objects: without this, a long job grows by a percent every few hundred thousand rows. An engine that has
+repacked its weights leaves up to 60 MB.
 """
 
 from __future__ import annotations

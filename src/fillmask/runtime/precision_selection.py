@@ -1,11 +1,9 @@
 """Which arithmetic `precision="auto"` takes, and why.
 
-Whether int8 keeps a model's answers depends on the model, and how much time it
-saves on the machine. So "auto" follows a measurement where there is one
-(`fillmask models bench` makes it and keeps it in the cache): the fastest
-precision of the engine that agrees with float32 on enough masks. Where there is none it takes
-what needs no proof: float32, or bfloat16 (with the best words rescored) where
-the engine and the machine compute in it.
+Whether int8 keeps a model's answers depends on the model, and how much time it saves depends on the machine. So "auto"
+follows a measurement where there is one (`fillmask models bench` makes it and keeps it in the cache): the fastest
+precision of the engine that agrees with float32 on enough masks. Without a measurement, "auto" takes what needs no
+proof: float32, or bfloat16 (with the likeliest words rescored) where the engine and the machine compute in it.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ LEAST_MASKS = 1000
 
 
 @dataclass(frozen=True)
-class Choice:
+class PrecisionChoice:
     """A precision and the reason for it, in words."""
 
     precision: str
@@ -40,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Measured:
+class EngineMeasurement:
     """One engine and precision beside float32 on onnxruntime, for one checkpoint on one machine.
 
     Attributes:
@@ -69,7 +67,7 @@ class Measured:
         return self.enough and self.agreement >= AGREEMENT[self.precision]
 
 
-def choose(checkpoint: Checkpoint, engine: str, *, bfloat16: bool) -> Choice:
+def choose_precision(checkpoint: Checkpoint, engine: str, *, bfloat16: bool) -> PrecisionChoice:
     """The precision that "auto" means for a checkpoint on an engine; `bfloat16` says whether it computes in that here."""
     rows = [row for row in recorded(checkpoint) if row.engine == engine]
     agreeing = [row for row in rows if row.agrees]
@@ -81,22 +79,24 @@ def choose(checkpoint: Checkpoint, engine: str, *, bfloat16: bool) -> Choice:
         )
         if not all(row.enough for row in rows):
             reason += f"; fewer than {LEAST_MASKS:,} masks are too few to trust another precision"
-        return Choice(best.precision, reason)
+        return PrecisionChoice(best.precision, reason)
     if bfloat16:
-        return Choice("bfloat16", f"{engine} computes in it on this machine; not measured for this model")
-    return Choice("float32", "exact; `fillmask models bench` measures whether a faster one keeps this model's answers")
+        return PrecisionChoice("bfloat16", f"{engine} computes in it on this machine; not measured for this model")
+    return PrecisionChoice(
+        "float32", "exact; `fillmask models bench` measures whether a faster one keeps this model's answers"
+    )
 
 
-def recorded(checkpoint: Checkpoint) -> list[Measured]:
+def recorded(checkpoint: Checkpoint) -> list[EngineMeasurement]:
     """What was measured for the checkpoint on this machine; empty where nothing was."""
     try:
         rows = json.loads(_path(checkpoint).read_text("utf-8"))
-        return [Measured(**row) for row in rows]
+        return [EngineMeasurement(**row) for row in rows]
     except (OSError, ValueError, TypeError):
         return []
 
 
-def record(checkpoint: Checkpoint, rows: Sequence[Measured]) -> None:
+def record(checkpoint: Checkpoint, rows: Sequence[EngineMeasurement]) -> None:
     """Keep a measurement in the cache, in place of an earlier one; without effect where nothing can be written."""
     text = json.dumps([asdict(row) for row in rows], indent=1)
     with contextlib.suppress(OSError):

@@ -19,7 +19,7 @@ from fillmask.models.checkpoint import Checkpoint, check_head, open_checkpoint
 from fillmask.runtime import engines
 from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers, check_token_ids
-from fillmask.runtime.engines import Budget, Floats
+from fillmask.runtime.engines import BatchBudget, Floats
 from fillmask.runtime.options import RuntimeOptions
 from fillmask.tasks.streams import answer_each, prepare_all, raise_errors
 from fillmask.tokenization.masked_input import MaskedInput
@@ -175,7 +175,7 @@ class Classifier:
         result = np.zeros((len(items), len(self.labels)), np.float32)
         # A classifier's rows are short, whatever it looks at: only tokens count.
         tokens = self.engine.budget.tokens
-        for indices in plan(items, Budget(tokens, tokens)):
+        for indices in plan(items, BatchBudget(tokens, tokens)):
             result[indices] = check_numbers(self.engine.run(collate([items[i] for i in indices], pad)))
         return result
 

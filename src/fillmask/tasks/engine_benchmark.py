@@ -25,7 +25,7 @@ from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers
 from fillmask.runtime.engines import Batch, Engine
 from fillmask.runtime.options import RuntimeOptions
-from fillmask.runtime.precision_selection import Measured
+from fillmask.runtime.precision_selection import EngineMeasurement
 from fillmask.tasks.evaluate import masked_windows
 from fillmask.tokenization.masked_input import MaskedInput
 
@@ -57,7 +57,7 @@ def compare(
     masks: int = MASKS,
     threads: int | None = None,
     contenders: Sequence[tuple[str, str]] | None = None,
-) -> Iterator[Measured]:
+) -> Iterator[EngineMeasurement]:
     """Measure each engine and precision in turn; the first is the reference.
 
     Args:
@@ -84,7 +84,7 @@ def compare(
             divergence += float((np.exp(expected) * (expected - found)).sum())
             count += len(expected)
         phrase, full = _phrase(items, pad), _full(items, pad)
-        yield Measured(
+        yield EngineMeasurement(
             engine=pair[0], precision=pair[1], agreement=same / count, divergence=divergence / count, masks=count,
             phrase_ms=1000 * _seconds(engine, phrase, 20),
             tokens_per_second=int(full.attention_mask.sum()) / _seconds(engine, full, 3),

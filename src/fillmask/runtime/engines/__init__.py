@@ -19,14 +19,14 @@ from fillmask.runtime.options import DEFAULTS, RuntimeOptions
 from fillmask.runtime.processor import thread_limit
 
 if TYPE_CHECKING:
-    from fillmask.runtime.precision_selection import Choice
+    from fillmask.runtime.precision_selection import PrecisionChoice
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Budget:
+class BatchBudget:
     """How much goes into one batch: tokens, padding included, and masks, whose rows of log-probabilities fill memory."""
 
     tokens: int
@@ -35,8 +35,8 @@ class Budget:
 
 # A processor's products are as fast on some hundred tokens as on more, and a thousand sentences in
 # batches of so many have 4% padding where batches of 4,096 have 19%.
-ON_A_CPU = Budget(768, 256)
-ON_A_GPU = Budget(1 << 16, 4096)
+CPU_BUDGET = BatchBudget(768, 256)
+GPU_BUDGET = BatchBudget(1 << 16, 4096)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Engine(Protocol):
 
     name: str
     precision: str
-    budget: Budget
+    budget: BatchBudget
 
     def run(self, batch: Batch) -> Floats:
         """Log-probabilities at the places asked for, (masks, vocabulary), row by row; or the logits of a classifier, (rows, labels)."""
@@ -145,24 +145,24 @@ def default_engine(checkpoint: Checkpoint, device: str | None = None) -> str:
     return "onnxruntime" if encoders.has_graph(checkpoint.config) and device in (None, "cpu") else "torch"
 
 
-def select(checkpoint: Checkpoint, *, engine: str, precision: str, device: str | None = None) -> Choice:
+def select(checkpoint: Checkpoint, *, engine: str, precision: str, device: str | None = None) -> PrecisionChoice:
     """The precision that an engine will run in, and why.
 
     Raises:
         MissingExtraError: the engine is not installed.
     """
-    from fillmask.runtime.precision_selection import Choice, choose
+    from fillmask.runtime.precision_selection import PrecisionChoice, choose_precision
 
     if precision != "auto":
-        return Choice(precision, "asked for")
+        return PrecisionChoice(precision, "asked for")
     match engine:
         case "openvino":
             from fillmask.runtime.engines.openvino import has_bfloat16
 
-            return choose(checkpoint, engine, bfloat16=has_bfloat16())
+            return choose_precision(checkpoint, engine, bfloat16=has_bfloat16())
         case "torch":
             from fillmask.runtime.engines.torch import find_device
 
-            return choose(checkpoint, engine, bfloat16=find_device(device).type == "cuda")
+            return choose_precision(checkpoint, engine, bfloat16=find_device(device).type == "cuda")
         case _:
-            return choose(checkpoint, engine, bfloat16=False)
+            return choose_precision(checkpoint, engine, bfloat16=False)

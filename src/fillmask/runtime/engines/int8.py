@@ -54,7 +54,7 @@ def _integer_products(graph: Graph, *, unsigned: bool) -> Graph:
     from onnx import TensorProto, helper
 
     edit = _Edit(graph)
-    one, share, least = (edit.constant(np.array(v, np.float32)) for v in (1.0, 1 / 127, 1e-30))
+    unit, share, least = (edit.constant(np.array(v, np.float32)) for v in (1.0, 1 / 127, 1e-30))
     middle, middles = (edit.constant(np.array(value, np.uint8)) for value in (_MIDDLE, [_MIDDLE]))
     rows, flat = edit.constant(np.array([1], np.int64)), edit.constant(np.array([-1], np.int64))
     rounded_inputs: dict[str, tuple[str, str]] = {}
@@ -81,7 +81,7 @@ def _integer_products(graph: Graph, *, unsigned: bool) -> Graph:
         weights = edit.external(prefix + matrix, kind, size, out)
         channels = edit.external(_STEPS + matrix, TensorProto.FLOAT, out)
         product = edit.op(
-            "MatMulIntegerToFloat", values, weights, one, channels, middle, middle if unsigned else "",
+            "MatMulIntegerToFloat", values, weights, unit, channels, middle, middle if unsigned else "",
             domain="com.microsoft",
         )  # fmt: skip
         if len(node.input) == 3:

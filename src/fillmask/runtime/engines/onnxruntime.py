@@ -10,7 +10,7 @@ silence_onnxruntime()  # before the import: the library reads its setting then
 
 import onnxruntime as ort  # noqa: E402
 
-from fillmask.runtime.engines import ON_A_CPU, int8  # noqa: E402
+from fillmask.runtime.engines import CPU_BUDGET, int8  # noqa: E402
 from fillmask.runtime.graph_cache import cached_graph  # noqa: E402
 from fillmask.runtime.huge_pages import large_pages  # noqa: E402
 from fillmask.runtime.processor import processor  # noqa: E402
@@ -24,7 +24,7 @@ class OnnxRuntime:
     """A session over the checkpoint's graph, with the weights handed over from the mapped file."""
 
     name = "onnxruntime"
-    budget = ON_A_CPU
+    budget = CPU_BUDGET
 
     def __init__(
         self,
@@ -57,6 +57,5 @@ class OnnxRuntime:
     def run(self, batch: Batch) -> Floats:
         """Log-probabilities at the places asked for, (masks, vocabulary); or a classifier's logits, (rows, labels)."""
         feeds = {name: value for name, value in vars(batch).items() if name in self._inputs}
-        (found,) = self._session.run(None, feeds)
-        result: Floats = found
+        result: Floats = self._session.run(None, feeds)[0]
         return result

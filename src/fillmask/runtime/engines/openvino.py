@@ -3,7 +3,8 @@
 bfloat16 halves the bytes and doubles the arithmetic rate of processors with
 AVX512-BF16 or AMX; the likeliest words are scored once more in float32
 (`rescoring`). In int8, OpenVINO rounds each token's activations itself, in
-groups.
+groups, where the processor has VNNI. Without VNNI it multiplies the int8
+weights by float32 activations, so that no sum can saturate.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fillmask.errors import InputError, MissingExtraError
-from fillmask.runtime.engines import ON_A_CPU, int8
+from fillmask.runtime.engines import CPU_BUDGET, int8
 from fillmask.runtime.engines.rescoring import Head, with_hidden
 from fillmask.runtime.graph_cache import cached_graph
 from fillmask.runtime.huge_pages import large_pages
@@ -49,7 +50,7 @@ class OpenVino:
     """
 
     name = "openvino"
-    budget = ON_A_CPU
+    budget = CPU_BUDGET
 
     def __init__(
         self,
@@ -89,15 +90,15 @@ class OpenVino:
         """Log-probabilities at the places asked for, (masks, vocabulary); or a classifier's logits, (rows, labels)."""
         feeds = {name: value for name, value in vars(batch).items() if name in self._inputs}
         if hasattr(self._requests, "own"):
-            found = self._requests.own.infer(feeds, share_inputs=True)
+            outputs = self._requests.own.infer(feeds, share_inputs=True)
         else:
             self._requests.own = self._compiled.create_infer_request()
             # The plugin repacks the matrices when they are first multiplied with.
             with large_pages(), self._weights.passing_through():
-                found = self._requests.own.infer(feeds, share_inputs=True)
-        result: Floats = np.array(found[0], np.float32)  # the request's buffer is used again
+                outputs = self._requests.own.infer(feeds, share_inputs=True)
+        result: Floats = np.array(outputs[0], np.float32)  # the request's buffer is used again
         if self._head is not None:
-            self._head.rescore(result, found["hidden"])
+            self._head.rescore(result, outputs["hidden"])
         return result
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fillmask.errors import InputError, MissingExtraError, UnsupportedModelError
-from fillmask.runtime.engines import ON_A_CPU, ON_A_GPU, Batch
+from fillmask.runtime.engines import CPU_BUDGET, GPU_BUDGET, Batch
 from fillmask.runtime.engines.rescoring import Head
 
 try:
@@ -63,7 +63,7 @@ class _TransformersModel:
     ) -> None:
         self.device = find_device(device)
         self.precision = precision
-        self.budget = ON_A_CPU if self.device.type == "cpu" else ON_A_GPU
+        self.budget = CPU_BUDGET if self.device.type == "cpu" else GPU_BUDGET
         if threads is not None:
             torch.set_num_threads(threads)
         self._model = load_model(checkpoint, task, precision).to(self.device).train(False)

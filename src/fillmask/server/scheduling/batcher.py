@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from fillmask.runtime.engines import Budget
+from fillmask.runtime.engines import BatchBudget
 from fillmask.server.metrics import Metrics
 from fillmask.server.worker.wire import FillRow
 from fillmask.tokenization.masked_input import MaskedInput
@@ -99,7 +99,7 @@ class Batcher:
                 self._tokens -= len(queued.row.read.ids)
         self._metrics.queued.labels("fill-mask").set(len(self._waiting))
 
-    def take(self, budget: Budget) -> list[QueuedRow]:
+    def take(self, budget: BatchBudget) -> list[QueuedRow]:
         """The next batch, out of the queue; none where there is nothing to run now."""
         # Those that ended in this turn of the loop have not left yet.
         self._forget([queued for queued in self._waiting if queued.request.future.done()])
@@ -129,7 +129,7 @@ class Batcher:
         self._wake()
 
 
-def with_first(rows: Sequence[MaskedInput], budget: Budget) -> list[int]:
+def with_first(rows: Sequence[MaskedInput], budget: BatchBudget) -> list[int]:
     """Indices of the batch that holds row 0, in order, when all rows are divided so that the least work is done.
 
     The work of a batch is its padded tokens and what it costs to run one at all. Rows of one batch stand together in the

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from fillmask.runtime.engines import Budget
+from fillmask.runtime.engines import BatchBudget
 from fillmask.tokenization.masked_input import MaskedInput
 
 _LENGTH = struct.Struct("<I")
@@ -55,7 +55,7 @@ class ModelDescription:
     engine: str
     precision: str
     tasks: tuple[str, ...]
-    budget: Budget
+    budget: BatchBudget
 
 
 # To the model process.

@@ -12,6 +12,7 @@ EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
 Precision = Literal["auto", "float32", "bfloat16", "int8"]
 LongTextMode = Literal["error", "window"]
 ScoringMethod = Literal["word-l2r", "original", "whole-word"]
+MarginalConvention = Literal["masked", "wild-type"]
 LabelFunction = Literal["softmax", "sigmoid", "none"]
 Notation = Literal["auto", "plain", "leiden", "tei"]
 DecodingStrategy = Literal["joint", "independent", "left-to-right"]
@@ -31,6 +32,7 @@ ENGINE_PRECISIONS: dict[str, tuple[str, ...]] = {
 }
 LONG_TEXT_MODES: tuple[str, ...] = get_args(LongTextMode)
 SCORING_METHODS: tuple[str, ...] = get_args(ScoringMethod)
+MARGINAL_CONVENTIONS: tuple[str, ...] = get_args(MarginalConvention)
 LABEL_FUNCTIONS: tuple[str, ...] = get_args(LabelFunction)
 NOTATIONS: tuple[str, ...] = get_args(Notation)
 STRATEGIES: tuple[str, ...] = get_args(DecodingStrategy)

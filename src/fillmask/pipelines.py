@@ -1,10 +1,7 @@
 """The public calls: `FillMask`, and `pipeline` as in transformers' tutorial.
 
 Results have the shapes, the values, and the messages of transformers'
-`pipeline("fill-mask")`. Where fillmask does more, the docstring says so:
-`<mask>` and `[MASK]` are understood with every model, a text that is too long
-or is no text is an error that says so, and lists are batched whatever
-`batch_size` says.
+`pipeline("fill-mask")`. Where fillmask does more, the docstring says so.
 """
 
 from __future__ import annotations
@@ -12,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from fillmask.errors import InputError
 from fillmask.models.hub import using_token
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.options import RuntimeOptions
-from fillmask.runtime.transformers_arguments import runtime_options
-from fillmask.tasks.fill import FilledMasks, FillOptions, MaskFiller
+from fillmask.runtime.transformers_arguments import check_model_name, no_such_task, own_tokenizer, runtime_options
+from fillmask.tasks.fill import FillArguments, FillOptions, MaskFiller
 from fillmask.tasks.masked_texts import Candidate
 from fillmask.tasks.score import Score, score_texts
 from fillmask.tasks.streams import raise_errors
@@ -77,7 +74,7 @@ class FillMask:
             top_k=5 if top_k is None else top_k, long_text=long_text, tokenizer_kwargs=tokenizer_kwargs
         )
         runtime = RuntimeOptions(engine, precision, threads, device, revision)
-        self.model = MaskedLM(model, runtime, tokenizer=_own_tokenizer(tokenizer))
+        self.model = MaskedLM(model, runtime, tokenizer=own_tokenizer(tokenizer))
         self.tokenizer: Tokenizer = self.model.tokenizer
         self._filler = MaskFiller(self.model)
         self.mask_token: str = self._filler.texts.mask_token
@@ -96,25 +93,26 @@ class FillMask:
         return _opened, (self._arguments,)
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, inputs: str, *, top_k: int | None = ..., targets: str | Sequence[str] | None = ...,
-        tokenizer_kwargs: Mapping[str, Any] | None = ..., long_text: str | None = ..., batch_size: int | None = ...,
-        num_workers: int | None = ...,
-    ) -> Filled: ...  # fmt: skip
+    def __call__(self, inputs: str, **options: Unpack[FillArguments]) -> Filled: ...  # type: ignore[overload-overlap]
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, inputs: list[str] | tuple[str, ...], *, top_k: int | None = ...,
-        targets: str | Sequence[str] | None = ..., tokenizer_kwargs: Mapping[str, Any] | None = ...,
-        long_text: str | None = ..., batch_size: int | None = ..., num_workers: int | None = ...,
-    ) -> Filled | list[Filled]: ...  # fmt: skip
+        self, inputs: list[str] | tuple[str, ...], **options: Unpack[FillArguments]
+    ) -> Filled | list[Filled]: ...
+
+    @overload
+    def __call__(self, inputs: Iterable[str], **options: Unpack[FillArguments]) -> Iterator[Filled]: ...
 
     @overload
     def __call__(
-        self, inputs: Iterable[str], *, top_k: int | None = ..., targets: str | Sequence[str] | None = ...,
-        tokenizer_kwargs: Mapping[str, Any] | None = ..., long_text: str | None = ..., batch_size: int | None = ...,
-        num_workers: int | None = ...,
-    ) -> Iterator[Filled]: ...  # fmt: skip
+        self,
+        inputs: Any,
+        *,
+        multi_token: Literal[True],
+        targets: Any,
+        top_k: int | None = ...,
+        long_text: str | None = ...,
+    ) -> Any: ...
 
     def __call__(
         self,
@@ -126,7 +124,8 @@ class FillMask:
         long_text: str | None = None,
         batch_size: int | None = None,
         num_workers: int | None = None,
-    ) -> Filled | list[Filled] | Iterator[Filled]:
+        multi_token: bool = False,
+    ) -> Any:
         """The likeliest tokens for each mask.
 
         Args:
@@ -142,6 +141,9 @@ class FillMask:
                 text, each with at least a quarter of a window of text on either side.
             batch_size: accepted for transformers' sake; batches are made by length.
             num_workers: the same.
+            multi_token: let a target be a word or phrase of any number of tokens, as it stands in the text, and rank
+                targets by their joint probability (`fillmask.tasks.phrases`). A candidate then has all targets by
+                default, the ids of its tokens in `token`, and `log_probability`.
 
         Returns:
             For a text with one mask, a list of candidates, best first; with
@@ -158,6 +160,8 @@ class FillMask:
             TargetsError: no target can be used.
             InputError: an input is not a text, or an option is wrong.
         """
+        if multi_token:
+            return self._fill_phrases(inputs, targets, top_k, long_text)
         options = self._options_for(top_k, targets, tokenizer_kwargs, long_text)
         if isinstance(inputs, str):
             return _nested(self._filler.fill_list([inputs], options)[0])
@@ -166,6 +170,22 @@ class FillMask:
             return answers[0] if len(answers) == 1 else answers
         _check_texts(inputs)
         return map(_nested, raise_errors(self._filler.fill_each(inputs, options)))
+
+    def _fill_phrases(
+        self, inputs: Any, targets: str | Sequence[str] | None, top_k: int | None, long_text: str | None
+    ) -> Any:
+        from fillmask.tasks.phrases import PhraseFiller
+
+        words = (targets,) if isinstance(targets, str) else tuple(targets or ())
+        options = self._options_for(top_k, None, None, long_text)
+        filler = PhraseFiller(
+            self.model, words, top_k=None if top_k is None else options.top_k, windows=options.long_text == "window"
+        )
+        if isinstance(inputs, (str, list, tuple)):
+            answers = [_nested(masks) for masks in filler.fill_list([inputs] if isinstance(inputs, str) else inputs)]
+            return answers[0] if len(answers) == 1 else answers
+        _check_texts(inputs)
+        return map(_nested, raise_errors(filler.fill_each(inputs)))
 
     def _options_for(
         self,
@@ -218,8 +238,7 @@ class FillMask:
             A `Score` for a text, a list of them for a list, an iterator for another iterable.
 
         Raises:
-            InputError: no such method; an input is no text, is empty, or has a mask in it.
-            TextTooLongError: a text has more tokens than the model has positions.
+            InputError: no such method, or an input that cannot be scored.
         """
         windows = self._options_for(None, None, None, long_text).long_text == "window"
         if isinstance(inputs, str):
@@ -228,42 +247,69 @@ class FillMask:
         scores = score_texts(self.model, inputs, method=method, windows=windows)
         return list(scores) if isinstance(inputs, (list, tuple)) else scores
 
+    def log_probabilities(
+        self,
+        inputs: str | Iterable[str],
+        *,
+        convention: str = "masked",
+        targets: str | Sequence[str] | None = None,
+        long_text: str | None = None,
+    ) -> Any:
+        """Log-probabilities at every position of a text: masked or wild-type marginals.
+
+        Args:
+            inputs: a text, a list or tuple of texts, or any other iterable of texts, which is read as results are
+                taken.
+            convention: "masked" (each position masked in turn) or "wild-type" (nothing masked); see
+                `fillmask.tasks.marginals` for the formulas.
+            targets: the tokens whose log-probabilities to give, as the vocabulary writes them; all by default, which
+                is positions × vocabulary numbers.
+            long_text: as for fillings.
+
+        Returns:
+            A `TokenLogProbabilities` for a text, a list of them for a list, an iterator for another iterable.
+
+        Raises:
+            InputError: no such convention or target, or an input that cannot be scored.
+        """
+        from fillmask.tasks.marginals import log_probabilities_each
+
+        windows = self._options_for(None, None, None, long_text).long_text == "window"
+        columns = None if targets is None else self._look_up(targets)
+        many = [inputs] if isinstance(inputs, str) else inputs
+        _check_texts(many)
+        count = len(many) if isinstance(many, (list, tuple)) else None
+        answers = raise_errors(
+            log_probabilities_each(self.model, many, convention=convention, targets=columns, windows=windows),
+            count=count,
+        )
+        if isinstance(inputs, str):
+            return next(answers)
+        return list(answers) if count is not None else answers
+
     def restore(
         self,
         source: str,
         *,
-        notation: str = "auto",
-        keep_ellipses: bool = False,
-        div: str | None = None,
-        strategy: str = "joint",
-        readings: int = 10,
-        beam: int | None = None,
-        lexicon: Sequence[str] = (),
-        targets: Mapping[int, Sequence[str]] | None = None,
-        locked: Mapping[int, str] | None = None,
-        evidence: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        **options: Any,
     ) -> Restoration:
-        """Read a damaged text: `I am ... to the b[..]ery`. See `fillmask.restore.RestoreOptions` for the arguments."""
+        """Read a damaged text: `I am ... to the b[..]ery`.
+
+        Args:
+            source: the text with its gaps, in one of the notations.
+            on_progress: called whenever gaps are settled.
+            cancelled: asked before each call of the model; when it says True, what is read so far is returned.
+            options: the fields of `fillmask.restore.RestoreOptions`: `notation`, `strategy`, `readings`, `lexicon`, …
+
+        Raises:
+            NotationError: the source is malformed.
+            InputError: an option cannot be used, or nothing can stand in a gap.
+        """
         from fillmask.restore import restore
 
-        return restore(
-            self.model,
-            source,
-            on_progress=on_progress,
-            cancelled=cancelled,
-            notation=notation,
-            keep_ellipses=keep_ellipses,
-            div=div,
-            strategy=strategy,
-            readings=readings,
-            beam=beam,
-            lexicon=lexicon,
-            targets=targets,
-            locked=locked,
-            evidence=evidence,
-        )
+        return restore(self.model, source, on_progress=on_progress, cancelled=cancelled, **options)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, commit_message: str | None = None) -> str:
         """Upload the checkpoint with its model card to the Hugging Face hub; returns the address of the commit.
@@ -305,7 +351,7 @@ def _opened(arguments: Mapping[str, Any]) -> FillMask:
     return FillMask(**arguments)
 
 
-def _nested(masks: FilledMasks) -> Filled:
+def _nested(masks: Any) -> Any:
     """The answer for a text as transformers nests it."""
     return masks[0] if len(masks) == 1 else masks
 
@@ -316,36 +362,7 @@ def _check_texts(inputs: object) -> None:
         check_text(inputs)
 
 
-def _own_tokenizer(tokenizer: Any) -> str | Path | Tokenizer | None:
-    """What `MaskedLM` takes for a tokenizer of transformers; names and tokenizers of fillmask as they are."""
-    if tokenizer is None or isinstance(tokenizer, (str, Path, Tokenizer)):
-        return tokenizer
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise InputError(
-            f"tokenizer is a {type(tokenizer).__name__}; expected a folder, a hub id, or a fast tokenizer (use_fast=True)"
-        )
-    return Tokenizer(
-        type(backend).from_str(backend.to_str()),  # a copy: its truncation and padding stay as they are
-        {role: str(token) for role, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
-        int(min(tokenizer.model_max_length, 1_000_000)),
-        clean_up=bool(getattr(tokenizer, "clean_up_tokenization_spaces", False)),
-        truncation_side=tokenizer.truncation_side,
-        type_ids="token_type_ids" in tokenizer.model_input_names,
-    )
-
-
 _CLASSIFICATION = ("text-classification", "sentiment-analysis")
-# Tasks that are another call here, and how they are called.
-_OTHER_CALLS = {
-    "restore": 'pipeline("fill-mask").restore(text)',
-    "score": 'pipeline("fill-mask").score(text)',
-    "evaluate": "`fillmask evaluate`",
-    "train": "`fillmask train`",
-    "zero-shot-classification": 'pipeline("text-classification", model) with a fine-tuned model (`fillmask train finetune`)',
-    "text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
-    "text2text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
-}
 
 
 @overload
@@ -376,16 +393,8 @@ def pipeline(task: str | None = None, model: str | Path | None = None, **argumen
     """
     classifies = task in _CLASSIFICATION
     if task not in (None, "fill-mask") and not classifies:
-        call = _OTHER_CALLS.get(str(task))
-        raise InputError(
-            f"there is no task {task!r}; {f'use {call}' if call else 'expected fill-mask or text-classification'}"
-        )
-    if model is not None and not isinstance(model, (str, Path)):
-        name = getattr(model, "name_or_path", None)
-        raise InputError(
-            f"model is a {type(model).__name__}; expected its folder or hub id{f' ({name!r})' if name else ''}:"
-            " call save_pretrained(folder) and pass the folder"
-        )
+        raise no_such_task(task)
+    check_model_name(model)
     own = _CLASSIFIER_ARGUMENTS if classifies else _FILL_ARGUMENTS
     kept = {name: arguments.pop(name) for name in own if name in arguments}
     token = arguments.pop("token", arguments.pop("use_auth_token", None))

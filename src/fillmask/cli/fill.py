@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     help="Choose among these words only, each with the space before it; may be repeated.",
 )
 @click.option(
+    "--multi-token",
+    is_flag=True,
+    help="Rank the --targets as whole words and phrases of any number of tokens, by their joint probability.",
+)
+@click.option(
     "--long-text",
     type=click.Choice(LONG_TEXT_MODES),
     default="error",
@@ -45,6 +51,7 @@ def command(
     texts: tuple[str, ...],
     top_k: int,
     targets: tuple[str, ...],
+    multi_token: bool,
     long_text: str,
     model: str | None,
     as_json: bool,
@@ -57,7 +64,8 @@ def command(
 
     Inside a text a target is a word of its own, with the space before it. One
     that the vocabulary has not as one token is replaced by its first piece,
-    with a warning; a hole in `fillmask restore` may be a word of any length.
+    with a warning, or read as a whole with --multi-token; a hole in `fillmask
+    restore` may be a word of any length.
 
     \b
       fillmask fill "I am <mask> to the bakery"
@@ -76,17 +84,22 @@ def command(
     words = [word for group in targets for word in group.split(",") if word]
     if targets and not words:
         raise click.UsageError("--targets names no word")
+    if multi_token and not words:
+        raise click.UsageError("--multi-token ranks --targets; name some")
     filler = MaskFiller(MaskedLM(model, RuntimeOptions(**engine)))
     options = FillOptions(top_k, long_text=long_text)
-    if words:
+    fill_each: Callable[[list[str]], Any] = partial(filler.fill_each, options=options)
+    if multi_token:
+        from fillmask.tasks.phrases import PhraseFiller
+
+        fill_each = PhraseFiller(filler.model, words, top_k=top_k, windows=long_text == "window").fill_each
+    elif words:
         word_targets = Targets.from_words(filler.model.tokenizer, words, filler.model.vocab_size)
         word_targets.warn()
-        options = replace(options, targets=word_targets)
+        fill_each = partial(filler.fill_each, options=replace(options, targets=word_targets))
     write = _json_line if as_json else partial(_draw, filler.texts.mask_token) if sys.stdout.isatty() else _plain
     single = len(texts) == 1 and texts[0] != "-"
-    return answer_texts(
-        texts_of(texts), lambda chunk: filler.fill_each(chunk, options), write, single=single, verb="fill"
-    )
+    return answer_texts(texts_of(texts), fill_each, write, single=single, verb="fill")
 
 
 def _json_line(text: str, masks: FilledMasks) -> None:

@@ -1,4 +1,4 @@
-"""The loading arguments of transformers' `pipeline`, as options that fillmask has.
+"""The arguments of transformers' `pipeline`, as what fillmask has for them.
 
 An argument is used where it has a meaning, accepted where it changes nothing,
 and otherwise refused by name with what to do instead.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fillmask.errors import InputError
 from fillmask.runtime.options import RuntimeOptions
+from fillmask.tokenization.tokenizer import Tokenizer
 
 # Arguments that only allow or hint at something; no answer depends on them.
 _WITHOUT_EFFECT = ("batch_size", "num_workers", "trust_remote_code", "low_cpu_mem_usage", "attn_implementation")
@@ -34,6 +36,56 @@ _REFUSED = {
     "from_flax": "fillmask reads model.safetensors only; convert the model with transformers",
 }
 _PRECISIONS = {"float32": "float32", "float": "float32", "bfloat16": "bfloat16"}
+
+
+# Tasks that are another call here, and how they are called.
+_OTHER_CALLS = {
+    "restore": 'pipeline("fill-mask").restore(text)',
+    "score": 'pipeline("fill-mask").score(text)',
+    "evaluate": "`fillmask evaluate`",
+    "train": "`fillmask train`",
+    "zero-shot-classification": 'pipeline("text-classification", model) with a fine-tuned model (`fillmask train finetune`)',
+    "text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
+    "text2text-generation": 'pipeline("fill-mask").restore(text), which writes into gaps of any length',
+}
+
+
+def no_such_task(task: str | None) -> InputError:
+    """The error for a task that `pipeline` does not have, with the call that does it."""
+    call = _OTHER_CALLS.get(str(task))
+    return InputError(
+        f"there is no task {task!r}; {f'use {call}' if call else 'expected fill-mask or text-classification'}"
+    )
+
+
+def check_model_name(model: Any) -> None:
+    """Raise InputError for a model object of transformers, with its name."""
+    if model is None or isinstance(model, (str, Path)):
+        return
+    name = getattr(model, "name_or_path", None)
+    raise InputError(
+        f"model is a {type(model).__name__}; expected its folder or hub id{f' ({name!r})' if name else ''}:"
+        " call save_pretrained(folder) and pass the folder"
+    )
+
+
+def own_tokenizer(tokenizer: Any) -> str | Path | Tokenizer | None:
+    """What `MaskedLM` takes for a tokenizer of transformers; names and tokenizers of fillmask as they are."""
+    if tokenizer is None or isinstance(tokenizer, (str, Path, Tokenizer)):
+        return tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise InputError(
+            f"tokenizer is a {type(tokenizer).__name__}; expected a folder, a hub id, or a fast tokenizer (use_fast=True)"
+        )
+    return Tokenizer(
+        type(backend).from_str(backend.to_str()),  # a copy: its truncation and padding stay as they are
+        {role: str(token) for role, token in tokenizer.special_tokens_map.items() if isinstance(token, str)},
+        int(min(tokenizer.model_max_length, 1_000_000)),
+        clean_up=bool(getattr(tokenizer, "clean_up_tokenization_spaces", False)),
+        truncation_side=tokenizer.truncation_side,
+        type_ids="token_type_ids" in tokenizer.model_input_names,
+    )
 
 
 def runtime_options(options: RuntimeOptions, arguments: Mapping[str, Any]) -> RuntimeOptions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -51,6 +51,18 @@ class FillOptions:
             raise InputError(
                 f"long_text is {self.long_text!r}; expected {' or '.join(repr(mode) for mode in LONG_TEXT_MODES)}"
             )
+
+
+class FillArguments(TypedDict, total=False):
+    """The arguments of a public call; `FillMask.__call__` says what they do."""
+
+    top_k: int | None
+    targets: str | Sequence[str] | None
+    tokenizer_kwargs: Mapping[str, Any] | None
+    long_text: str | None
+    batch_size: int | None
+    num_workers: int | None
+    multi_token: Literal[False]
 
 
 class MaskFiller:

@@ -24,11 +24,12 @@ from fillmask.errors import InputError, TextTooLongError
 from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.masked_texts import MASK_SPELLINGS
-from fillmask.tasks.streams import answer_each, raise_errors
-from fillmask.tokenization.encoding import Word, WordEncoding
+from fillmask.tasks.streams import CHUNK_TEXTS, answer_each, raise_errors
+from fillmask.tokenization.encoding import Word, WordEncoding, hide
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.windows import window
 
+_LIST_TEXTS = 1024  # texts of a list that are planned into batches together
 _TOKENS = 20_000  # tokens of the texts in work at once, beside one that has more by itself
 
 
@@ -83,15 +84,12 @@ class Hidden:
         mask, longest = model.tokenizer.mask_token_id, model.tokenizer.model_max_length
         assert mask is not None
         if len(text.ids) <= longest:
-            row, shift, start, stop = MaskedInput(list(text.ids), text.type_ids, self.asked), 0, 0, len(text.ids)
+            row, shift, start, stop = MaskedInput(text.ids, text.type_ids, self.asked), 0, 0, len(text.ids)
         else:
             row = window(text.encoding, self.asked[:1], longest)
             shift = row.positions[0] - self.asked[0]
             start, stop = text.encoding.leading, len(row.ids) - text.encoding.trailing
-        ids = list(row.ids)
-        for place in self.gone:
-            if start <= place + shift < stop:
-                ids[place + shift] = mask
+        ids = hide(row.ids, self.gone, mask, shift=shift, start=start, stop=stop)
         return MaskedInput(ids, row.type_ids, row.positions)
 
 
@@ -120,6 +118,8 @@ def score_each(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r
         lambda chunk: _scored(model, chunk, method),
         size=lambda text: len(text.ids),
         most=_TOKENS,
+        # Of a stream an answer is soon wanted; the more texts are planned together, the less padding there is.
+        chunk_texts=_LIST_TEXTS if isinstance(texts, (list, tuple)) else CHUNK_TEXTS,
     )
 
 

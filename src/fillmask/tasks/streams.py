@@ -38,6 +38,7 @@ def answer_each(
     *,
     size: Callable[[_Prepared], int] | None = None,
     most: int = 0,
+    chunk_texts: int = CHUNK_TEXTS,
 ) -> Iterator[_Answer | InputError]:
     """An answer for each text, or the error of that text, in order.
 
@@ -47,6 +48,7 @@ def answer_each(
     Args:
         prepare: raises InputError for a text that cannot be used.
         answer: answers prepared texts, in order. Where it raises InputError for several, each is answered by itself.
+        chunk_texts: texts that are answered together, at most.
         size, most: a chunk ends early when the sizes of its prepared texts add up to more than `most`.
     """
     source = iter(texts)
@@ -55,7 +57,7 @@ def answer_each(
     while not ended:
         chunk: list[_Prepared | InputError] = []
         total = 0
-        while len(chunk) < CHUNK_TEXTS and (size is None or total <= most):
+        while len(chunk) < chunk_texts and (size is None or total <= most):
             try:
                 text = next(source)
             except StopIteration:

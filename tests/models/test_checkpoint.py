@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -14,7 +13,6 @@ from fillmask import CheckpointNotFoundError, CorruptCheckpointError, FillMask, 
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.models.config import Config
 from fillmask.models.encoders import longest
-from fillmask.models.weights import Weights
 
 
 @pytest.fixture
@@ -206,20 +204,3 @@ def test_an_index_cannot_point_outside(folder: Path, name: str) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
     with pytest.raises(CorruptCheckpointError, match="outside its folder"):
         FillMask(folder)
-
-
-@pytest.mark.parametrize("dtype", ["F16", "BF16", "F64", "F32"])
-def test_weights_widen_to_float32(tmp_path: Path, dtype: str) -> None:
-    values = np.array([[1.5, -2.25], [0.0, 1024.0], [3.0, -0.125]], np.float32)
-    stored = {
-        "F16": values.astype(np.float16),
-        "F32": values,
-        "F64": values.astype(np.float64),
-        "BF16": (values.view(np.uint32) >> 16).astype(np.uint16),
-    }[dtype]
-    header = json.dumps({"w": {"dtype": dtype, "shape": [3, 2], "data_offsets": [0, stored.nbytes]}}).encode()
-    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + stored.tobytes())
-    weights = Weights([tmp_path / "w.safetensors"])
-    np.testing.assert_array_equal(weights.floats("w"), values)
-    np.testing.assert_array_equal(weights.floats("w[1:3]"), values[1:3])
-    assert weights.floats("w").dtype == np.float32

@@ -13,6 +13,7 @@ pytest.importorskip("transformers", reason="training needs the train extra")
 pytest.importorskip("matplotlib", reason="the confusion matrix needs the plots extra")
 
 import transformers
+from huggingface_hub import ModelCard
 from safetensors.numpy import load_file, save_file
 from tiny import SENTENCES, write_modernbert, write_roberta
 
@@ -81,7 +82,8 @@ def test_it_learns_and_both_libraries_read_it(folder: Path, tmp_path: Path) -> N
     assert metrics["validation"]["accuracy"] == pytest.approx(right)
     assert metrics["train"]["examples"] == len(train.examples)
     card = (out / "README.md").read_text()
-    assert card.startswith("---\npipeline_tag: text-classification\n")
+    metadata = ModelCard(card).data
+    assert (metadata.pipeline_tag, metadata.library_name) == ("text-classification", "fillmask")
     assert f"accuracy {right:.1%}" in card
 
 

@@ -6,16 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_TEMPLATE = """---
-pipeline_tag: text-classification
-library_name: fillmask
-base_model: {base}
-metrics:
-- accuracy
-- f1
----
+from fillmask.training.reporting import model_card
 
-# {name}
+_TEMPLATE = """# {name}
 
 A text classifier with the labels {labels}, fine-tuned from `{base}`.
 
@@ -66,7 +59,7 @@ def render(name: str, metrics: Mapping[str, Any], picture: str | None = None) ->
         f"| {_cell(label)} | {of['precision']:.3f} | {of['recall']:.3f} | {of['f1']:.3f} | {of['examples']:,} |"
         for label, of in validation["labels"].items()
     ]
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         name=name, base=metrics["base_model"], labels=", ".join(f"`{label}`" for label in metrics["labels"]),
         count=validation["examples"], accuracy=validation["accuracy"], f1=validation["macro_f1"], rows="\n".join(rows),
         train=metrics["train"]["examples"],
@@ -75,6 +68,13 @@ def render(name: str, metrics: Mapping[str, Any], picture: str | None = None) ->
         recipe="\n".join(f"| {key} | {json.dumps(value)} |" for key, value in metrics["recipe"].items()),
         curves=f"\n![Curves of the training]({picture})\n" if picture else "",
     )  # fmt: skip
+    return model_card(
+        text,
+        library_name="fillmask",
+        pipeline_tag="text-classification",
+        base_model=metrics["base_model"],
+        metrics=["accuracy", "f1"],
+    )
 
 
 def _cell(text: str) -> str:

@@ -147,10 +147,7 @@ def card(
     Args:
         picture: of the curves, as a path from the card.
     """
-    head = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "tags:", "- fill-mask", "- fillmask"]
-    if base_model:
-        head += [f"base_model: {base_model}"]
-    lines = [*head, "---", "", f"# {title}", "", summary, ""]
+    lines = [f"# {title}", "", summary, ""]
     lines += ["```python", "from fillmask import pipeline", 'mlm = pipeline("fill-mask", model="PATH/OR/ID")']
     lines += [f'mlm("I am {mask} to the bakery")', "```", ""]
     lines += [
@@ -166,7 +163,22 @@ def card(
     lines += [f"| {f.name} | {f.documents:,} | {f.characters:,} | {f.bad_rows:,} |" for f in files]
     lines += ["", "## Training", "", "| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in facts.items()), ""]
     lines += ["Recipe:", "", "```json", json.dumps(recipe, indent=2), "```", ""]
-    return "\n".join(lines)
+    tags = ["fill-mask", "fillmask"]
+    return model_card(
+        "\n".join(lines), library_name="transformers", pipeline_tag="fill-mask", tags=tags, base_model=base_model
+    )
+
+
+def model_card(text: str, **metadata: Any) -> str:
+    """A model card for the hub: the text with its metadata in front.
+
+    Args:
+        text: in Markdown.
+        metadata: see `huggingface_hub.ModelCardData`; those that are None are left out.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    return str(ModelCard(f"---\n{ModelCardData(**metadata).to_yaml()}\n---\n\n{text}"))
 
 
 def write(path: Path, text: str) -> None:

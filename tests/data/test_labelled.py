@@ -158,3 +158,60 @@ def test_splits_that_cannot_be() -> None:
         split(table, 1.0)
     with pytest.raises(CorpusError, match=r"too few examples of 'a' .*--seed.*--validation"):
         split(table, 0.0001)
+
+
+def examples(**counts: int) -> Labelled:
+    return Labelled(
+        tuple(Example(f"{label} {n}", None, label) for label, count in counts.items() for n in range(count))
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.5, 0.9])
+def test_the_split_has_the_share_of_each_label(share: float, seed: int) -> None:
+    table = examples(frequent=400, some=40, rare=3, pair=2)
+    train, judged = split(table, share, seed)
+    for label, count in table.counts.items():
+        assert judged.counts[label] == min(max(1, round(share * count)), count - 1)
+        assert train.counts[label] + judged.counts[label] == count
+
+
+def test_texts_that_come_twice_are_on_one_side_whatever_their_labels() -> None:
+    rows = [Example(f"Text {n % 30}", None, "abc"[n % 3]) for n in range(120)]
+    rows += [Example(f"Text {n}", None, "abc"[(n + 1) % 3]) for n in range(10)]
+    for seed in range(10):
+        train, judged = split(Labelled(tuple(rows)), 0.2, seed)
+        assert not {e.text for e in train.examples} & {e.text for e in judged.examples}
+        assert set(train.counts) == set(judged.counts) == set("abc")
+
+
+def test_a_label_that_cannot_be_on_both_sides_is_named() -> None:
+    with pytest.raises(CorpusError, match=r"too few examples of 'lone' \(1\) .*--seed.*--validation"):
+        split(examples(frequent=50, lone=1), 0.15)
+    twice = Labelled((*examples(frequent=50).examples, Example("same", None, "lone"), Example("same", None, "lone")))
+    with pytest.raises(CorpusError, match=r"'lone' \(2\)"):
+        split(twice, 0.15)
+
+
+def test_unquoted_tables_arrays_and_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"A gem\tgood\nDull\tbad\nA "gem"\tgood\nWorst"\tbad\n')
+    table = read_labelled(path)
+    assert table.counts == {"bad": 2, "good": 2}
+    assert "quotes are read as text" in table.warnings[0]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(ROWS, indent=2), "utf-8")
+    assert read_labelled(path).examples == EXPECTED
+    path = tmp_path / "a.csv"
+    path.write_bytes("text;label;;\nolé;a;;\n".encode("utf-16"))
+    assert read_labelled(path).examples == (Example("olé", None, "a"),)
+
+
+def test_a_file_that_was_cut_off_is_no_shorter_table(tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard", reason="zstd needs the data extra")
+    data = "text,label\n" + "".join(f"Text {n},{n % 2}\n" for n in range(5000))
+    for suffix, compress in ((".zst", zstandard.compress), (".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)):  # fmt: skip
+        path = tmp_path / f"a.csv{suffix}"
+        path.write_bytes(compress(data.encode())[:-20])
+        with pytest.raises(CorpusError, match="cut off"):
+            read_labelled(path)

@@ -117,7 +117,10 @@ def connected(address: str) -> Iterator[None]:
 
 @contextmanager
 def _for_this_machine_alone() -> Iterator[None]:
-    """A cluster that is started meanwhile listens at the loopback address, and asks for a token that was made for it."""
+    """A cluster that is started meanwhile listens at the loopback address, and asks for a token that was made for it.
+
+    Uses private names of Ray, since there are no public ones; docs/decisions/ray-private-modules.md says why.
+    """
     constants: Any = ray._private.ray_constants
     token = "RAY_AUTH_TOKEN"
     with ExitStack() as after:

@@ -146,7 +146,7 @@ def conform(table: Any, schema: Any) -> tuple[Any, dict[int, str]]:
     columns = []
     for field in schema:
         if field.name not in table.column_names:
-            columns.append(pa.nulls(len(table), field.type))
+            columns.append(_nulls(len(table), field.type))
             continue
         column = table.column(field.name)
         if column.type != field.type:
@@ -179,6 +179,11 @@ def _cast(column: Any, kind: Any) -> tuple[Any, list[int]]:
         return pa.chunked_array([pa.array(values, kind)]), places
 
 
+def _nulls(count: int, kind: Any) -> Any:
+    # pyarrow.nulls makes a dictionary without the word that its indices name.
+    return pa.array([None] * count, kind) if pa.types.is_dictionary(kind) else pa.nulls(count, kind)
+
+
 def _combined(column: Any) -> Any:
     combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(combined, pa.ChunkedArray):
@@ -193,13 +198,13 @@ def _holds_struct(kind: Any) -> bool:
 def _rebuilt(array: Any, kind: Any) -> Any:
     """Structs and lists of them with the fields of a type: Arrow's own cast wants the same fields."""
     if pa.types.is_null(array.type):
-        return pa.nulls(len(array), kind)
+        return _nulls(len(array), kind)
     if pa.types.is_struct(kind):
         names = {field.name: place for place, field in enumerate(array.type)}
         parts = [
             _rebuilt(array.field(names[field.name]), field.type)
             if field.name in names
-            else pa.nulls(len(array), field.type)
+            else _nulls(len(array), field.type)
             for field in kind
         ]
         return pa.StructArray.from_arrays(parts, fields=list(kind), mask=array.is_null())

@@ -54,7 +54,7 @@ class DelimitedReader(RowReader):
         self._encoding = reader.encoding
         self._lines = _Lines(iter(reader))
         self._quote = options.quote
-        self.columns = []
+        self._heading: list[str] = []
         try:
             self._separator = self._find_separator(format, options.separator, needed)
             self._heading = self._read_heading()
@@ -174,7 +174,8 @@ class DelimitedReader(RowReader):
         lines = [line]
         if fields is not None:
             lines += [self._lines.peek(ahead + place) or "" for place in range(count - 1)]
-        return all(text.count(self._separator) == len(self._heading) - 1 for text in lines)
+        width = len(self._heading)
+        return width > 1 and all(text.count(self._separator) == width - 1 for text in lines)
 
     def _records(self) -> Iterator[_Row]:
         while (line := self._lines.next()) is not None:

@@ -164,7 +164,7 @@ def test_encodings(modernbert_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "message"),
     [
-        (("restore",), b"", 2, "Missing argument"),
+        (("restore",), b"", 2, "expected a FILE"),
         (("restore", "nowhere.txt"), b"", 2, "nowhere.txt"),
         (("restore", "-"), b" \n", 1, "there is no text in <stdin>"),
         (("restore", "-"), b"caf\xe9 ...", 1, "<stdin> is not utf-8 at byte 3; convert it"),

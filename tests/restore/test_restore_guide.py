@@ -33,7 +33,7 @@ def test_its_code_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_its_options_exist() -> None:
-    options = {name for parameter in command.params for name in parameter.opts}
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"(?<!-)--[a-z]+(?:-[a-z]+)*", GUIDE)) <= options
 
 

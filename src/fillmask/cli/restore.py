@@ -38,6 +38,7 @@ _SUFFIXES = {
     ".tei": "tei",
     ".html": "html",
     ".htm": "html",
+    ".hocr": "ocr",
 }
 _ROUGH = "the probabilities are not calibrated for {}, only their order is sound; "
 _NUMBERED = re.compile(r"(\d+)=(.*)", re.DOTALL)
@@ -149,9 +150,12 @@ def command(
     if (text is None) == (file is None):
         raise click.UsageError("expected a FILE (- for stdin) or --text, and not both")
     file = file or TextOfOption(text)
+    names_format = form is not None
     form = _format(form, output, as_json)
     _check_folder(output)
     document = _parse(file, RestoreOptions(notation=notation, keep_ellipses=keep_ellipses, div=div))
+    if form == "tei" and not names_format and document.notation in ("page", "alto", "hocr"):
+        form = "ocr"  # its own XML
     holes = len(document.damaged.holes)
     options = RestoreOptions(
         notation=notation,

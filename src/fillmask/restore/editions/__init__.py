@@ -1,4 +1,4 @@
-"""A restoration written out: as text, JSON, Markdown, a TEI edition, one HTML page, or drawn in a terminal.
+"""A restoration written out: as text, JSON, Markdown, a TEI edition, one HTML page, the OCR file itself, or drawn in a terminal.
 
 Each format is a module with `render(restoration) -> str`, imported when it is
 asked for. `terminal` is apart: it draws on a console.
@@ -22,15 +22,15 @@ _MODULES = {"json": "as_json"}
 
 # From this probability up a reading stands in a text or an edition by default: more likely right than not.
 MIN_PROBABILITY = 0.5
-_WITH_OPEN_HOLES = ("text", "tei")
+_WITH_OPEN_HOLES = ("text", "tei", "ocr")
 
 
 def render(restoration: Restoration, format: str, *, min_probability: float | None = None, marks: bool = True) -> str:
     """The restoration in a format of `fillmask.choices.EDITION_FORMATS`; it ends with a newline.
 
     Args:
-        min_probability: holes whose best reading is less probable stay open. By default `MIN_PROBABILITY` in text and
-            TEI, and 0 elsewhere; JSON always has every reading.
+        min_probability: holes whose best reading is less probable stay open. By default `MIN_PROBABILITY` in text, TEI,
+            and OCR files, and 0 elsewhere; JSON always has every reading.
         marks: whether text shows in brackets what was read.
 
     Raises:

@@ -77,10 +77,16 @@ class Transcript:
 
     def _pieces(self, start: int, end: int) -> Sequence[Piece]:
         """The pieces of a stretch of the source."""
+        if end <= start:
+            return ()
         pieces = self.document.pieces
         first = max(0, bisect_right(pieces, start, key=lambda piece: piece.start) - 1)
         last = bisect_right(pieces, end - 1, key=lambda piece: piece.start) if end > start else first
-        return [piece for piece in pieces[first:last] if piece.end > start]
+        while first and not pieces[first - 1].source and pieces[first - 1].start >= start:
+            first -= 1
+        return [
+            piece for piece in pieces[first:last] if piece.end > start or (not piece.source and piece.start >= start)
+        ]
 
     def open(self, start: int, end: int, stretches: Sequence[Stretch]) -> str:
         """A hole that stays as it is."""
@@ -110,6 +116,8 @@ class Transcript:
                 return escape(text)
             case Mark(kind, opens):
                 return _MARKS[kind] if opens else re.sub(r"<(\w+).*>", r"</\1>", _MARKS[kind])
+            case Break("paragraph"):
+                return _PARAGRAPH
             case Break(_, joined):
                 return '<lb break="no"/>' if joined else "\n<lb/>"
         # The editor's doubt or surprise is kept as a note, and brackets round counted dots are not.

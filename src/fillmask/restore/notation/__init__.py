@@ -20,7 +20,7 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False, d
 
     Args:
         source: the document.
-        notation: "plain", "leiden", "tei", or "auto": the one that `detect` finds.
+        notation: one of `fillmask.choices.NOTATIONS`; "auto" is the one that `detect` finds.
         keep_ellipses: whether "..." and "…" without brackets are punctuation, not damage.
         div: in TEI, which `<div type="edition">` is read: its number from 1, or its `xml:id`, `subtype`, `n` or
             `xml:lang`; the first by default.
@@ -37,6 +37,10 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False, d
         raise InputError(f"div is {div!r}, and the document is read as {found}; expected TEI")
     if found == "plain":
         return parse_plain(source, keep_ellipses=keep_ellipses)
+    if found in ("page", "alto", "hocr"):
+        from fillmask.restore.notation.ocr import parse_ocr
+
+        return parse_ocr(source, found)
     if found == "tei":
         from fillmask.restore.notation.tei import parse_tei
 
@@ -50,9 +54,11 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False, d
 
 
 def detect(source: str) -> str:
-    """The notation of a document: "tei" where it is XML, "leiden" where it has a sign that plain text has not."""
+    """The notation of a document: by its root where it is XML, "leiden" where it has a sign that plain text has not."""
     from fillmask.restore.notation.tei_scope import looks_tei
 
     if looks_tei(source):
-        return "tei"
+        from fillmask.restore.notation.ocr import looks_ocr
+
+        return looks_ocr(source) or "tei"
     return "leiden" if looks_leiden(source) else "plain"

@@ -169,6 +169,10 @@ class Document:
     joins: tuple[tuple[int, int], ...]
     language: str = ""
 
+    def with_pieces(self, pieces: tuple[Piece, ...]) -> Document:
+        """The document with pieces that were read in another order."""
+        return replace(self, pieces=pieces)
+
     def print(self) -> str:
         """The document in its notation, piece by piece: reading what is printed gives the same document."""
         return "".join(piece.source for piece in self.pieces)

@@ -1,4 +1,4 @@
-"""Continue a model on text of a domain, and see what that gained: `fillmask train adapt` as a function.
+"""Adaptation to text of a domain: `fillmask train adapt` as a function.
 
 The model keeps its vocabulary, its shape and its calibration for restoring. It is measured before and after
 on documents of the domain that it was not trained on, by `fillmask.tasks.evaluate`.
@@ -28,7 +28,7 @@ _LEAST, _MOST = 100_000, 20_000_000  # tokens
 
 @dataclass(frozen=True)
 class AdaptationResult:
-    """What a model made of the domain's held-out text, before and after; None if nothing was held out."""
+    """Accuracy on held-out text of the domain, before and after; None if no text is held out."""
 
     folder: Path
     tokens: int
@@ -45,12 +45,12 @@ def adapt(
     tokens: int | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> Path:
-    """Continue `model` on the texts for a while; returns the folder with the new checkpoint.
+    """Continues to train `model` on the texts and returns the folder of the new checkpoint.
 
     Args:
         model: None for the bundled model, a checkpoint folder, or a hub id.
-        tokens: how long; three times the text by default, within limits.
-        on_progress: told how far it is.
+        tokens: number of training tokens; by default three times the text, within limits.
+        on_progress: called after each logging interval.
 
     Raises:
         CorpusError: the texts cannot be used.
@@ -73,7 +73,7 @@ def adapt_model(
     warm_start: WarmStart | None = None,
     sweep_tokens: int | None = None,
 ) -> AdaptationResult:
-    """Continue a model on text, and measure what it gained.
+    """Continues to train a model on text and measures it before and after.
 
     A model that gets a new head or vocabulary is measured only after it is trained.
 
@@ -95,7 +95,7 @@ def adapt_model(
     made_of = {"command": "adapt", "model": contents_of(model, folder), **settings_of(warm_start)}
 
     def begin(recipe: Recipe) -> Pretraining:
-        """A run of the recipe from the model as it is, with what is made new of it."""
+        """Creates a run of the recipe from the start model."""
         start = open_model(model, session.tokenizer, dropout=recipe.dropout, warm_start=warm_start)
         if start.facts:
             start_bias(start.model, work.data.rows[recipe.lengths[0]])

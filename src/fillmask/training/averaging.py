@@ -22,7 +22,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def add(self, model: nn.Module) -> None:
-        """Take the model's weights as they are now into the mean."""
+        """Adds the model's current weights to the mean."""
         self.count += 1
         for name, parameter in model.named_parameters():
             if name in self._mean:
@@ -32,15 +32,15 @@ class WeightAverage:
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
-        """Put the mean in the place of the model's weights; a mean of nothing changes nothing."""
+        """Copies the mean to the model; changes nothing if the mean is empty."""
         for name, parameter in model.named_parameters():
             if name in self._mean:
                 parameter.copy_(self._mean[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
+        """Returns the state for `load_state_dict`."""
         return {"count": self.count, "mean": self._mean}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Restores a state."""
         self.count, self._mean = state["count"], dict(state["mean"])

@@ -1,4 +1,4 @@
-"""A new model from text: `fillmask train pretrain` as a function."""
+"""Pretraining from text: `fillmask train pretrain` as a function."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VOCABULARY_TEXT = 200_000_000  # characters that a tokenizer learns from, at mo
 
 @dataclass(frozen=True)
 class PretrainingOptions:
-    """What model is made, and how.
+    """The model to create, and how to train it.
 
     Attributes:
         family, size: see `families`.
@@ -70,7 +70,7 @@ class PretrainingOptions:
 
     @property
     def warm_start(self) -> WarmStart:
-        """What is made new of the initial checkpoint."""
+        """New parts of the initial checkpoint."""
         return WarmStart(self.grow_head, self.tokenizer if self.initial is not None else None)
 
 
@@ -80,7 +80,7 @@ def pretrain(
     settings: PretrainingOptions,
     running: RunOptions | None = None,
 ) -> int:
-    """Train a model into `folder`; a run that was interrupted goes on. Returns how many rows could not be used.
+    """Trains a model into `folder`, continuing an interrupted run, and returns the number of unusable rows.
 
     Raises:
         CorpusError: the text cannot be used.
@@ -114,7 +114,7 @@ def pretrain(
     made_of = _made_of(settings, folder)
 
     def begin(recipe: Recipe) -> Pretraining:
-        """A run of the recipe from the model's start."""
+        """Creates a run of the recipe from the start model."""
         start = _model(settings, recipe, session)
         if start.facts:
             start_bias(start.model, data.rows[recipe.lengths[0]])
@@ -150,7 +150,7 @@ def pretrain(
 
 
 def _made_of(settings: PretrainingOptions, folder: Path) -> dict[str, Any]:
-    """What decides the model before the first step."""
+    """Returns what determines the model before the first step."""
     if settings.initial is not None:
         initial = contents_of(settings.initial, folder)
         return {"command": "pretrain", "initial": initial, **settings_of(settings.warm_start)}
@@ -161,7 +161,7 @@ def _made_of(settings: PretrainingOptions, folder: Path) -> dict[str, Any]:
 
 
 def contents_of(name: str | Path | None, output: Path) -> dict[str, str]:
-    """A checkpoint as a state names it: what it is called, and a digest of its config and weights.
+    """Identifies a checkpoint in a state: its name, and a digest of its config and weights.
 
     Args:
         output: where the training writes; a model in that folder changes as it is trained, and has no digest.

@@ -76,7 +76,7 @@ class ClassifierRunner:
 
 
 def pooling_override(checkpoint: Checkpoint, pooling: str) -> dict[str, str]:
-    """What the config is to say of it; nothing for the families that leave no choice."""
+    """Returns the config's pooling setting; empty for families without a choice."""
     if pooling == "auto":
         return {}
     if checkpoint.config.family == "modernbert":

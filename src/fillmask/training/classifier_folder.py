@@ -68,7 +68,7 @@ def save(result: FinetuningResult, folder: Path, *, overwrite: bool = False) -> 
 
 
 def _take_place(part: Path, folder: Path) -> None:
-    """Move what is in `part` into `folder`, in place of all that is there but `training`; all of it, or nothing."""
+    """Replaces the contents of `folder`, except `training`, with those of `part`, all or nothing."""
     old = part.with_name(_OLD)
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir()
@@ -89,7 +89,7 @@ def _take_place(part: Path, folder: Path) -> None:
 
 
 def check_output(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise unless `folder` can be written: before training rather than after it.
+    """Checks before training that `folder` can be written.
 
     A folder with nothing but an interrupted run in it can: that run goes on.
     """
@@ -109,7 +109,7 @@ def check_output(folder: Path, *, overwrite: bool = False) -> None:
 
 
 def metrics_of(result: FinetuningResult) -> dict[str, Any]:
-    """What was trained and how well it does, as JSON has it."""
+    """Returns the training's settings and metrics as JSON values."""
     best = result.best
     return {
         "base_model": result.checkpoint.name,

@@ -1,4 +1,4 @@
-"""How well does a classifier do? Its confusion matrix, and what is read from it."""
+"""The confusion matrix of a classifier, and the metrics derived from it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Confusion:
         return scores
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON has it."""
+        """Returns all values as JSON values."""
         return {
             "examples": int(self.matrix.sum()),
             "accuracy": self.accuracy,

@@ -1,4 +1,4 @@
-"""Documents in, token arrays on disk.
+"""Documents to token arrays on disk.
 
 `tokenize` writes memory-mappable arrays: the tokens of all pieces in a row,
 where each piece ends, which document it is of, and a digest of each document,
@@ -50,7 +50,7 @@ _A_DAY = 24 * 3600.0
 
 @dataclass(frozen=True)
 class FileCount:
-    """What one file gave: documents taken, their characters, and rows that could not be used."""
+    """Counts of one file: documents read, their characters, and unusable rows."""
 
     name: str
     documents: int
@@ -88,7 +88,7 @@ class TokenizedCorpus:
 
 
 def split_sentences(paragraph: str) -> list[str]:
-    """Cut a paragraph after its sentence ends; joined by a space they give it back, spaces normalised."""
+    """Splits a paragraph after its sentence ends; joining the sentences with spaces restores it."""
     sentences: list[str] = []
     start = 0
     for match in _SENTENCE_END.finditer(paragraph):
@@ -119,7 +119,7 @@ def pieces(document: str, rng: random.Random, phrase_share: float) -> list[str]:
 
 
 def sampled(source: CorpusFile, seed: int, on_bad: OnBad | None = None) -> Iterator[DocumentPart]:
-    """The share of a source's documents that is asked for, drawn from the seed and the file's name."""
+    """Yields the requested share of a source's documents, drawn from the seed and the file's name."""
     rng = random.Random(f"{seed}:{source.path.name}")
     is_sampled = True
     for document in documents(source, on_bad):
@@ -130,7 +130,7 @@ def sampled(source: CorpusFile, seed: int, on_bad: OnBad | None = None) -> Itera
 
 
 def digest(text: str) -> int:
-    """64 bits of a document's text, by which it is held out or not: equal documents fall on one side."""
+    """Returns a 64-bit digest of a document's text, which decides whether the document is held out."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
@@ -172,7 +172,7 @@ def tokenize(
         phrase_share: share of the documents that is cut into single phrases.
         sentences: cut every document into its sentences (for sentence pairs).
         on_progress: called with the number of characters read since the last call.
-        on_bad: told of each row that cannot be used, now or when the arrays were made; without it the first is an error.
+        on_bad: called with each unusable row, now or when the arrays were made; without it, the first one raises an error.
 
     Raises:
         CorpusError: a file cannot be read, or there is no text.
@@ -200,7 +200,7 @@ def tokenize(
 
 
 def _take_name(writing: Path, folder: Path) -> None:
-    """The folder appears whole or not at all; if another training was faster, its arrays are the same."""
+    """Renames the folder to its final name; if another training was faster, its arrays are the same."""
     try:
         writing.replace(folder)
     except OSError:
@@ -213,7 +213,7 @@ def _take_name(writing: Path, folder: Path) -> None:
 
 
 def _drop_abandoned(cache: Path) -> None:
-    """Delete what killed trainings have left half-written, once nothing has been added to it for a day."""
+    """Deletes unfinished folders of interrupted trainings that haven't changed for a day."""
     for writing in cache.glob(f"tokens-*{_UNFINISHED}"):
         with suppress(OSError):
             if max(path.stat().st_mtime for path in (writing, *writing.iterdir())) < time.time() - _A_DAY:
@@ -221,7 +221,7 @@ def _drop_abandoned(cache: Path) -> None:
 
 
 def cannot_write(cache: Path, error: OSError) -> TrainingError:
-    """The error of a place for tokenised text that is full or may not be written."""
+    """Returns the error for a cache that is full or isn't writable."""
     reason = error.strerror or "the disk is full"  # numpy says how many numbers it could not write, not why
     return TrainingError(
         f"cannot write the tokenised text to {cache}: {reason}; make room, or name another place with --cache"
@@ -229,7 +229,7 @@ def cannot_write(cache: Path, error: OSError) -> TrainingError:
 
 
 def no_text(sources: Sequence[CorpusFile], bad_rows: int) -> str:
-    """The error of sources without any."""
+    """Returns the error message for sources without text."""
     return (
         f"no text in {', '.join(s.path.name for s in sources)}"
         + (f" ({counted(bad_rows, 'row')} could not be used); " if bad_rows else "; ")
@@ -273,7 +273,7 @@ def _repeat_bad(folder: Path, on_bad: OnBad | None) -> None:
 
 
 class _Writer:
-    """The arrays of a corpus, written as documents come."""
+    """Writes the arrays of a corpus as documents are read."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, on_progress: Callable[[int], None] | None) -> None:
         self._tokenizer, self._on_progress, self._folder = tokenizer, on_progress, folder

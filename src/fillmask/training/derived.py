@@ -1,4 +1,4 @@
-"""A model made from another one: what adaptation and distillation have in common.
+"""Steps that adaptation and distillation share: a model made from another one.
 
 Both take the other model's vocabulary, train for some times the length of the
 text, and judge models on the documents that were held out.
@@ -49,7 +49,7 @@ class Derivation:
     data: TrainingRows
 
     def judge(self, model: str | Path | None) -> MaskedAccuracy | None:
-        """Accuracy of a model at hidden tokens of the held-out documents; None if there are none."""
+        """Measures a model on masked tokens of the held-out documents; None if no document is held out."""
         below = self.session.division.below
         if self.text.validation:
             held = (d.text for source in self.text.validation for d in documents(source, lambda _: None))
@@ -69,7 +69,7 @@ class Derivation:
         record: tuple[str, Mapping[str, Any]] | None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the model card, and the results as JSON: the name of the file and what is in it."""
+        """Writes the model card and the results as JSON."""
         if record:
             name, values = record
             write(self.session.work / name, json.dumps(values, indent=2) + "\n")
@@ -88,7 +88,7 @@ def derive(
     most: float = math.inf,
     warm_start: WarmStart | None = None,
 ) -> Derivation:
-    """Open the other model, take its tokenizer or the one that it is to get, and make rows of the text.
+    """Opens the other model, copies its tokenizer or the new one, and makes rows of the text.
 
     Args:
         recipe: `tokens` of 0 asks for three times the text, of `least` to `most` tokens.
@@ -123,7 +123,7 @@ def derive(
 
 
 def _check_room(folder: Path, origin: Path) -> None:
-    """Refuse a folder with another model before anything of it is replaced; the state says the rest when it is read.
+    """Refuses a folder that holds another model, before any file in it is replaced.
 
     Args:
         origin: the folder of the tokenizer that the training takes.

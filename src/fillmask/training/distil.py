@@ -45,7 +45,7 @@ class DistillationResult:
 
 
 def halved(teacher: Any) -> Any:
-    """A model of every other layer of the teacher, the first among them, and all else that is not a layer.
+    """Copies a teacher with every other layer, starting with the first.
 
     Raises:
         TrainingError: the teacher has one layer, or its layers share their weights.
@@ -99,7 +99,7 @@ def distil(
     recipe: Recipe = DISTILLATION,
     running: RunOptions | None = None,
 ) -> DistillationResult:
-    """Train a student of `teacher` into `folder`.
+    """Trains a student of `teacher` into `folder`.
 
     Args:
         student: a checkpoint to begin from; else a fresh model of `family` and `size`; else every other layer of the teacher.
@@ -174,7 +174,7 @@ def _student(
 
 
 def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[float]:
-    """Texts of one row a second, one mask each: the models in turns, so that what else the machine does hits all."""
+    """Measures rows a second, one mask each, with the models taking turns so that other load affects all of them."""
     texts = [MaskedInput([int(t) for t in row], [0] * len(row), [len(row) // 2]) for row in rows[:32]]
     for model in models:
         _run(model, texts)

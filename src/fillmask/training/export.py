@@ -1,4 +1,4 @@
-"""A trained model as a standard Hugging Face folder, written so that it is whole or not there."""
+"""Export of a trained model as a standard Hugging Face folder, written atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INDEX = "model.safetensors.index.json"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers without its bars and notes: they would tear the training's own."""
+    """Silences transformers' progress bars and log messages."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -35,7 +35,7 @@ def quiet() -> Iterator[None]:
 
 
 def export(model: Any, folder: Path, *, half: bool = True, shards: bool = False) -> None:
-    """Write config.json and model.safetensors as transformers does.
+    """Writes config.json and model.safetensors as transformers does.
 
     A model that was trained on sentence pairs is written without the head that
     judged them. The config asks for float32, so that transformers and fillmask

@@ -1,4 +1,4 @@
-"""The encoder families that can be trained: their sizes, how they are told segments apart, and their heads.
+"""The encoder families that can be trained: sizes, attention within segments, and heads.
 
 Model classes are transformers'. `encode` gives hidden states with attention
 kept within segments; `head` turns the hidden states of masked places, and no

@@ -110,11 +110,11 @@ class Epoch:
 
     @property
     def score(self) -> tuple[float, float]:
-        """What makes an epoch better than another: macro-F1, then a lower loss."""
+        """Sort key of an epoch: macro-F1, then a lower loss."""
         return self.validation.macro_f1, -self.validation_loss
 
     def record(self) -> dict[str, Any]:
-        """Its line of the curve."""
+        """Returns the epoch's record in the curve."""
         return {
             "step": self.step, "epoch": self.number, "loss": self.loss, "seconds": self.seconds, "best": self.best,
             "validation": {
@@ -125,7 +125,7 @@ class Epoch:
 
 @dataclass
 class FinetuningResult:
-    """What training came to: the model of the best epoch, in float32 on the CPU, and every epoch."""
+    """The model of the best epoch, in float32 on the CPU, and all epochs."""
 
     checkpoint: Checkpoint
     model: Any
@@ -140,7 +140,7 @@ class FinetuningResult:
 
     @property
     def since_best(self) -> int:
-        """How many epochs in a row were no better."""
+        """Number of epochs since the best one."""
         return len(self.epochs) - self.best.number if self.epochs else 0
 
 
@@ -149,7 +149,7 @@ def finetune(
     device: str | None = None, work: Path | None = None, save_seconds: float = 300.0,
     on_epoch: Callable[[Epoch], None] | None = None, on_step: Callable[[int, int], None] | None = None,
 ) -> FinetuningResult:  # fmt: skip
-    """Train, and return the model of the best epoch: that of the highest macro-F1, among equals of the lowest loss.
+    """Trains and returns the model of the best epoch: the highest macro-F1, then the lowest loss.
 
     The same arguments on the same machine give the same model.
 
@@ -264,7 +264,7 @@ def finetune(
 
 @dataclass
 class _Place:
-    """Where a run is: steps done, and of the epoch that it is in the sum of losses and the seconds; the best weights."""
+    """Position of a run: its steps, the losses and seconds of the current epoch, and the best weights."""
 
     step: int = 0
     losses: float = 0.0
@@ -279,7 +279,7 @@ def _resume(
     optimizer: torch.optim.Optimizer,
     device: torch.device,
 ) -> _Place | None:
-    """Take up the state in the folder; None if there is none."""
+    """Restores the state in the folder; None if there is none."""
     state = read_state(work, str(device), recipe)
     if state is None:
         return None
@@ -293,18 +293,18 @@ def _resume(
 
 
 def _values(epoch: Epoch) -> dict[str, float]:
-    """What TensorBoard shows of an epoch."""
+    """Returns the values of an epoch that TensorBoard shows."""
     judged = epoch.record()["validation"]
     return {"train/loss": epoch.loss, **{f"validation/{name}": value for name, value in judged.items()}}
 
 
 def _plain(epoch: Epoch) -> dict[str, Any]:
-    """An epoch without classes of our own, as a state may hold it."""
+    """Returns an epoch as plain values for the state."""
     return {**vars(epoch), "validation": epoch.validation.matrix.tolist()}
 
 
 def _digest(table: Labelled) -> str:
-    """Of the examples and their order: a run of others is another run."""
+    """Returns a digest of the examples and their order."""
     rows = json.dumps([[e.text, e.pair, e.label] for e in table.examples])
     return hashlib.blake2b(rows.encode(), digest_size=8).hexdigest()
 
@@ -330,13 +330,13 @@ def _class_weights(true: npt.NDArray[np.int64], labels: int, kind: str) -> torch
 
 
 def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; norms and biases do not."""
+    """Groups parameters: weight decay for matrices, none for norms and biases."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def _factor(recipe: FinetuningRecipe, steps: int) -> Callable[[int], float]:
-    """Rises over the warm-up, then falls in a line to nothing."""
+    """Returns the rate schedule: a linear warm-up, then a linear decay to zero."""
     rising = max(1, round(recipe.warmup * steps))
     return lambda step: min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))

@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What a table gave.
+    """Examples of a table.
 
     Attributes:
         examples: the rows that have all they need, in order.
@@ -68,7 +68,7 @@ class Labelled:
         return dict(sorted(Counter(example.label for example in self.examples).items()))
 
     def complaints(self) -> list[str]:
-        """What is to be said of rows that were passed over."""
+        """Returns messages about skipped rows."""
         kinds = (("no text", self.empty), ("no label", self.unlabelled))
         return [f"{_rows(numbers)} {what}" for what, numbers in kinds if numbers]
 

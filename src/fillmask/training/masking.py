@@ -1,4 +1,4 @@
-"""Which tokens of a row are hidden, and what stands in their place.
+"""Masking: which tokens of a row are hidden, and what replaces them.
 
 Units: single tokens (BERT), whole words (BERT's later releases), spans of
 words (SpanBERT, Joshi et al. 2020), or gaps of some characters as damaged

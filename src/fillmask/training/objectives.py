@@ -1,4 +1,4 @@
-"""What a training step minimises, as modules: masked tokens, sentence pairs beside them, a teacher's answers."""
+"""Training objectives as modules: masked tokens, sentence pairs, and distillation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainingBatch:
     pairs: Tensor | None = None
 
     def tuple(self) -> tuple[Tensor | None, ...]:
-        """As plain arguments of an objective."""
+        """Returns the tensors as positional arguments of an objective."""
         return self.input_ids, self.segment_ids, self.positions, self.labels, self.type_ids, self.pairs
 
 

@@ -51,7 +51,7 @@ _VALIDATION_BATCH = 32
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What is trained on.
+    """Rows to train on and to validate with.
 
     Attributes:
         rows: rows of each length that the recipe's stages need, (rows, length).
@@ -66,7 +66,7 @@ class TrainingRows:
 
 @dataclass
 class TrainingProgress:
-    """What the loop reports after a logging interval."""
+    """Report of the loop after a logging interval."""
 
     step: int
     steps: int
@@ -79,11 +79,11 @@ class TrainingProgress:
 
 
 class DivergedError(TrainingError):
-    """The loss is no number any more."""
+    """Raised when the loss is not a finite number."""
 
 
 class Pretraining:
-    """A training run: model, optimisers and where in the recipe they are.
+    """A training run: the model, its optimizers, and the current step of the recipe.
 
     Args:
         model: a transformers model of one of `families.FAMILIES`.
@@ -155,7 +155,7 @@ class Pretraining:
         self._next: tuple[int, Future[list[TrainingBatch]]] | None = None
 
     def _cut(self, length: int) -> tuple[int, int, int]:
-        """Rows of a step, rows of this process's part that go through at once, and rows that are masked together."""
+        """Returns the rows of a step, the rows of one forward pass in this process, and the rows that are masked together."""
         size = max(1, self.recipe.batch_tokens // length)
         count = self.processes.count
         if size % count:
@@ -176,7 +176,7 @@ class Pretraining:
         return torch.autocast(self.device.split(":")[0], torch.bfloat16) if self.bfloat16 else nullcontext()
 
     def _inputs(self, parts: list[MaskedBatch], labels: npt.NDArray[np.int64] | None) -> TrainingBatch:
-        """Masked parts of a batch as one, on the device."""
+        """Joins masked parts of a batch and moves them to the device."""
         first = parts[0]
         places = first.input_ids.size
         positions = np.concatenate([part.positions + n * places for n, part in enumerate(parts)])
@@ -195,7 +195,7 @@ class Pretraining:
         return TrainingBatch(*(tensor.to(self.device, non_blocking=True) for tensor in tensors))
 
     def _batches(self, step: int) -> list[TrainingBatch]:
-        """This process's part of a step, cut into what goes through the model at once."""
+        """Returns this process's part of a step, one batch for each forward pass."""
         stage = self.recipe.stage_at(step)
         size, micro, together = self._cut(stage.length)
         rows, pairs = self.data.rows[stage.length], self.data.pairs.get(stage.length)
@@ -220,7 +220,7 @@ class Pretraining:
         return batches
 
     def _prepared(self) -> list[TrainingBatch]:
-        """The step's batches; on a GPU the next step's are masked while this one is computed."""
+        """Returns the step's batches; on a GPU, masks the next step's batches in the background."""
         if self._ahead is None:
             return self._batches(self.step)
         ready = self._next[1].result() if self._next and self._next[0] == self.step else self._batches(self.step)
@@ -228,7 +228,7 @@ class Pretraining:
         return ready
 
     def train_step(self) -> Tensor:
-        """One optimiser step; returns the loss of this process's part, a scalar on the device."""
+        """Runs one optimizer step and returns the loss of this process's part, a scalar on the device."""
         factor = self.recipe.rate_factor(self.step)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -287,7 +287,7 @@ class Pretraining:
     def run(
         self, folder: Path, *, log_every: int = 50, validate_every: int = 500, save_seconds: float = 300.0
     ) -> Iterator[TrainingProgress]:
-        """Train to the recipe's end, keeping `folder/state.pt` fresh and yielding progress.
+        """Trains to the recipe's end, keeps `folder/state.pt` up to date, and yields progress.
 
         A run whose folder holds a state goes on from it. With several
         processes all must run, and the first reports and writes.
@@ -337,16 +337,16 @@ class Pretraining:
             self._ahead.shutdown(cancel_futures=True)
 
     def finish(self) -> None:
-        """Put the mean of the last weights in the place of the weights, where the recipe asks for it and is at its end.
+        """Replaces the weights with their mean if the recipe averages and has reached its end.
 
-        `save` still writes the weights themselves, from which a longer run goes on.
+        `save` still writes the last weights, from which a longer run continues.
         """
         if self.average.count and self._last_weights is None and self.step >= self.recipe.steps:
             self._last_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
             self.average.copy_to(self.model)
 
     def save(self, folder: Path) -> None:
-        """Write the resumable state.
+        """Writes the resumable state.
 
         Raises:
             TrainingError: it cannot be written.
@@ -363,7 +363,7 @@ class Pretraining:
         write_state(folder, state)
 
     def resume(self, folder: Path) -> bool:
-        """Go on from `folder/state.pt` if it is there.
+        """Continues from `folder/state.pt` if it exists.
 
         The total number of tokens may differ from the saved one (a longer or
         shorter run); nothing else may that decides the steps.
@@ -388,6 +388,6 @@ class Pretraining:
 
 
 def _mean_of_processes(value: Tensor) -> None:
-    """The mean over all processes, in place."""
+    """Averages a value over all processes, in place."""
     torch.distributed.all_reduce(value)
     value /= torch.distributed.get_world_size()

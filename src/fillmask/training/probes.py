@@ -1,4 +1,4 @@
-"""Texts with one mask that a model is asked while it learns."""
+"""Sample texts with one mask, filled during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training in several processes: who am I among them, and waiting for one another.
+"""Training in several processes: ranks, joining, and waiting.
 
 `torchrun`, `accelerate launch` and MPI each say it through the environment;
 without them there is one process. Gradients are averaged by torch's own
@@ -24,7 +24,7 @@ _LOCAL = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process and how many there are."""
+    """The rank of this process and the number of processes."""
 
     rank: int = 0
     count: int = 1
@@ -35,7 +35,7 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Blocks until every process has reached this point."""
         if self.count > 1:
             import torch.distributed as dist
 
@@ -43,7 +43,7 @@ class Processes:
 
 
 def launched() -> Processes:
-    """What the launcher has said of this process.
+    """Reads rank and number of processes from the launcher's environment variables.
 
     Raises:
         TrainingError: several processes were asked for, and the launcher has started one.
@@ -60,7 +60,7 @@ def launched() -> Processes:
 
 
 def join(device: str) -> tuple[Processes, str]:
-    """Meet the other processes, if there are any; the device is then this process's own.
+    """Joins the process group, if there is one, and selects this process's device.
 
     Raises:
         TrainingError: several processes were asked for, and the launcher has started one.
@@ -82,7 +82,7 @@ def join(device: str) -> tuple[Processes, str]:
 
 
 def leave() -> None:
-    """Part from the others."""
+    """Leaves the process group."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():

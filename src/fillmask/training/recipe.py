@@ -102,7 +102,7 @@ class Recipe:
 
     @property
     def lengths(self) -> Sequence[int]:
-        """Lengths of rows that the stages need."""
+        """Row lengths that the stages need."""
         return sorted({stage.length for stage in self.stages})
 
     def stage_at(self, step: int) -> Stage:
@@ -128,14 +128,14 @@ class Recipe:
 
 
 def lasting(recipe: Recipe) -> dict[str, Any]:
-    """What a run that goes on must keep, as JSON has it: all but how long it is."""
+    """Returns the settings that a continued run must share, as JSON values: all except the number of tokens."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     del values["tokens"]
     return values
 
 
 def fitted(recipe: Recipe, longest: int) -> Recipe:
-    """The recipe with rows that a model of `longest` positions can read."""
+    """Returns the recipe with rows of at most `longest` tokens."""
     return replace(recipe, stages=tuple(replace(s, length=min(s.length, longest)) for s in recipe.stages))
 
 

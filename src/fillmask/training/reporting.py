@@ -1,4 +1,4 @@
-"""What a training tells while it goes on, and what it leaves behind: lines, curves, plots, a model card."""
+"""Reports of a training: messages, curves, plots, and the model card."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _NAMED = 10  # bad rows that are shown; all are written down
 
 
 class Reporter(Protocol):
-    """Where a training's news go."""
+    """Receives the messages and progress of a training."""
 
     def say(self, line: str) -> None:
-        """A line worth keeping."""
+        """Prints a line."""
 
     def progress(self, task: str, done: float, total: float | None, text: str = "") -> None:
-        """How far a task is; a total of None is not known."""
+        """Updates the progress of a task; the total is None if it isn't known."""
 
     def finished(self, task: str) -> None:
-        """A task is done, and what follows is another."""
+        """Ends the progress of a task."""
 
 
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that discards everything."""
 
     def say(self, line: str) -> None: ...
 
@@ -47,7 +47,7 @@ class Silent:
 
 @dataclass
 class BadRows:
-    """Counts rows that could not be used, names the first ones and writes all of them down."""
+    """Counts unusable rows, reports the first ones, and writes all of them to a file."""
 
     reporter: Reporter
     rows: list[BadRow] = field(default_factory=list)
@@ -60,7 +60,7 @@ class BadRows:
             self.reporter.say(f"cannot use {bad}")
 
     def finish(self, folder: Path) -> int:
-        """Write them to `folder/bad_rows.txt`; returns how many there are."""
+        """Writes the rows to `folder/bad_rows.txt` and returns their number."""
         path = folder / "bad_rows.txt"
         if not self.rows:
             path.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ class Curves:
         self._missing = False
 
     def add(self, values: Mapping[str, float], at: int) -> None:
-        """Values by name, after `at` tokens or steps, for TensorBoard."""
+        """Adds values by name, after `at` tokens or steps, to the TensorBoard files."""
         if self._writer is None and not self._missing:
             try:
                 from torch.utils.tensorboard import SummaryWriter
@@ -100,7 +100,7 @@ class Curves:
                 self._writer.add_scalar(name, value, at)
 
     def close(self) -> None:
-        """Write what is not written yet."""
+        """Flushes and closes the files."""
         if self._writer is not None:
             self._writer.close()
 
@@ -116,7 +116,7 @@ class Curves:
 
 
 def hardware(device: str) -> str:
-    """The machine in a few words."""
+    """Describes the processor or GPU in a few words."""
     import torch
 
     if device.startswith("cuda"):
@@ -142,7 +142,7 @@ def card(
     base_model: str | None = None,
     picture: str | None = None,
 ) -> str:
-    """A model card in Hugging Face's manner: README.md with its front matter.
+    """Renders a Hugging Face model card, README.md with its front matter.
 
     Args:
         picture: of the curves, as a path from the card.
@@ -182,5 +182,5 @@ def model_card(text: str, **metadata: Any) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Writes a text file atomically."""
     write_text(path, text)

@@ -1,4 +1,4 @@
-"""Which rows a step reads."""
+"""Sampling of the rows of each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training of a model does: text to rows, the loop with its reports, the finished folder.
+"""Steps that all trainings share: text to rows, the loop with its reports, and the finished folder.
 
 `folder` becomes a standard checkpoint; what only the training needs (state,
 curves, arrays) is in `folder/training`.
@@ -57,7 +57,7 @@ class TrainingText:
 
 @dataclass(frozen=True)
 class HardwareOptions:
-    """What it runs on; see `Pretraining` for the values."""
+    """Device, precision, and compilation; see `Pretraining` for the values."""
 
     device: str = "cpu"
     compile: bool = True
@@ -69,12 +69,12 @@ class HardwareOptions:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a training is run, whatever it trains; nothing of this changes the curve beyond rounding.
+    """Options of a run that don't change its curve beyond rounding.
 
     Attributes:
         cache: where tokenised text is kept; in the training's own folder by default.
-        save_seconds: a state to resume from is kept so often.
-        on_progress: told how far it is.
+        save_seconds: seconds between saved states.
+        on_progress: called after each logging interval.
     """
 
     machine: HardwareOptions = field(default_factory=HardwareOptions)
@@ -87,12 +87,12 @@ class RunOptions:
 
 @dataclass
 class TrainingSession:
-    """One training into a folder.
+    """A training that writes to one folder.
 
     Attributes:
-        bad: the rows that could not be used.
-        corpus: what was trained on, once `prepare` has run.
-        division: which of it was held out.
+        bad: rows that can't be used.
+        corpus: tokenized text to train on, after `read`.
+        division: which pieces are held out.
     """
 
     folder: Path
@@ -111,7 +111,7 @@ class TrainingSession:
             make_folder(self.work)
 
     def read(self, text: TrainingText, *, seed: int, sentences: bool = False) -> None:
-        """Tokenise the text, once: the first process does, the others find it done.
+        """Tokenizes the text in the first process; the other processes read the result.
 
         Raises:
             CorpusError: a file cannot be read, or there is no text.
@@ -158,7 +158,7 @@ class TrainingSession:
             )
 
     def rows(self, recipe: Recipe) -> TrainingRows:
-        """Rows of every length that the recipe needs."""
+        """Returns rows of every length that the recipe needs."""
         data: list[TrainingRows] = []
         in_turn(self.processes, lambda: data.append(self._rows(recipe)))
         return data[0]
@@ -190,7 +190,7 @@ class TrainingSession:
         made_of: Mapping[str, Any],
         objective: MaskedTokens | None = None,
     ) -> Pretraining:
-        """A run of the loop on this session's machine and processes.
+        """Creates a run of the loop with this session's device and processes.
 
         Args:
             made_of: what decides the model before the first step; the session adds the text.
@@ -206,9 +206,9 @@ class TrainingSession:
         self, run: Pretraining, *, samples: Sequence[str] = (), log_every: int | None = None,
         validate_every: int | None = None,
     ) -> TrainingProgress | None:  # fmt: skip
-        """Run to the recipe's end; the checkpoint is exported whenever the model is judged. Returns the last report.
+        """Trains to the recipe's end, exports the checkpoint at every validation, and returns the last report.
 
-        None says that there was nothing left to do.
+        Returns None if the recipe's end had been reached before.
 
         Args:
             log_every: steps between points of the curve; by default 50, in a short run a fortieth of it.
@@ -260,7 +260,7 @@ class TrainingSession:
         base_model: str | None = None,
         facts: Mapping[str, str] | None = None,
     ) -> None:
-        """README.md of the finished folder, and a word that it is finished.
+        """Writes README.md of the finished folder and reports where the model is.
 
         Args:
             facts: more lines of the card's table, by name.
@@ -288,14 +288,14 @@ class TrainingSession:
 
 
 def _contents(sources: Sequence[CorpusFile], corpus: TokenizedCorpus) -> dict[str, str]:
-    """Text as a state names it: by its files, and the key of what was made of them."""
+    """Identifies text in a state: the names of its files, and the key of the tokenized arrays."""
     names = [source.path.name for source in sources]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return {"name": ", ".join(names[:3]) + more, "digest": corpus.key}
 
 
 def _values(progress: TrainingProgress) -> dict[str, float]:
-    """What TensorBoard shows of a report."""
+    """Returns the values of a report that TensorBoard shows."""
     return {
         "train/loss": progress.loss,
         "train/share of the peak rate": progress.rate,
@@ -314,7 +314,7 @@ def _judged(progress: TrainingProgress) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder, checked to be writable before an hour is spent.
+    """Creates the folder and checks that it's writable.
 
     Raises:
         TrainingError: it is not.
@@ -329,7 +329,7 @@ def make_folder(folder: Path) -> None:
 
 
 def in_turn(processes: Processes, work: Callable[[], None]) -> None:
-    """Let the first process work, then the others, who find its files."""
+    """Runs `work` in the first process, and then in the others, which read the first one's files."""
     if processes.first:
         work()
     processes.wait()

@@ -1,4 +1,4 @@
-"""What a killed training goes on from: its state and the curve that it has logged, in one folder.
+"""The state that an interrupted training continues from, and its curve, in one folder.
 
 `state.pt` is written whole or not at all, and is taken up only by a run of the
 same recipe. `curve.jsonl` has a record of each report, with its `step`; what
@@ -24,7 +24,7 @@ _DIGESTS = {"examples": "examples", "validation": "validation examples"}  # valu
 
 
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write `folder/state.pt`, atomically.
+    """Writes `folder/state.pt` atomically.
 
     Args:
         state: tensors and plain values; its "recipe" is what `read_state` compares.
@@ -47,7 +47,7 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
 def read_state(
     folder: Path, device: str, recipe: Mapping[str, Any], made_of: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """The state in the folder, its tensors on `device`; None if there is none.
+    """Reads the state in the folder, with its tensors on `device`, or returns None.
 
     Args:
         recipe: what the saved run must have in common with this one, as JSON has it.
@@ -105,18 +105,18 @@ def _shown(value: Any) -> str:
 
 
 def drop_state(folder: Path) -> None:
-    """Delete the state of a run that is over and cannot be lengthened."""
+    """Deletes the state of a finished run that can't be continued."""
     (folder / STATE).unlink(missing_ok=True)
 
 
 def log(folder: Path, record: Mapping[str, Any]) -> None:
-    """Append a record, which has a `step`, to the curve."""
+    """Appends a record, which has a `step`, to the curve."""
     with open(folder / CURVE, "a", encoding="utf-8") as out:
         out.write(json.dumps(record) + "\n")
 
 
 def cut_curve(folder: Path, step: int) -> None:
-    """Drop what a killed run had logged after `step`, the step of its last state."""
+    """Drops the records after `step`, the step of the last saved state."""
     path = folder / CURVE
     if not path.exists():
         return

@@ -1,4 +1,4 @@
-"""Which rates learn most: short trainings from the same start, on the same number of tokens.
+"""A sweep of learning rates: short trainings from the same start, on the same number of tokens.
 
 Each trial has the recipe's shape (warm-up, decay, masks) over its own tokens and the recipe's rates times a factor. The
 table is in the training's folder as sweep.json and sweep.md, and a sweep that was interrupted goes on from it.
@@ -26,14 +26,14 @@ _LEAST_STEPS = 20
 
 @dataclass(frozen=True)
 class Trial:
-    """One pair of rates and what came of it.
+    """A pair of rates and its result.
 
     Attributes:
         factor: of the recipe's rates.
         lr, muon_lr: the peak rates.
         loss: on held-out text, or of the last steps where none is held out, in nats; infinite if it left the numbers.
         top1, top5: shares of the hidden tokens; None where no text is held out.
-        seconds: that it took.
+        seconds: duration of the trial.
     """
 
     factor: float
@@ -54,7 +54,7 @@ def sweep(
     tokens: int | None = None,
     factors: Sequence[float] = FACTORS,
 ) -> Recipe:
-    """Compare rates, and return the recipe with those of the lowest loss.
+    """Compares rates and returns the recipe with the rates of the lowest loss.
 
     Args:
         start: makes a run of a recipe, always from the same model.

@@ -1,4 +1,4 @@
-"""What masking needs to know of a vocabulary: which tokens are special, which begin a word, and what they spell.
+"""Tables of a vocabulary for masking: special tokens, word starts, and spellings.
 
 Works on the token strings of byte-level BPE, WordPiece and SentencePiece.
 """

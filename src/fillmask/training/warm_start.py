@@ -1,4 +1,4 @@
-"""A model to begin a training from: opened from a checkpoint, with a new head or a new vocabulary where they are asked for.
+"""The start model of a training: opened from a checkpoint, with a new head or a new vocabulary on request.
 
 A sentence encoder, a classifier or a bare encoder has no head that fills masks. `--grow-head` makes its family's: the
 dense layer starts as the identity, norms at one, biases at zero, and the decoder is tied to the word embeddings as the
@@ -31,7 +31,7 @@ _FREQUENCY_ROWS = 50_000  # that are counted for the bias of the output
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What is to be made new of a model before it is trained.
+    """Parts of a model to replace before training.
 
     Attributes:
         grow_head: make a head where there is none.
@@ -44,10 +44,10 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class StartingModel:
-    """A model of transformers in float32, and what was made new of it.
+    """A transformers model in float32, and its new parts.
 
     Attributes:
-        facts: lines of the model card; none if nothing was made new.
+        facts: lines of the model card; empty if nothing is new.
     """
 
     model: Any
@@ -55,7 +55,7 @@ class StartingModel:
 
 
 def settings_of(warm_start: WarmStart) -> dict[str, Any]:
-    """What a training's state keeps of it; nothing where nothing is made new."""
+    """Returns the settings that a training's state keeps; empty if nothing is new."""
     return {name: value for name, value in asdict(warm_start).items() if value}
 
 

@@ -1,4 +1,4 @@
-"""`fillmask train calibrate`: what restoring needs to know of a model, fitted on held-out text."""
+"""`fillmask train calibrate`: fit the confidence of restorations on held-out text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training command in the workers of a Ray cluster: the same command, without the options that ask for Ray."""
+"""A training command in the workers of a Ray cluster: the same command without the Ray options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ray_options(command: _Command) -> _Command:
 
 
 def on_ray(address: str, workers: int | None, threads: int | None, device: str | None, folder: Path) -> int:
-    """Run the command that is being run, in workers.
+    """Runs the current command in workers.
 
     Raises:
         MissingExtraError: Ray is not installed.

@@ -1,4 +1,4 @@
-"""Options that the commands of `fillmask train` share, and how they show what is going on."""
+"""Options and progress display that the commands of `fillmask train` share."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def learning_options(hold: str = "0", body_rate: str = "1") -> Callable[[_Comman
 
 @dataclass(frozen=True)
 class TrainingArguments:
-    """What `text_options`, `split_options` and `machine_options` were given."""
+    """Values of `text_options`, `split_options`, and `machine_options`."""
 
     files: tuple[str, ...]
     folder: Path
@@ -215,7 +215,7 @@ class TrainingArguments:
     def training(
         self, *, tokens: float | None, epochs: float, held_out: float, phrase_share: float = 0.35
     ) -> Iterator[tuple[TrainingText, RunOptions]]:
-        """The text and how to run; processes that share the work meet here and part at the end.
+        """Opens the text and the run options, joins the process group, and leaves it at the end.
 
         Args:
             tokens: how many there will be, or None for `epochs` times the text; a long training is compiled.
@@ -309,7 +309,7 @@ def push_options(folder: str) -> Callable[[Callable[..., int]], Callable[..., in
 
 
 class Screen:
-    """News on stderr: bars on a terminal, else a line now and then. Other processes than the first are silent."""
+    """Progress on stderr: bars on a terminal, else a line every few seconds. Only the first process prints."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -344,7 +344,7 @@ class Screen:
             self._bars.stop()
 
     def say(self, line: str) -> None:
-        """A line worth keeping."""
+        """Prints a line."""
         if self._quiet:
             return
         if self._bars is not None:
@@ -353,7 +353,7 @@ class Screen:
             click.echo(line, err=True)
 
     def progress(self, task: str, done: float, total: float | None, text: str = "") -> None:
-        """How far a task is."""
+        """Updates the progress of a task."""
         if self._quiet:
             return
         if self._bars is not None:
@@ -366,7 +366,7 @@ class Screen:
             click.echo(f"{task}{share} · {text}", err=True)
 
     def finished(self, task: str) -> None:
-        """Take the bar of a task away; what is worth keeping of it is said."""
+        """Removes the bar of a task."""
         if self._bars is not None and task in self._tasks:
             self._bars.remove_task(self._tasks.pop(task))
 

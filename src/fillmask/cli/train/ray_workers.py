@@ -26,7 +26,7 @@ except ImportError as missing:
 
 @dataclass(frozen=True)
 class Workers:
-    """Who trains.
+    """Workers of a training.
 
     Attributes:
         count: workers.

@@ -12,9 +12,10 @@ pytest.importorskip("torch", reason="conformance is held against transformers, w
 from test_tokenizer_files import BERT, LEARNT, TEXTS, assert_same, bytes_bpe, wordpiece, write
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer
+from transformers import AlbertConfig, AutoModelForMaskedLM, AutoTokenizer
 
-from fillmask.errors import CorruptCheckpointError, MissingExtraError
+from fillmask import FillMask
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, MissingExtraError, UnsupportedModelError
 from fillmask.tokenization.tokenizer import load_tokenizer
 
 ALBERT = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
@@ -261,6 +262,37 @@ def test_chemberta(files: str, tmp_path: Path) -> None:
     ours, theirs = load_tokenizer(tmp_path, 512), AutoTokenizer.from_pretrained(tmp_path)
     for text in [*SMILES, "C1=CC=CC<mask>C1", "CC(=O)N <mask>", "<mask>", ""]:
         assert ours.encode_text(text).ids == theirs(text)["input_ids"], text
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [("roberta", "PhobertTokenizer"), ("bert", "BertJapaneseTokenizer"), ("roberta", "BertweetTokenizer"),
+     ("xlm", None), ("flaubert", "FlaubertTokenizer"), ("roberta", "HerbertTokenizerFast"), ("funnel", None)],
+)  # fmt: skip
+def test_a_bare_vocabulary_of_another_class_is_not_guessed_at(model: str, named: str | None, tmp_path: Path) -> None:
+    """Its files have BERT's or RoBERTa's names, and another way to cut a text."""
+    for backend in (wordpiece(lowercase=True), bytes_bpe()):
+        folder = tmp_path / type(backend.model).__name__
+        folder.mkdir()
+        write(folder, backend, bare=True, tokenizer_config={"tokenizer_class": named} if named else None)
+        write_json(folder, "config", {"model_type": model})
+        with pytest.raises(UnsupportedModelError, match=f"its vocabulary is for .*{named or model}"):
+            load_tokenizer(folder, 512)
+        write(folder, backend, bare=False)
+        assert load_tokenizer(folder, 512).encode("the dog")
+
+
+@pytest.mark.parametrize("name", ["spiece.model", "sentencepiece.bpe.model", "spm.model", "tokenizer.model"])
+def test_a_sentencepiece_model_alone(name: str, tmp_path: Path) -> None:
+    AutoModelForMaskedLM.from_config(
+        AlbertConfig(vocab_size=9, hidden_size=8, num_attention_heads=1, intermediate_size=8, embedding_size=4)
+    ).save_pretrained(tmp_path)
+    write_json(tmp_path, "tokenizer_config", {"tokenizer_class": "AlbertTokenizer", "do_lower_case": True})
+    (tmp_path / name).write_bytes(b"\n\x07")
+    with pytest.raises(
+        CheckpointNotFoundError, match=rf"tokenizer only as {name}, a SentencePiece model.*AutoTokenizer"
+    ):
+        FillMask(tmp_path)
 
 
 def write_json(folder: Path, name: str, value: Any) -> None:

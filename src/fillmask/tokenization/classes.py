@@ -69,6 +69,17 @@ def class_of(tokenizer_class: object, model_type: str) -> TokenizerClass | None:
     return _BY_NAME.get(str(tokenizer_class).removesuffix("Fast")) if tokenizer_class else _BY_FAMILY.get(model_type)
 
 
+def unknown_class(tokenizer_class: object, model_type: str) -> str | None:
+    """What is named, where a bare vocabulary must not be guessed at: a class that is not known here; else None.
+
+    The arguments are those of `class_of`.
+    """
+    if tokenizer_class:
+        name = str(tokenizer_class)
+        return None if name.removesuffix("Fast") in _BY_NAME or name in _GENERIC else name
+    return f"the tokenizer of {model_type}" if model_type in _OWN_TOKENIZERS else None
+
+
 def _build_bert(backend: Backend, config: Mapping[str, Any], special: Mapping[str, SpecialToken]) -> None:
     backend.normalizer = normalizers.BertNormalizer(
         lowercase=flag(config, "do_lower_case", True),
@@ -321,7 +332,13 @@ _BY_FAMILY = {
     **dict.fromkeys(
         ("bart", "data2vec-text", "ibert", "longformer", "mra", "roberta", "roberta-prelayernorm"), ROBERTA
     ),
-    **dict.fromkeys(("xlm-roberta", "xmod"), _XLM_ROBERTA),
+    **dict.fromkeys(("gte", "jina_embeddings_v3", "xlm-roberta", "xmod"), _XLM_ROBERTA),
 }  # fmt: skip
+# Names that say nothing of how a text is cut.
+_GENERIC = frozenset({"PreTrainedTokenizer", "PreTrainedTokenizerFast", "TokenizersBackend", "PythonBackend"})
+# Families whose tokenizers have vocabulary files of the same names, and cut texts in other ways.
+_OWN_TOKENIZERS = frozenset({
+    "canine", "flaubert", "funnel", "herbert", "luke", "mluke", "perceiver", "reformer", "roc_bert", "tapas", "xlm",
+})  # fmt: skip
 # Of these transformers takes tokenizer.json as it is, whatever class their files name.
 _AS_IN_FILE = frozenset({"modernbert", "nystromformer", "xlm-roberta-xl"})

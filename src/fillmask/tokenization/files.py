@@ -19,9 +19,9 @@ from typing import Any
 from tokenizers import AddedToken, models
 from tokenizers import Tokenizer as Backend
 
-from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError
+from fillmask.errors import CheckpointNotFoundError, CorruptCheckpointError, UnsupportedModelError
 from fillmask.tokenization import classes
-from fillmask.tokenization.classes import TokenizerClass, class_of, unusable
+from fillmask.tokenization.classes import TokenizerClass, class_of, unknown_class, unusable
 
 _NO_LIMIT = 1_000_000  # transformers writes 1e30 for "no limit"
 # In the order in which transformers gives ids to those that the vocabulary lacks.
@@ -82,7 +82,7 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     sources = (marks, config) if listed else (config, marks)
     named = {role: source[role] for source in sources for role in _ROLES if source.get(role) is not None}
     extra = _extra_tokens(config)
-    backend, kind = _vocabulary(folder, _class(folder, config), named)
+    backend, kind = _vocabulary(folder, _named_class(folder, config), named)
     special = {role: _token(value, role, takes_space=_takes_space(role, kind)) for role, value in named.items()}
     tokens = _listed_tokens(folder, config, backend, {token.content for token in [*special.values(), *extra]})
     extra += [] if listed else _extra_tokens(marks)
@@ -121,16 +121,29 @@ def _returns_type_ids(folder: Path, config: Mapping[str, Any]) -> bool:
     return model.get("model_type") in _FAMILIES_WITH_TYPE_IDS
 
 
-def _class(folder: Path, config: Mapping[str, Any]) -> TokenizerClass | None:
-    """The class that transformers takes, if it is known here; None if tokenizer.json is taken as it is."""
+def _named_class(folder: Path, config: Mapping[str, Any]) -> tuple[object, str]:
+    """The tokenizer class that the files name, None if they name none; and the model's family."""
     model = _json(folder / "config.json")
-    return class_of(config.get("tokenizer_class") or model.get("tokenizer_class"), str(model.get("model_type")))
+    return config.get("tokenizer_class") or model.get("tokenizer_class"), str(model.get("model_type"))
 
 
 def _vocabulary(
-    folder: Path, kind: TokenizerClass | None, named: Mapping[str, Any]
+    folder: Path, named_class: tuple[object, str], named: Mapping[str, Any]
 ) -> tuple[Backend, TokenizerClass | None]:
-    """The vocabulary, and the class that is to build the rest; None where tokenizer.json has that too."""
+    """The vocabulary, and the class that builds the rest; None where tokenizer.json has that too.
+
+    Args:
+        named_class: see `_named_class`.
+        named: special tokens that the files name.
+    """
+    kind = class_of(*named_class)
+    bare = any((folder / name).exists() for name in ("vocab.txt", "vocab.json"))
+    unknown = unknown_class(*named_class)
+    if unknown is not None and bare and not (folder / "tokenizer.json").exists():
+        raise UnsupportedModelError(
+            f"{folder} has no tokenizer.json, and its vocabulary is for {unknown}, which cuts texts in a way of its own;"
+            " expected tokenizer.json, which AutoTokenizer.from_pretrained(…).save_pretrained(…) writes for most classes"
+        )
     try:
         if (folder / "tokenizer.json").exists():
             backend = Backend.from_file(str(folder / "tokenizer.json"))
@@ -140,8 +153,8 @@ def _vocabulary(
             return Backend(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))), kind
         if (folder / "vocab.txt").exists():
             kind = kind if kind in (classes.MPNET, classes.ROFORMER, classes.ESM) else classes.BERT
-            unknown = _token(named.get("unk_token") or kind.names["unk_token"], "unk_token").content
-            return Backend(_word_model(folder / "vocab.txt", kind, unknown)), kind
+            unknown_token = _token(named.get("unk_token") or kind.names["unk_token"], "unk_token").content
+            return Backend(_word_model(folder / "vocab.txt", kind, unknown_token)), kind
     except CorruptCheckpointError:
         raise
     except Exception as error:  # tokenizers raises bare Exception for a broken file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -88,9 +89,9 @@ class FillMask:
             "tokenizer_kwargs": tokenizer_kwargs, "long_text": long_text,
         }  # fmt: skip
 
-    def __reduce__(self) -> tuple[Callable[..., FillMask], tuple[Mapping[str, Any]]]:
+    def __reduce__(self) -> tuple[Callable[[], FillMask], tuple[()]]:
         """A copy, in this process or in another, opens the model again: sessions and mapped files cannot be sent."""
-        return _opened, (self._arguments,)
+        return partial(FillMask, **self._arguments), ()
 
     @overload
     def __call__(self, inputs: str, **options: Unpack[FillArguments]) -> Filled: ...  # type: ignore[overload-overlap]
@@ -163,36 +164,20 @@ class FillMask:
         if multi_token:
             return self._fill_phrases(inputs, targets, top_k, long_text)
         options = self._options_for(top_k, targets, tokenizer_kwargs, long_text)
-        if isinstance(inputs, str):
-            return _nested(self._filler.fill_list([inputs], options)[0])
-        if isinstance(inputs, (list, tuple)):
-            answers = [_nested(masks) for masks in self._filler.fill_list(inputs, options)]
-            return answers[0] if len(answers) == 1 else answers
-        _check_texts(inputs)
-        return map(_nested, raise_errors(self._filler.fill_each(inputs, options)))
+        return _shaped(
+            inputs, partial(self._filler.fill_list, options=options), partial(self._filler.fill_each, options=options)
+        )
 
-    def _fill_phrases(
-        self, inputs: Any, targets: str | Sequence[str] | None, top_k: int | None, long_text: str | None
-    ) -> Any:
+    def _fill_phrases(self, inputs: Any, targets: Any, top_k: int | None, long_text: str | None) -> Any:
         from fillmask.tasks.phrases import PhraseFiller
 
         words = (targets,) if isinstance(targets, str) else tuple(targets or ())
-        options = self._options_for(top_k, None, None, long_text)
-        filler = PhraseFiller(
-            self.model, words, top_k=None if top_k is None else options.top_k, windows=options.long_text == "window"
-        )
-        if isinstance(inputs, (str, list, tuple)):
-            answers = [_nested(masks) for masks in filler.fill_list([inputs] if isinstance(inputs, str) else inputs)]
-            return answers[0] if len(answers) == 1 else answers
-        _check_texts(inputs)
-        return map(_nested, raise_errors(filler.fill_each(inputs)))
+        windows = self._options_for(top_k, None, None, long_text).long_text == "window"
+        filler = PhraseFiller(self.model, words, top_k=top_k, windows=windows)
+        return _shaped(inputs, filler.fill_list, filler.fill_each)
 
     def _options_for(
-        self,
-        top_k: int | None,
-        targets: str | Sequence[str] | None,
-        tokenizer_kwargs: Mapping[str, Any] | None,
-        long_text: str | None,
+        self, top_k: int | None, targets: Any, tokenizer_kwargs: Any, long_text: str | None
     ) -> FillOptions:
         """The options of a call: those of the constructor, where the call does not say otherwise."""
         changes: dict[str, Any] = {"top_k": top_k, "tokenizer_kwargs": tokenizer_kwargs, "long_text": long_text}
@@ -258,12 +243,10 @@ class FillMask:
         """Log-probabilities at every position of a text: masked or wild-type marginals.
 
         Args:
-            inputs: a text, a list or tuple of texts, or any other iterable of texts, which is read as results are
-                taken.
+            inputs: as for `score`.
             convention: "masked" (each position masked in turn) or "wild-type" (nothing masked); see
                 `fillmask.tasks.marginals` for the formulas.
-            targets: the tokens whose log-probabilities to give, as the vocabulary writes them; all by default, which
-                is positions × vocabulary numbers.
+            targets: the tokens to give, as the vocabulary writes them; all by default.
             long_text: as for fillings.
 
         Returns:
@@ -297,15 +280,8 @@ class FillMask:
     ) -> Restoration:
         """Read a damaged text: `I am ... to the b[..]ery`.
 
-        Args:
-            source: the text with its gaps, in one of the notations.
-            on_progress: called whenever gaps are settled.
-            cancelled: asked before each call of the model; when it says True, what is read so far is returned.
-            options: the fields of `fillmask.restore.RestoreOptions`: `notation`, `strategy`, `readings`, `lexicon`, …
-
-        Raises:
-            NotationError: the source is malformed.
-            InputError: an option cannot be used, or nothing can stand in a gap.
+        Arguments and errors are those of `fillmask.restore.restore`, whose options are the fields of
+        `fillmask.restore.RestoreOptions`: `notation`, `strategy`, `readings`, `lexicon`, and so on.
         """
         from fillmask.restore import restore
 
@@ -347,13 +323,17 @@ class FillMask:
         return self._corrector.correct(text, min_probability=threshold, cancelled=cancelled)
 
 
-def _opened(arguments: Mapping[str, Any]) -> FillMask:
-    return FillMask(**arguments)
+def _shaped(inputs: Any, fill_list: Callable[[Any], Any], fill_each: Callable[[Any], Any]) -> Any:
+    """Answers nested as transformers nests them: without a list for a single mask, and for a single text."""
 
+    def nested(masks: Any) -> Any:
+        return masks[0] if len(masks) == 1 else masks
 
-def _nested(masks: Any) -> Any:
-    """The answer for a text as transformers nests it."""
-    return masks[0] if len(masks) == 1 else masks
+    if isinstance(inputs, (str, list, tuple)):
+        answers = [nested(masks) for masks in fill_list([inputs] if isinstance(inputs, str) else inputs)]
+        return answers[0] if len(answers) == 1 else answers
+    _check_texts(inputs)
+    return map(nested, raise_errors(fill_each(inputs)))
 
 
 def _check_texts(inputs: object) -> None:

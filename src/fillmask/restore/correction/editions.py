@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import fillmask
+from fillmask import __version__
 from fillmask.errors import FillMaskError
 from fillmask.restore.correction.correction import CorrectedWord, Correction
 from fillmask.restore.correction.xml_text import XmlText
@@ -94,7 +94,7 @@ def _page(correction: Correction, source: XmlText) -> list[tuple[int, int, str]]
         prefix = f"{reading.prefix}:" if reading.prefix else ""
         confidence = min(word.probability for word in words)
         added = (
-            f'<{prefix}TextEquiv index="0" conf="{confidence:.2f}" comments="fillmask {fillmask.__version__}">'
+            f'<{prefix}TextEquiv index="0" conf="{confidence:.2f}" comments="fillmask {__version__}">'
             f"<{prefix}Unicode>{escape(''.join(text))}</{prefix}Unicode></{prefix}TextEquiv>"
         )
         replaced += [(reading.start, reading.start, added), *_moved(reading, source.source)]
@@ -142,7 +142,7 @@ def _responsibility(correction: Correction, prefix: str = "") -> str:
     markup = Markup(prefix)
     rough = "" if correction.calibrated else "; its probabilities are not calibrated"
     resp = markup.element("resp", f"correction of misread text by a masked language model{rough}")
-    name = markup.element("name", escape(f"fillmask {fillmask.__version__}"))
+    name = markup.element("name", escape(f"fillmask {__version__}"))
     return markup.element("respStmt", resp + name, attributes={"xml:id": RESPONSIBLE})
 
 

@@ -66,6 +66,7 @@ bench: .venv-train/.done
 	.venv-train/bin/python benchmarks/speed.py $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/speed.py --model bundled --quick $(if $(TEXT),--text $(TEXT))
 	.venv-train/bin/python benchmarks/one_phrase.py
+	.venv-train/bin/python benchmarks/one_phrase.py --shape bert
 	.venv-train/bin/python benchmarks/cold_start.py
 	.venv-train/bin/python benchmarks/memory.py
 	.venv-train/bin/python benchmarks/scoring.py

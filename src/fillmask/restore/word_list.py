@@ -150,6 +150,28 @@ class WordList:
         return np.concatenate(words), np.concatenate(states_after)
 
     @cached_property
+    def _bigrams(self) -> tuple[Indices, Indices, Indices]:
+        """Where the words of each pair of letters begin, by the number of the pair; the words; and pairs of each word."""
+        line = _codes("\0" + "\0".join(word.lower() for word in self.words) + "\0")
+        pairs = line[:-1] << _BITS | line[1:]
+        owners = np.cumsum(line == _EDGE)[:-1] - 1
+        order = np.argsort(pairs, kind="stable")
+        starts = np.searchsorted(pairs[order], np.arange((1 << 2 * _BITS) + 1))
+        return starts, owners[order], np.bincount(owners, minlength=len(self))
+
+    def similar(self, word: str, count: int) -> list[str]:
+        """The words that share most pairs of neighbouring letters with a word, whatever its case, the most similar first."""
+        starts, words, sizes = self._bigrams
+        line = _codes(f"\0{word.lower()}\0")
+        pairs = np.unique(line[:-1] << _BITS | line[1:])
+        having = np.concatenate([words[starts[pair] : starts[pair + 1]] for pair in pairs.tolist()])
+        shared = np.bincount(having, minlength=len(self))
+        likeness = 2 * shared / (sizes + len(pairs))
+        near = np.argpartition(-likeness, min(count, len(self) - 1))[:count]
+        near = near[np.argsort(-likeness[near], kind="stable")]
+        return [self.words[index] for index in near.tolist() if likeness[index] > 0]
+
+    @cached_property
     def spelling(self) -> SpellingModel:
         """A character model of the list's words."""
         return SpellingModel(self.words[:_SPELLED])

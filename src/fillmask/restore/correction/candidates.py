@@ -22,7 +22,8 @@ _FREQUENT_OPERATIONS = -7.5  # nats: of operations that are undone two at a time
 _HOPELESS = 9.0  # nats below the best candidate by channel and frequency
 _SHORTEST_PART = 2  # characters of a word that is split off, "a" and "I" apart
 _LONGEST_WORD = 28
-_LONGEST_TWICE = 14  # characters of a word in which two operations are undone
+_SHORTEST_SIMILAR = 6  # characters of a word for which similar words are looked up
+_SIMILAR = 30  # similar words that are looked at
 _UNLIKELY = -30.0  # nats: a better candidate by one operation makes it needless to undo two
 _NEAR = -6.0  # nats: how much less likely a neighbour may be than the word
 
@@ -75,16 +76,17 @@ class Candidates:
         if len(observed) > _LONGEST_WORD:
             return ()
         texts = {text for text in self._undone(observed) if text != observed}
+        if self._are_unlikely(texts, observed):
+            if len(observed) >= _SHORTEST_SIMILAR:
+                texts |= {_in_case_of(observed, text) for text in self._words.similar(observed, _SIMILAR)} - {observed}
+            elif observed.islower():  # of names with two letters misread there are too many
+                texts |= {text for text in self._undone_twice(observed) if text != observed}
         texts |= set(self._splits(observed))
-        # Of names with two letters misread there are too many.
-        if (
-            observed.islower()
-            and len(observed) <= _LONGEST_TWICE
-            and all(self.prior(text, observed) < _UNLIKELY for text in texts)
-        ):
-            texts |= {text for text in self._undone_twice(observed) if text != observed}
         scored = sorted(((self.prior(text, observed), text) for text in texts), key=lambda row: (-row[0], row[1]))
         return tuple(text for value, text in scored[:_MOST] if value > scored[0][0] - _HOPELESS)
+
+    def _are_unlikely(self, texts: set[str], observed: str) -> bool:
+        return all(self.prior(text, observed) < _UNLIKELY for text in texts)
 
     def _near(self, word: str) -> tuple[str, ...]:
         """The listed words that one well known operation turns into a listed word."""
@@ -139,6 +141,11 @@ class Candidates:
                 part in self._words or (part[:1].isupper() and part.lower() in self._words) for part in (first, second)
             ):
                 yield f"{first} {second}"
+
+
+def _in_case_of(observed: str, text: str) -> str:
+    """A listed word with a capital where what was read has one."""
+    return text[:1].upper() + text[1:] if observed[:1].isupper() and text.islower() else text
 
 
 def _is_capitalized(text: str) -> bool:

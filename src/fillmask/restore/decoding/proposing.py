@@ -130,10 +130,16 @@ class Proposer:
         return Filling(layout, tuple(self._tokenizer.encode(written, add_special_tokens=False)))
 
     def required(self, hole: int) -> list[str]:
-        """Texts that are candidates whatever the search finds: the targets of the hole, or the lexicon's that fit."""
+        """Texts that are candidates whatever the search finds.
+
+        The targets of the hole, or the letters as the source writes them and the texts of the lexicon that fit.
+        """
         constraint = self._context.holes[hole]
-        texts = self._lexicon if constraint.targets is None else constraint.targets
-        return [text for text in texts if constraint.admits(text)][:_MAX_TARGETS]
+        if constraint.targets is not None:
+            return [text for text in constraint.targets if constraint.admits(text)][:_MAX_TARGETS]
+        written = [] if constraint.transcription is None else [constraint.transcription]
+        fitting = [text for text in self._lexicon if constraint.admits(text)][:_MAX_TARGETS]
+        return [*written, *(text for text in fitting if text not in written)]
 
     def decided(self, hole: int) -> bool:
         """Whether the word list alone says what may stand in the hole, so that no search is needed."""

@@ -11,7 +11,7 @@ import numpy as np
 from fillmask.restore.calibration import confidence
 from fillmask.restore.calibration.confidence import CandidateEvidence, ConfidenceWeights
 from fillmask.restore.calibration.lengths import about, expected_length
-from fillmask.restore.damage import Hole
+from fillmask.restore.damage import Hole, Known
 from fillmask.restore.decoding.posterior import Posterior, ReadingCandidate
 from fillmask.restore.decoding.proposing import Proposal, Proposals
 from fillmask.restore.decoding.rescoring import Rescorer
@@ -74,7 +74,6 @@ class Ranker:
 
     def _candidate(self, hole: int, text: str, proposal: Proposal, pll: float) -> ReadingCandidate:
         constraint = self._context.holes[hole]
-        automaton = self._context.token_automaton(proposal.filling.layout)
         # Of a text that the search did not find, the second opinion stands for the first.
         chain = proposal.total if proposal.weights else pll + proposal.prior
         features = confidence.candidate_features(
@@ -86,13 +85,21 @@ class Ranker:
                 pll=pll,
                 masks=proposal.masks,
                 unlisted=self._unlisted(text),
-                changed=automaton.oddity(proposal.filling.tokens) if _has_unclear_letters(constraint) else 0,
+                changed=self._changed(constraint, text, proposal),
             ),
         )
         score = math.fsum(w * x for w, x in zip(self._weights.candidate, features, strict=True))
         if (expected := expected_length(constraint)) is not None:
             score += about(len(text), expected)
         return ReadingCandidate(text, proposal.filling, features, score)
+
+    def _changed(self, hole: Hole, text: str, proposal: Proposal) -> float:
+        if not any(isinstance(element, Known) and not element.certain for element in hole.elements):
+            return 0.0
+        if text == hole.transcription:
+            return 0.0
+        automaton = self._context.token_automaton(proposal.filling.layout)
+        return confidence.changed_letters(hole, text, automaton.oddity(proposal.filling.tokens))
 
     def _unlisted(self, text: str) -> int:
         """How many words of a text the word list lacks."""
@@ -120,7 +127,3 @@ class Ranker:
         scores, none = confidence.with_lexicon(scores, none, named, mass)
         lifted = [replace(candidate, score=score) for candidate, score in zip(candidates, scores, strict=True)]
         return sorted(lifted, key=lambda c: (-c.score, c.text)), none
-
-
-def _has_unclear_letters(hole: Hole) -> bool:
-    return any(not getattr(element, "certain", True) for element in hole.elements)

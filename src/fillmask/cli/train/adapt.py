@@ -13,12 +13,12 @@ from fillmask.cli.train.options import (
     gathered,
     learning_options,
     machine_options,
-    push_options,
     rate_options,
     split_options,
     sweep_tokens_of,
     text_options,
 )
+from fillmask.cli.train.publishing import push_options
 from fillmask.training.masking import UNITS, Masking
 from fillmask.training.recipe import ADAPTATION, EPOCHS, HELD_OUT
 

@@ -13,12 +13,12 @@ from fillmask.cli.train.options import (
     exit_code,
     gathered,
     machine_options,
-    push_options,
     rate_options,
     split_options,
     text_options,
     usage,
 )
+from fillmask.cli.train.publishing import push_options
 from fillmask.training.recipe import DISTILLATION, EPOCHS, HELD_OUT
 
 

@@ -11,7 +11,8 @@ import click
 
 from fillmask.choices import INPUT_FORMATS
 from fillmask.cli.reading import read_options, table_reading_options
-from fillmask.cli.train.options import SEED, THREADS, Amount, push_options
+from fillmask.cli.train.options import SEED, THREADS, Amount
+from fillmask.cli.train.publishing import push_options
 
 if TYPE_CHECKING:
     from fillmask.training.finetune import Epoch, FinetuningResult

@@ -20,13 +20,13 @@ from fillmask.cli.train.options import (
     gathered,
     learning_options,
     machine_options,
-    push_options,
     rate_options,
     split_options,
     sweep_tokens_of,
     text_options,
     usage,
 )
+from fillmask.cli.train.publishing import push_options
 from fillmask.data.values import type_with_article
 from fillmask.training.masking import CORRUPTIONS, UNITS, Masking
 from fillmask.training.recipe import Recipe, Stage, stages

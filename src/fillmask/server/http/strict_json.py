@@ -8,14 +8,14 @@ first, in time that grows with the bytes alone and ends where there are too many
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any, NoReturn
 
 from fillmask.server.errors import ApiError, LimitError
 
-# Every character of a body belongs to one match: a string, whether it ends or not; a sign; or what stands between them.
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},:]|[^"\[\]{},:]++', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'  # to the end of the body where it does not end
 _SHORT = 256  # bytes that cannot hold enough values to matter
 
 
@@ -44,25 +44,40 @@ def parse(body: bytes, *, max_depth: int, max_values: int) -> Any:
 def check_structure(body: bytes, *, max_depth: int, max_values: int) -> None:
     """Count the values and the depth of a body that may be no JSON at all.
 
+    Counting ends where the body is no JSON: a parser gets no further either.
+
     Raises:
         LimitError: too many values, or lists and objects too deep inside each other.
     """
-    depth = signs = 0
-    # JSON with so many signs has at most a value and some white space between any two of them.
-    max_tokens = 5 * max_values
-    for number, match in enumerate(_TOKENS.finditer(body)):
-        first = body[match.start()]
-        if first in b",:":
-            signs += 1
-        elif first in b"[{":
-            depth += 1
-            signs += 1
-            if depth > max_depth:
-                raise _too_deep(max_depth)
-        elif first in b"]}":
-            depth -= 1
-        if signs > max_values or number > max_tokens:
-            raise LimitError("max_json_values", max_values, f"the body has more than {max_values:,} values and keys")
+    too_many, next_bracket = _patterns(max_values)
+    depth = position = 0
+    for _ in range(2 * max_values):
+        match = next_bracket.match(body, position)
+        if match is None:
+            break
+        position = match.end()
+        depth += 1 if match[1] in b"[{" else -1
+        if depth > max_depth:
+            raise _too_deep(max_depth)
+        if depth < 1:
+            break
+    if too_many.match(body):
+        raise LimitError("max_json_values", max_values, f"the body has more than {max_values:,} values and keys")
+
+
+@functools.cache
+def _patterns(max_values: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Patterns for the beginning of a body with more values and keys, and for what goes before a bracket.
+
+    Each value but the first, and each key, follows a sign. Between two signs there is at most a string or a number with
+    white space on both sides, and closing brackets.
+    """
+    between = rb"(?:[^\"\[{,:]++|" + _STRING + rb"){0,3}+"
+    outside = rb"(?:[^\"\[\]{},:]++|" + _STRING + rb"){0,3}+"
+    return (
+        re.compile(b"(?:%b[\\[{,:]){%d}" % (between, max_values + 1), re.DOTALL),
+        re.compile(b"(?:%b[,:]){0,%d}+%b([\\[\\]{}])" % (outside, max_values, outside), re.DOTALL),
+    )
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

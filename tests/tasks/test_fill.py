@@ -21,7 +21,7 @@ from fillmask.errors import CorruptCheckpointError, FillMaskWarning, InputError,
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.engine_benchmark import compare, sample_documents
 from fillmask.tokenization.encoding import Encoding
-from fillmask.tokenization.windows import window
+from fillmask.tokenization.windows import shared_windows, window
 
 LONG = " ".join(SENTENCES[:12])
 
@@ -59,6 +59,47 @@ def test_a_window_is_a_centred_stretch(length: int, head: int, tail: int, longes
     before, after = place - inner[0], inner[-1] - place
     reaches_an_end = inner[0] == head or inner[-1] == head + length - 1
     assert abs(before - after) <= 1 or reaches_an_end
+
+
+@given(
+    length=st.integers(1, 200), head=st.integers(0, 2), tail=st.integers(0, 2), longest=st.integers(6, 40), data=st.data()
+)  # fmt: skip
+def test_shared_windows_serve_every_mask_once_and_amid_text(
+    length: int, head: int, tail: int, longest: int, data: st.DataObject
+) -> None:
+    places = sorted(data.draw(st.sets(st.integers(head, head + length - 1), min_size=1)))
+    ids = list(range(head + length + tail))
+    found = list(shared_windows(Encoding(ids, [0] * len(ids), head, tail), places, longest))
+    assert [part.ids[at] for part in found for at in part.positions] == places
+    room = longest - head - tail
+    assert len(found) <= min(len(places), 2 * length // room + 1)
+    for part in found:
+        inner = part.ids[head : len(part.ids) - tail]
+        assert len(part.ids) <= longest
+        for at in part.positions:
+            before, after = at - head, head + len(inner) - 1 - at
+            assert before >= room // 4 - 1 or inner[0] == head
+            assert after >= room // 4 - 1 or inner[-1] == head + length - 1
+
+
+def test_shared_windows_answer_like_a_window_for_each_mask() -> None:
+    """With the bundled model: the same best token nearly always, and distributions that are near each other."""
+    unmask, longest = FillMask(precision="float32"), 128
+    ids = unmask.tokenizer.encode(" ".join(" ".join(sample_documents()).split()))[:400]
+    places = list(range(3, 395, 4))
+    hidden = [unmask.mask_token_id if place in places else token for place, token in enumerate(ids)]
+    encoding = Encoding(hidden, [0] * len(hidden), 1, 1)
+    shared = np.empty((len(places), unmask.model.vocab_size), np.float32)
+    own = np.empty_like(shared)
+    windows = list(shared_windows(encoding, places, longest))
+    starts = np.cumsum([0, *(len(part.positions) for part in windows)])
+    for index, rows in unmask.model.log_probabilities(windows):
+        shared[starts[index] : starts[index + 1]] = rows
+    for index, rows in unmask.model.log_probabilities([window(encoding, [place], longest) for place in places]):
+        own[index] = rows[0]
+    assert len(windows) <= 7
+    assert (shared.argmax(axis=1) == own.argmax(axis=1)).mean() > 0.9
+    assert (np.exp(own) * (own - shared)).sum(axis=1).mean() < 0.05
 
 
 def test_a_long_text_is_an_error_unless_windows_are_asked_for(unmask: FillMask) -> None:

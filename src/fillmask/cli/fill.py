@@ -13,7 +13,7 @@ import click
 
 from fillmask.choices import LONG_TEXT_MODES
 from fillmask.cli.options import model_options
-from fillmask.cli.texts import answer_texts, texts_of
+from fillmask.cli.texts import answer_texts, mask_progress, texts_of
 
 if TYPE_CHECKING:
     from fillmask.tasks.fill import FilledMasks
@@ -86,20 +86,21 @@ def command(
         raise click.UsageError("--targets names no word")
     if multi_token and not words:
         raise click.UsageError("--multi-token ranks --targets; name some")
-    filler = MaskFiller(MaskedLM(model, RuntimeOptions(**engine)))
-    options = FillOptions(top_k, long_text=long_text)
-    fill_each: Callable[[list[str]], Any] = partial(filler.fill_each, options=options)
-    if multi_token:
-        from fillmask.tasks.phrases import PhraseFiller
+    with mask_progress() as on_progress:
+        filler = MaskFiller(MaskedLM(model, RuntimeOptions(**engine)), on_progress)
+        options = FillOptions(top_k, long_text=long_text)
+        fill_each: Callable[[list[str]], Any] = partial(filler.fill_each, options=options)
+        if multi_token:
+            from fillmask.tasks.phrases import PhraseFiller
 
-        fill_each = PhraseFiller(filler.model, words, top_k=top_k, windows=long_text == "window").fill_each
-    elif words:
-        word_targets = Targets.from_words(filler.model.tokenizer, words, filler.model.vocab_size)
-        word_targets.warn()
-        fill_each = partial(filler.fill_each, options=replace(options, targets=word_targets))
-    write = _json_line if as_json else partial(_draw, filler.texts.mask_token) if sys.stdout.isatty() else _plain
-    single = len(texts) == 1 and texts[0] != "-"
-    return answer_texts(texts_of(texts), fill_each, write, single=single, verb="fill")
+            fill_each = PhraseFiller(filler.model, words, top_k=top_k, windows=long_text == "window").fill_each
+        elif words:
+            word_targets = Targets.from_words(filler.model.tokenizer, words, filler.model.vocab_size)
+            word_targets.warn()
+            fill_each = partial(filler.fill_each, options=replace(options, targets=word_targets))
+        write = _json_line if as_json else partial(_draw, filler.texts.mask_token) if sys.stdout.isatty() else _plain
+        single = len(texts) == 1 and texts[0] != "-"
+        return answer_texts(texts_of(texts), fill_each, write, single=single, verb="fill")
 
 
 def _json_line(text: str, masks: FilledMasks) -> None:

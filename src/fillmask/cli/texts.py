@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from fillmask.cli import complain
@@ -22,6 +24,39 @@ def texts_of(arguments: Iterable[str]) -> Iterator[str]:
             yield from read_lines(text)
         else:
             yield text
+
+
+_QUICK = 1.0  # seconds after which it is worth saying how far the work is
+
+
+@contextmanager
+def mask_progress() -> Iterator[Callable[[int, int], None] | None]:
+    """What to call with the masks that are done and all masks: a bar on stderr once the work takes over a second.
+
+    None where stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("masks"), BarColumn(40), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("masks")
+    begin = time.monotonic()
+
+    def report(done: int, masks: int) -> None:
+        if done == masks:
+            bar.stop()
+        elif time.monotonic() - begin > _QUICK:
+            bar.start()
+            bar.update(task, completed=done, total=masks)
+
+    try:
+        yield report
+    finally:
+        bar.stop()
 
 
 def answer_texts(

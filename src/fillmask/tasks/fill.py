@@ -7,7 +7,7 @@ nested shapes of transformers are made in `fillmask.pipelines`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -68,12 +68,17 @@ class FillArguments(TypedDict, total=False):
 class MaskFiller:
     """Fills the masks of texts with one model.
 
+    Args:
+        on_progress: called after each batch with the masks that are ranked and the masks of all texts that are
+            answered together.
+
     Raises:
         InputError: the model's tokenizer has no mask token.
     """
 
-    def __init__(self, model: MaskedLM) -> None:
+    def __init__(self, model: MaskedLM, on_progress: Callable[[int, int], None] | None = None) -> None:
         self.model = model
+        self._on_progress = on_progress
         self.texts = MaskedTexts(model.tokenizer)
 
     def fill_list(self, texts: Sequence[str], options: FillOptions) -> list[FilledMasks]:
@@ -98,10 +103,14 @@ class MaskFiller:
         """The candidates for each mask of texts that were read."""
         inputs = [(text, number) for text in texts for number in range(len(text.inputs))]
         ranked: list[RankedMasks] = [[] for _ in inputs]
+        masks, finished = sum(len(text.positions) for text in texts), 0
         for index, log_probabilities in self.model.log_probabilities([text.inputs[n] for text, n in inputs]):
             text, number = inputs[index]
             at_start = text.starts_with_mask and number == 0
             ranked[index] = rank_masks(log_probabilities, options, at_start=at_start)
+            finished += len(ranked[index])
+            if self._on_progress is not None:
+                self._on_progress(finished, masks)
         rest = iter(ranked)
         return [self._candidates(text, [mask for _ in text.inputs for mask in next(rest)]) for text in texts]
 

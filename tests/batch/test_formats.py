@@ -52,7 +52,8 @@ def test_a_zstd_file_that_was_cut_off_is_no_shorter_table(run: Run, tmp_path: Pa
     (tmp_path / "in.txt.zst").write_bytes(b"".join(parts))  # whole blocks, and no end of the frame
     with pytest.raises(InputError, match=r"in\.txt\.zst: the file ends within its \.zst data"):
         run(tmp_path / "in.txt.zst")
-    assert "complete" not in (tmp_path / "out" / NAME).read_text()
+    manifest = tmp_path / "out" / NAME
+    assert not manifest.exists() or "complete" not in manifest.read_text()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

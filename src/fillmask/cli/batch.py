@@ -14,6 +14,7 @@ from fillmask.choices import (
     BATCH_TASKS,
     INPUT_FORMATS,
     LONG_TEXT_MODES,
+    MARGINAL_CONVENTIONS,
     NOTATIONS,
     SCORING_METHODS,
     SHARD_FORMATS,
@@ -50,13 +51,13 @@ if TYPE_CHECKING:
     "--shard-rows",
     type=click.IntRange(1, 10**9),
     metavar="N",
-    help="Input rows in a file of the output.  [default: 10,000; score 2,000; restore and correct 500]",
+    help="Input rows in a file of the output.  [default: 10,000; score and marginals 2,000; restore and correct 500]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in OUTPUT.")
 @click.option(
     "--top-k", "-k", type=click.IntRange(min=1), help="fill: answers a mask; classify: labels.  [default: 5; 1]"
 )
-@click.option("--targets", multiple=True, metavar="WORD,...", help="fill: choose among these words only.")
+@click.option("--targets", multiple=True, metavar="WORD,...", help="fill: choose among these words only; marginals: also the values of these at each position.")  # fmt: skip
 @click.option("--sequences", is_flag=True, help="fill: also write the filled texts (slower, and larger).")
 @click.option("--method", type=click.Choice(SCORING_METHODS), help="score: what is hidden.")
 @click.option("--words", is_flag=True, help="score: also write every word with its score.")
@@ -64,10 +65,11 @@ if TYPE_CHECKING:
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="restore: how holes are decoded.  [default: joint]")
 @click.option("--readings", type=click.IntRange(min=1), help="restore: readings a hole.  [default: 10]")
 @click.option("--truncate", is_flag=True, help="classify: cut off what is longer than the model.")
+@click.option("--convention", type=click.Choice(MARGINAL_CONVENTIONS), help="marginals: mask each position in turn, or read the text as it is.  [default: masked]")  # fmt: skip
 @click.option(
     "--long-text",
     type=click.Choice(LONG_TEXT_MODES),
-    help="fill, score: for a text longer than the model, reject it or read a window.  [default: error]",
+    help="fill, score, marginals: for a text longer than the model, reject it or read a window.  [default: error]",
 )
 @model_options
 @click.option("--dry-run", is_flag=True, help="Estimate time and cost from a sample; write nothing.")

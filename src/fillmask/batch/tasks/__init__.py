@@ -18,7 +18,7 @@ from fillmask.choices import BATCH_TASKS
 from fillmask.errors import InputError
 
 # Rows a shard, by how long a row takes: a shard is what is lost at most when a job is killed.
-SHARD_ROWS = {"fill": 10_000, "restore": 500, "correct": 500, "score": 2_000, "classify": 10_000}
+SHARD_ROWS = {"fill": 10_000, "restore": 500, "correct": 500, "score": 2_000, "marginals": 2_000, "classify": 10_000}
 
 
 @dataclass(frozen=True)

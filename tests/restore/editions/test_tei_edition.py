@@ -10,13 +10,19 @@ import pytest
 from lxml import etree
 from made import made
 
+from fillmask.restore import editions
 from fillmask.restore.damage import Hole, Known
-from fillmask.restore.editions import render
 from fillmask.restore.notation import parse
 from fillmask.restore.restoration import Restoration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "notation"))
 from grammar import document
+
+
+def render(restoration: Restoration, form: str) -> str:
+    """An edition with every hole filled, however unlikely its reading."""
+    return editions.render(restoration, form, min_probability=0)
+
 
 _SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).with_name("epidoc.rng")))
 _GAP = r"<gap\b[^>]*>(?:</gap>)?"
@@ -287,6 +293,18 @@ def test_a_gap_can_be_put_back() -> None:
     assert edition.count('xml:id="g1"') == 1
     assert f'<rdg type="source" cert="high" resp="#fillmask">sto{full}</rdg></app>' in edition
     assert parse(edition).damaged.parts == ("store",)
+
+
+def test_every_id_is_there_once() -> None:
+    """Gaps of one hole, of which one can be carried and one cannot."""
+    gaps = (
+        '<gap xml:id="a" reason="lost" quantity="1" unit="character"/>'
+        'b<gap xml:id="c" reason="illegible" quantity="1" unit="character"/>'
+    )
+    for body in (f"<ab>{gaps}</ab>", f"<ab><hi>x{gaps.replace('b<gap', 'b</hi><gap')}</ab>"):
+        edition = render(made(_HEAD + body + _FOOT, [("xabc" if "<hi>" in body else "abc", 0.9)]), "tei")
+        _valid(edition)
+        assert edition.count('xml:id="a"') == edition.count('xml:id="c"') == 1
 
 
 def test_unclear_letters_that_stand_are_not_touched() -> None:

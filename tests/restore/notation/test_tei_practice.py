@@ -91,6 +91,10 @@ def test_a_lost_word_is_a_word(body: str, read: str) -> None:
         ("<expan>per <ex>annum</ex></expan>", "per annum"),
         ("<app>\n<lem>th<hi>is</hi> one</lem>\n<rdg>that</rdg>\n</app>", "this one"),
         ("<subst><add>one</add><del rend='erasure'>two</del><add>s</add></subst>", "ones"),
+        (
+            "You <sic>concieve</sic><corr>conceive</corr> it; <sic>sic</sic> <corr>corr</corr>",
+            "You conceive it; sic corr",
+        ),
         ("a <hi rend='strikethrough'>cat</hi> dog", "a dog"),
         ("a <delSpan spanTo='#e'/>cat <hi>sat</hi> on<anchor xml:id='e'/> dog", "a dog"),
         ("went home<space quantity='3' unit='character'/>and slept", "went home and slept"),

@@ -126,9 +126,13 @@ class Tagged:
             return None
         return attributes
 
-    def restored(self, stretch: Stretch, text: str, probability: float, markup: Markup) -> str:
-        """A lost stretch as it is read; where no letter was lost after all, an element without text keeps the place."""
-        return markup.supplied(text, probability, self.carried(stretch))
+    def restored(self, stretch: Stretch, text: str, probability: float, markup: Markup, *, carries: bool) -> str:
+        """A lost stretch as it is read; where no letter was lost after all, an element without text keeps the place.
+
+        Args:
+            carries: whether the size and the `xml:id` of the gap are on the element; not where the gap itself is kept.
+        """
+        return markup.supplied(text, probability, self.carried(stretch) if carries else None)
 
     def open(self, start: int, end: int, stretches: Sequence[Stretch]) -> str:
         """A hole that stays as it is."""

@@ -24,7 +24,7 @@ from fillmask.restore.editions.shown import chosen, others, probability
 from fillmask.restore.editions.tagged import Tagged
 from fillmask.restore.editions.transcript import Transcript
 from fillmask.restore.notation import Stretch
-from fillmask.restore.notation.xml_tree import escape, is_well_formed
+from fillmask.restore.notation.xml_tree import escape, is_well_formed, repeated_ids
 from fillmask.restore.restoration import Gap, Reading, Restoration
 
 _MOST = 5  # other readings of a hole
@@ -39,7 +39,8 @@ def render(restoration: Restoration) -> str:
     """
     kind = Tagged if restoration.document.notation == "tei" else Transcript
     text = _Edition(restoration, kind(restoration.document, calibrated=restoration.calibrated)).text()
-    if not is_well_formed(text):
+    source = restoration.document.source if restoration.document.notation == "tei" else ""
+    if not is_well_formed(text) or repeated_ids(text) - repeated_ids(source):
         raise FillMaskError("the edition would not be well-formed XML; write another format, and report the document")
     return text
 
@@ -100,7 +101,8 @@ class _Edition:
         written = ""
         for number, (stretch, text) in enumerate(zip(stretches, best, strict=True)):
             markup = self.source.markup(stretch.start)
-            part = self._stretch(stretch, text, share, markup, is_closed=False)
+            carries = not self._keeps_gaps([stretch])
+            part = self._stretch(stretch, text, share, markup, is_closed=False, carries=carries)
             if stretch.is_lost:
                 parts = [(other, [texts[number]]) for other, texts in alternatives if texts[number] != text]
                 part = self._apparatus(part, share, [stretch], _summed(parts), markup)
@@ -116,7 +118,7 @@ class _Edition:
         markup: Markup,
     ) -> str:
         """The words that stand in the text, with the other readings and the gaps whose details are to be kept."""
-        keeps_gaps = any(stretch.is_lost and self.source.carried(stretch) is None for stretch in stretches)
+        keeps_gaps = self._keeps_gaps(stretches)
         if not alternatives and not keeps_gaps:
             return words
         parts = [markup.element("lem", words + markup.degree(share), share)]
@@ -133,12 +135,17 @@ class _Edition:
             parts.append(markup.element("rdg", kept, 1.0, {"type": "source"}))
         return markup.element("app", "".join(parts), share, {"type": "alternative"})
 
+    def _keeps_gaps(self, stretches: Sequence[Stretch]) -> bool:
+        """Whether a gap of a hole says more than <supplied> can hold, so that all stay as they are beside the reading."""
+        return any(stretch.is_lost and self.source.carried(stretch) is None for stretch in stretches)
+
     def _words(
         self, stretches: Sequence[Stretch], texts: Sequence[str], share: float, markup: Markup, *, is_closed: bool
     ) -> str:
         """The words of a hole with all that is in them in the source: marks, line ends, notes."""
         return "".join(
-            self._joint(stretches, number) + self._stretch(stretch, text, share, markup, is_closed=is_closed)
+            self._joint(stretches, number)
+            + self._stretch(stretch, text, share, markup, is_closed=is_closed, carries=not self._keeps_gaps(stretches))
             for number, (stretch, text) in enumerate(zip(stretches, texts, strict=True))
         )
 
@@ -148,14 +155,17 @@ class _Edition:
             return ""
         return self.source.between(self.source.place(stretches[number - 1])[1], self.source.place(stretches[number])[0])
 
-    def _stretch(self, stretch: Stretch, text: str, share: float, markup: Markup, *, is_closed: bool) -> str:
+    def _stretch(
+        self, stretch: Stretch, text: str, share: float, markup: Markup, *, is_closed: bool, carries: bool
+    ) -> str:
         """A stretch as it is read.
 
         Args:
             is_closed: whether an <unclear> that is open round the stretch in the source is closed round what is written.
+            carries: whether the element in the place of a gap has its size and its `xml:id`.
         """
         if stretch.is_lost:
-            return self.source.restored(stretch, text, share, markup)
+            return self.source.restored(stretch, text, share, markup, carries=carries)
         start, end = self.source.place(stretch)
         as_it_is = self.source.between(start, end)
         stands = _stands(stretch, text)

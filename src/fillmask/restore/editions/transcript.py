@@ -48,7 +48,7 @@ class Transcript:
         """The attributes of the <supplied> in the place of a stretch: none."""
         return {}
 
-    def restored(self, stretch: Stretch, text: str, probability: float, markup: Markup) -> str:
+    def restored(self, stretch: Stretch, text: str, probability: float, markup: Markup, *, carries: bool) -> str:
         """A lost stretch as it is read; nothing where the word was whole after all."""
         return markup.supplied(text, probability) if text else ""
 

@@ -46,6 +46,8 @@ _UNREAD = _names(
 )
 # Of the children of these, one is the text: the first of these names, else the first child.
 _CHOICES = {"choice": ("corr", "reg", "expan"), "app": ("lem",)}
+# What is followed at once by its correction is not the text, also without a <choice>.
+_CORRECTED = {"sic": "corr", "orig": "reg", "abbr": "expan"}
 # In these, white space beside elements is only the layout of the file.
 _LAID_OUT = _names("choice app subst mod rdgGrp")
 _STRUCK = re.compile(r"strike|strikethrough|struck|crossed|line-through|cancel", re.IGNORECASE)
@@ -331,6 +333,11 @@ def _is_read(node: Element) -> bool:
         chosen = next((child for name in names for child in children if child.name == name), children[0])
         if node is not chosen:
             return False
+    if node.name in _CORRECTED and parent is not None:
+        siblings = parent.children
+        following = siblings[siblings.index(node) + 1 : siblings.index(node) + 2]
+        if following and isinstance(following[0], Element) and following[0].name == _CORRECTED[node.name]:
+            return False  # as good as a <choice>
     if node.name == "del":
         return "erasure" in attributes.get("rend", "") and (parent is None or parent.name != "subst")
     if node.name in ("hi", "seg", "emph", "s") and _STRUCK.search(attributes.get("rend", "")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.entities import html5
@@ -118,6 +119,18 @@ def is_well_formed(source: str) -> bool:
     except (expat.ExpatError, UnicodeEncodeError):
         return False
     return True
+
+
+def repeated_ids(source: str) -> set[str]:
+    """Values of `xml:id` that more than one element of a well-formed document has; none for an empty text."""
+    ids: list[str] = []
+    parser = expat.ParserCreate("utf-8", _SEPARATOR)
+    parser.StartElementHandler = lambda _, attributes: ids.extend(
+        value for name, value in attributes.items() if name == f"{XML_NAMESPACE}{_SEPARATOR}id"
+    )
+    if source:
+        parser.Parse(source.encode(), True)
+    return {name for name, count in Counter(ids).items() if count > 1}
 
 
 class _Builder:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from tiny import SENTENCES, write_modernbert, write_roberta
 
 from fillmask.data.documents import CorpusFile
-from fillmask.errors import CorpusError, InputError, TrainingError
+from fillmask.errors import CorpusError, CorruptCheckpointError, InputError, TrainingError
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.tasks.classify import Classifier
 from fillmask.training.classifier import default_rate
@@ -410,3 +411,21 @@ def test_the_sentiment_example(tmp_path: Path) -> None:
     right = sum(a["label"] == e.label for a, e in zip(answers, unseen, strict=True))
     assert right / len(unseen) >= 0.7
     assert metrics_of(found)["base_model"] == "bundled"
+
+
+@pytest.mark.parametrize(
+    "name", ["roberta.encoder.layer.0.attention.self.query.weight", "roberta.embeddings.LayerNorm.bias"]
+)
+def test_an_encoder_that_lacks_a_tensor_is_not_filled_up_at_random(
+    name: str, roberta_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(roberta_folder, tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    save_file({key: tensor for key, tensor in tensors.items() if key != name}, folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
+    train, judged = split(animals(16), 0.25)
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    with pytest.raises(CorruptCheckpointError, match=f"tensor {name} is missing"):
+        finetune(open_checkpoint(folder), train, judged, labels_of(train), recipe)
+    save_file(tensors | {name: tensors[name][..., :-1].copy()}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CorruptCheckpointError, match=f"tensor {name} has shape"):
+        finetune(open_checkpoint(folder), train, judged, labels_of(train), recipe)

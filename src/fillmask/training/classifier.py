@@ -23,6 +23,7 @@ except ImportError as missing:
     raise MissingExtraError("fine-tuning", "train") from missing
 
 from fillmask.runtime.engines.torch import takes_types
+from fillmask.runtime.engines.torch_loading import check_encoder
 
 # Batches are padded to a multiple of this: fewer shapes, for each of which a processor's kernels are made anew.
 _LENGTH_STEP = 8
@@ -89,20 +90,28 @@ def pooling_override(checkpoint: Checkpoint, pooling: str) -> dict[str, str]:
 
 
 def open_classifier(checkpoint: Checkpoint, labels: Sequence[str], pooling: Mapping[str, str]) -> Any:
+    """Returns a classifier of transformers with the checkpoint's encoder and a head that is still to be trained.
+
+    Raises:
+        UnsupportedModelError: transformers has no classifier for the family.
+        CorruptCheckpointError: the encoder's tensors do not fit the config.
+    """
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of the head that is to be trained
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return AutoModelForSequenceClassification.from_pretrained(
+        model, report = AutoModelForSequenceClassification.from_pretrained(
             checkpoint.folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
             id2label=dict(enumerate(labels)), label2id={name: n for n, name in enumerate(labels)},
             num_labels=len(labels), problem_type="single_label_classification", ignore_mismatched_sizes=True,
-            **pooling,
+            output_loading_info=True, **pooling,
         )  # fmt: skip
     except (ValueError, KeyError) as error:
         raise UnsupportedModelError(f"transformers has no classifier for {checkpoint.name}: {error}") from error
     finally:
         logging.set_verbosity(verbosity)
+    check_encoder(model, report, checkpoint, other_head=True)
+    return model
 
 
 def encode_examples(checkpoint: Checkpoint, examples: Sequence[Example], max_length: int) -> list[MaskedInput]:

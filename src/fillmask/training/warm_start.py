@@ -19,7 +19,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from fillmask.errors import CheckpointError, TrainingError, UnsupportedModelError
+from fillmask.models import encoders
 from fillmask.models.checkpoint import Checkpoint, check_fills, open_checkpoint
+from fillmask.models.heads import is_buffer
+from fillmask.runtime.engines.torch_loading import check_encoder
 from fillmask.training import families
 from fillmask.training.export import quiet
 from fillmask.training.packing import SpecialIds
@@ -120,19 +123,17 @@ def _load(checkpoint: Checkpoint, dropout: float) -> tuple[Any, list[str]]:
     with quiet():
         config = AutoConfig.from_pretrained(checkpoint.folder)
         families.set_dropout(config, dropout)
+        for name, value in encoders.transformers_options(checkpoint.config, checkpoint.weights).items():
+            setattr(config, name, value)
         try:
             model, report = AutoModelForMaskedLM.from_pretrained(
-                checkpoint.folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-            )
+                checkpoint.folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )  # fmt: skip
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{checkpoint.name} cannot be opened: {str(error).splitlines()[0]}") from error
-    missing = sorted(report["missing_keys"])
-    body = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
-    if body:
-        raise CheckpointError(
-            f"{checkpoint.name} lacks weights of its encoder ({', '.join(body[:3])}); download it again"
-        )
-    return model, missing
+    check_encoder(model, report, checkpoint, other_head=False)
+    return model, sorted(name for name in report["missing_keys"] if not is_buffer(name))
 
 
 @torch.no_grad()

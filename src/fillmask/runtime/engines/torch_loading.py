@@ -67,11 +67,7 @@ def _no_load_report() -> Iterator[None]:
 def _check_report(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint, task: Task) -> None:
     """Refuse a model unless transformers' report of loading it says that every tensor came from the file."""
     base = model.base_model_prefix
-    family = encoders.FAMILIES.get(checkpoint.config.family)
-    ignored = family.ignored if family else ()
-    missing = {
-        name for name in report["missing_keys"] if not (is_buffer(name) or starts_with_any(name, _UNUSED.get(base, ())))
-    }
+    missing = _needed(report["missing_keys"], base)
     own = {
         name for name in model.state_dict() if not starts_with_any(name, [base]) and name not in _tied_to(model, base)
     }
@@ -79,19 +75,53 @@ def _check_report(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint,
     # A head without tensors of its own is the word embeddings again: then the class alone says whether it was trained.
     if own <= missing and (own or not is_saved_for(checkpoint.config, task)):
         raise no_head(checkpoint.name, checkpoint.config, task, head or _modules(_tied_to(model, base)))
+    _refuse(missing, report["mismatched_keys"], report, checkpoint)
+    check_all_read(set(report["unexpected_keys"]), base, head, _ignored(checkpoint))
+
+
+def check_encoder(model: Any, report: Mapping[str, Any], checkpoint: Checkpoint, *, other_head: bool) -> None:
+    """Refuse a model whose encoder did not come from the file as a whole; tensors of its head may be missing.
+
+    Args:
+        report: what `from_pretrained` gives with `output_loading_info`.
+        other_head: whether tensors of the head may also have other shapes than in the file.
+
+    Raises:
+        CorruptCheckpointError: a tensor of the encoder is missing, of another shape, or has no place in the model.
+    """
+    base = model.base_model_prefix
+    missing = {name for name in _needed(report["missing_keys"], base) if _is_of_encoder(name, base)}
+    mismatched = [e for e in report["mismatched_keys"] if not other_head or _is_of_encoder(e[0], base)]
+    _refuse(missing, mismatched, report, checkpoint)
+    check_all_read(set(report["unexpected_keys"]), base, (), _ignored(checkpoint))
+
+
+def _is_of_encoder(name: str, base: str) -> bool:
+    """Whether a tensor is the encoder's own; its pooler is part of a classifier's head."""
+    return starts_with_any(name, [base]) and not starts_with_any(name, [f"{base}.pooler"])
+
+
+def _needed(names: Iterable[str], base: str) -> set[str]:
+    """Those of the missing tensors that change an answer."""
+    return {name for name in names if not (is_buffer(name) or starts_with_any(name, _UNUSED.get(base, ())))}
+
+
+def _ignored(checkpoint: Checkpoint) -> tuple[str, ...]:
+    family = encoders.FAMILIES.get(checkpoint.config.family)
+    return family.ignored if family else ()
+
+
+def _refuse(missing: set[str], mismatched: Iterable[Any], report: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    """Raise CorruptCheckpointError for tensors that are missing or of another shape, and for errors in the report."""
     fault = f"the weights of {checkpoint.name} do not fit the config: "
     if missing:
         raise CorruptCheckpointError(
             f"{fault}{in_short(missing)} {'is' if len(missing) == 1 else 'are'} missing; download the model again"
         )
-    mismatched = sorted(report["mismatched_keys"])
-    if mismatched:
-        name, stored, expected = mismatched[0]
+    for name, stored, expected in sorted(mismatched):
         raise CorruptCheckpointError(f"{fault}tensor {name} has shape {list(stored)}; expected {list(expected)}")
-    errors = list(report.get("error_msgs") or [])
-    if errors:
-        raise CorruptCheckpointError(f"{fault}{str(errors[0]).splitlines()[0]}")
-    check_all_read(set(report["unexpected_keys"]), base, head, ignored)
+    for error in report.get("error_msgs") or []:
+        raise CorruptCheckpointError(f"{fault}{str(error).splitlines()[0]}")
 
 
 def _tied_to(model: Any, base: str) -> set[str]:

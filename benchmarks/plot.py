@@ -35,13 +35,13 @@ def _draw(path: Path, title: str) -> None:
     )
     figure, axes = plt.subplots(1, len(workloads), figsize=(3.1 * len(workloads), 4.6), sharey=True)
     for at, (axis, workload) in enumerate(zip(axes, workloads, strict=True)):
-        chosen = [row for row in rows if row["workload"] == workload][::-1]
-        times = [float(row["× transformers eager"]) for row in chosen]
-        names = [row["contender"] for row in chosen]
+        of_workload = [row for row in rows if row["workload"] == workload][::-1]
+        times = [float(row["× transformers eager"]) for row in of_workload]
+        names = [row["contender"] for row in of_workload]
         colours = [_OURS if "fillmask" in n else _EXPORTED if "exported" in n else _TORCH for n in names]
-        bars = axis.barh(range(len(chosen)), times, color=colours, height=0.72)
+        bars = axis.barh(range(len(of_workload)), times, color=colours, height=0.72)
         axis.bar_label(bars, [f"{t:.1f}" for t in times], padding=3, fontsize=8)
-        axis.set_yticks(range(len(chosen)), names)
+        axis.set_yticks(range(len(of_workload)), names)
         axis.tick_params(axis="y", length=0, labelleft=at == 0)
         axis.set_title(workload, fontsize=10, loc="left")
         axis.set_xlim(0, max(times) * 1.16)

@@ -28,8 +28,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("text", type=Path, nargs="?")
     arguments.add_argument("--masks", type=int, default=2000)
-    chosen = arguments.parse_args()
-    documents = list(islice(read_documents(chosen.text), 400)) if chosen.text else sample_documents()
+    options = arguments.parse_args()
+    documents = list(islice(read_documents(options.text), 400)) if options.text else sample_documents()
     contenders = {" ".join(pair): (engine_needs(*pair), pair) for pair in EVERY}
     rows = [
         {
@@ -41,7 +41,7 @@ def main() -> None:
             "tokens/s": round(row.tokens_per_second),
         }
         for row in compare(
-            open_checkpoint(), documents, masks=chosen.masks, contenders=list(possible(contenders).values())
+            open_checkpoint(), documents, masks=options.masks, contenders=list(possible(contenders).values())
         )
     ]
     report("precision", "The bundled model in each precision, against float32 on onnxruntime", rows)

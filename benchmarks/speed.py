@@ -102,18 +102,18 @@ def main() -> None:
     arguments.add_argument("--model", choices=list(SIZES), default="distilroberta")
     arguments.add_argument("--text", type=Path, help="a file of paragraphs to take the sentences from")
     arguments.add_argument("--quick", action="store_true", help="fewer runs")
-    chosen = arguments.parse_args()
-    quick = chosen.quick
+    options = arguments.parse_args()
+    quick = options.quick
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as scratch:
         folder = BUNDLED
-        if chosen.model == "distilroberta":
+        if options.model == "distilroberta":
             folder = Path(temporary)
             distilroberta_shaped(folder)
         machine = Machine.measured()
-        running = contenders(chosen.model, folder, Path(scratch))
+        running = contenders(options.model, folder, Path(scratch))
         unmask = fillmask.FillMask(folder)
         count = 200 if quick else 1000
-        mixed = sentences(chosen.text, count, unmask) if chosen.text else texts(sentence_lengths(count), unmask)
+        mixed = sentences(options.text, count, unmask) if options.text else texts(sentence_lengths(count), unmask)
         workloads = [
             ("one phrase", [PHRASE], 1, 3 if quick else 7),
             ("1×128", texts([128], unmask), 1, 2),
@@ -124,9 +124,9 @@ def main() -> None:
         rows: list[dict[str, Any]] = []
         for name, inputs, batch_size, runs in workloads:
             lengths = [len(unmask.tokenizer.encode(text)) for text in inputs]
-            rows.extend(measure(name, inputs, lengths, batch_size, runs, running, machine, SIZES[chosen.model]))
-    name = "speed" if chosen.model == "distilroberta" else f"speed_{chosen.model}"
-    report(name, f"Texts to answers, {TITLES[chosen.model]}", rows, by="workload")
+            rows.extend(measure(name, inputs, lengths, batch_size, runs, running, machine, SIZES[options.model]))
+    name = "speed" if options.model == "distilroberta" else f"speed_{options.model}"
+    report(name, f"Texts to answers, {TITLES[options.model]}", rows, by="workload")
 
 
 def measure(
@@ -139,23 +139,23 @@ def measure(
         steps |= {name: PEERS_EVERY for name in running if name not in OURS} | {REFERENCE: REFERENCE_EVERY}
 
     def ask(name: str) -> None:
-        chosen = inputs[:: steps[name]]
-        found = running[name](chosen if len(chosen) > 1 else chosen[0], batch_size=batch_size)
-        best = found if len(chosen) > 1 else [found]
+        own = inputs[:: steps[name]]
+        candidates = running[name](own if len(own) > 1 else own[0], batch_size=batch_size)
+        best = candidates if len(own) > 1 else [candidates]
         numbers = range(0, len(inputs), steps[name])
         answers[name] = {number: row[0]["token"] for number, row in zip(numbers, best, strict=True)}
 
     short = len(inputs) == 1
     # 32×128 has made the room for what comes after it: a few texts do the rest.
-    whole = short or workload == "32×128"
-    if not whole:
+    warm_with_all = short or workload == "32×128"
+    if not warm_with_all:
         few = inputs[: max(1, 512 // max(lengths))]
         for run in running.values():
             run(few, batch_size=batch_size)
     seconds = medians(
         {name: lambda name=name: ask(name) for name in running},
         runs,
-        warm_ups=int(whole),
+        warm_ups=int(warm_with_all),
         calls=5 if short else 1,
         settle=3 if short else 0,
     )

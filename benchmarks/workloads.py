@@ -26,14 +26,14 @@ def texts(lengths: Sequence[int], unmask: fillmask.FillMask, seed: int = 0) -> l
     rng = np.random.default_rng(seed)
     words = sorted({word for document in sample_documents() for word in document.split() if word.isalpha()})
     words = [word for word in words if len(unmask.tokenizer.encode(f" {word}", add_special_tokens=False)) == 1]
-    found = []
+    made = []
     for length in lengths:
-        chosen = rng.choice(words, length - 2).tolist()
-        chosen[int(rng.integers(1, length - 2))] = unmask.mask_token
-        text = " " + " ".join(chosen)
+        drawn = rng.choice(words, length - 2).tolist()
+        drawn[int(rng.integers(1, length - 2))] = unmask.mask_token
+        text = " " + " ".join(drawn)
         assert len(unmask.tokenizer.encode(text)) == length
-        found.append(text)
-    return found
+        made.append(text)
+    return made
 
 
 def sentences(path: Path, count: int, unmask: fillmask.FillMask, seed: int = 0) -> list[str]:
@@ -42,16 +42,16 @@ def sentences(path: Path, count: int, unmask: fillmask.FillMask, seed: int = 0) 
     pool = [
         s for document in islice(read_documents(path), 400) for p in document.split("\n") for s in split_sentences(p)
     ]
-    found = []
+    drawn = []
     for index in rng.permutation(len(pool)).tolist():
         words = pool[index].split(" ")
         words[int(rng.integers(len(words)))] = unmask.mask_token
         text = " ".join(words)
         if 6 <= len(unmask.tokenizer.encode(text)) <= 100:
-            found.append(text)
-            if len(found) == count:
-                return found
-    raise SystemExit(f"{path} has {len(found)} sentences of 6 to 100 tokens; expected {count}")
+            drawn.append(text)
+            if len(drawn) == count:
+                return drawn
+    raise SystemExit(f"{path} has {len(drawn)} sentences of 6 to 100 tokens; expected {count}")
 
 
 def sentence_lengths(count: int, seed: int = 0) -> list[int]:

@@ -6,6 +6,7 @@ Which int8 form is exact, which precision `auto` takes, and how many threads an 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -63,17 +64,16 @@ class Processor:
 def read_processor(root: Path = _ROOT) -> Processor:
     """The processor that `root`/proc/cpuinfo describes; without that file, one with no extension but the architecture's own."""
     name, extensions = "", frozenset[str]()
-    try:
-        lines = (root / "proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        match key.strip():
-            case "model name":
-                name = name or value.strip()
-            case "flags" | "Features":  # x86-64 and arm64
-                extensions = extensions or frozenset(value.split())
+    with contextlib.suppress(OSError), open(root / "proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            key, _, value = line.partition(":")
+            match key.strip():
+                case "model name":
+                    name = value.strip()
+                case "flags" | "Features":  # x86-64 and arm64
+                    extensions = frozenset(value.split())
+                case "":  # the end of the first core; the system takes its time for the rest of a hundred
+                    break
     return Processor(name or platform.processor() or platform.machine(), platform.machine(), extensions)
 
 

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from fillmask import FillMask
 from fillmask.errors import TextTooLongError, UnsupportedModelError
+from fillmask.runtime.engines.openvino import has_bfloat16
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.runtime.options import RuntimeOptions
 from fillmask.training.tokenizer import save_tokenizer
@@ -169,7 +170,8 @@ def test_every_engine_and_precision(family: str, tmp_path: Path) -> None:
     assert_same(tmp_path, model, items, alone=True, engine="openvino", precision="float32")
     assert_same(tmp_path, model, items, alone=True, engine="torch", precision="float32")
     exact = dict(MaskedLM(tmp_path).log_probabilities(items))
-    for engine in ("onnxruntime", "openvino"):
-        found = dict(MaskedLM(tmp_path, RuntimeOptions(engine=engine, precision="int8")).log_probabilities(items))
+    rounded = [("onnxruntime", "int8"), ("openvino", "int8")] + [("openvino", "bfloat16")] * has_bfloat16()
+    for engine, precision in rounded:
+        found = dict(MaskedLM(tmp_path, RuntimeOptions(engine=engine, precision=precision)).log_probabilities(items))
         divergence = [(np.exp(exact[i]) * (exact[i] - found[i])).sum(axis=1).mean() for i in exact]
         assert 0 < np.mean(divergence) < 0.1

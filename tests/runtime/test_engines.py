@@ -58,7 +58,9 @@ def test_rescoring_repairs_rounded_logits() -> None:
 
 def test_the_heads_input_is_an_output(folder: Path) -> None:
     checkpoint = open_checkpoint(folder)
-    graph, matrix, bias = with_hidden(cached_graph(checkpoint))
+    linear = with_hidden(cached_graph(checkpoint))
+    assert linear is not None
+    graph, matrix, bias = linear
     assert [o.name for o in onnx.load_from_string(graph.model).graph.output] == ["log_probabilities", "hidden"]
     assert checkpoint.weights.floats(matrix).shape == (377, 32)
     assert bias is not None

@@ -72,8 +72,9 @@ class OpenVino:
             settings["INFERENCE_NUM_THREADS"] = threads
         graph = cached_graph(checkpoint, int8.integer_weights if precision == "int8" else None, labels=labels)
         self._head: Head | None = None
-        if precision == "bfloat16" and labels is None:
-            graph, matrix, bias = with_hidden(graph)
+        linear = with_hidden(graph) if precision == "bfloat16" and labels is None else None
+        if linear is not None:
+            graph, matrix, bias = linear
             weights = checkpoint.weights
             self._head = Head(weights.floats(matrix), None if bias is None else weights.floats(bias))
         core = ov.Core()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fillmask.errors import UnsupportedModelError
 from fillmask.models.encoders import Graph
 from fillmask.runtime.engines import Floats
 
@@ -47,11 +46,10 @@ class Head:
             row -= np.log1p(change)
 
 
-def with_hidden(graph: Graph) -> tuple[Graph, str, str | None]:
+def with_hidden(graph: Graph) -> tuple[Graph, str, str | None] | None:
     """The graph with the head's input as a second output, `hidden`, and the references of the head's matrix and bias.
 
-    Raises:
-        UnsupportedModelError: the graph does not end in a linear layer and a softmax.
+    None where the graph does not end in one linear layer and a softmax: MobileBERT's output matrix is in two parts.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -62,7 +60,7 @@ def with_hidden(graph: Graph) -> tuple[Graph, str, str | None]:
     while node.op_type in ("Identity", "LogSoftmax"):
         node = made_by[node.input[0]]
     if node.op_type != "Gemm" or not set(node.input[1:]) <= set(graph.references):
-        raise UnsupportedModelError(f"the graph ends in {node.op_type}; expected the head's Gemm before its softmax")
+        return None
     model.graph.node.append(helper.make_node("Identity", [node.input[0]], ["hidden"]))
     model.graph.output.append(helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["masks", None]))
     bias = node.input[2] if len(node.input) == 3 else None

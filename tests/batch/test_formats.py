@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 
 from fillmask import InputError
 from fillmask.batch import local
-from fillmask.batch.job import BatchJob, JobSummary
+from fillmask.batch.job import BatchJob, BatchProgress, JobSummary
 from fillmask.batch.manifest import NAME
 from fillmask.batch.tasks import ModelOptions, TaskOptions
 from fillmask.data.files import find_files
+from fillmask.data.remote import path_of
 
 Run = Callable[..., JobSummary]
 LINES = [f"The <mask> {number}." for number in range(40)]
@@ -164,3 +166,31 @@ def test_how_files_are_read_is_part_of_a_job(run: Run, tmp_path: Path) -> None:
     assert run(tmp_path / "in.txt", reading=ReadOptions(encoding="latin-1")).rows == 1
     with pytest.raises(InputError, match="reading"):
         run(tmp_path / "in.txt")
+
+
+def test_a_job_in_a_store_goes_on_and_gives_the_same_bytes(run: Run, modernbert_folder: Path, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    system = fsspec.filesystem("memory")
+    system.pipe("/job/in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in [*LINES, "none"]).encode())
+    run("memory://job/in.jsonl")
+    options = TaskOptions("fill", {"top_k": 1}, ModelOptions(str(modernbert_folder), threads=1))
+    job = BatchJob(find_files(["memory://job/in.jsonl"]), path_of("memory://job/out"), options, "jsonl", 10)
+
+    def stop(progress: BatchProgress) -> None:
+        if progress.rows > 22:
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            local.run(job, on_progress=stop)
+        summary = local.run(job)
+        assert (summary.rows, summary.rejected, summary.computed) == (40, 1, 20)
+        assert local.run(job).computed == 0
+        with pytest.raises(InputError, match="shard_rows is 10 there and 7 here"):
+            local.run(replace(job, shard_rows=7))
+        for path in sorted((tmp_path / "out").glob("*-0*")):
+            assert system.cat(f"/job/out/{path.name}") == path.read_bytes()
+        assert len(system.ls("/job/out")) == len(list((tmp_path / "out").iterdir()))
+        assert local.run(job, restart=True).computed == 40
+    finally:
+        system.rm("/job", recursive=True)

@@ -358,7 +358,7 @@ def test_a_manifest_that_goes_before_it_is_locked(tmp_path: Path, monkeypatch: p
     path = tmp_path / NAME
     path.touch()
     monkeypatch.setattr("fillmask.batch.manifest._lock", lambda *_: path.unlink() or True)
-    with pytest.raises(InputError, match="begun by another job at this moment"):
+    with pytest.raises(InputError, match="another job is writing"):
         open_manifest(tmp_path, {"format": "jsonl"})
 
 

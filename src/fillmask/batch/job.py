@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from fillmask import __version__
@@ -16,6 +15,7 @@ from fillmask.batch.shards import ShardPlan, plan_shards
 from fillmask.batch.tasks import SHARD_ROWS, TaskOptions
 from fillmask.choices import SHARD_FORMATS
 from fillmask.data.files import InputFile
+from fillmask.data.remote import AnyPath
 from fillmask.data.text import DEFAULT, ReadOptions
 from fillmask.errors import InputError
 
@@ -26,7 +26,7 @@ class BatchJob:
 
     Attributes:
         inputs: files, all of one format.
-        output: folder for the shards and the manifest.
+        output: folder for the shards and the manifest; see `fillmask.data.remote.path_of`.
         options: task, parameters and model.
         format: of the shards, one of `fillmask.choices.SHARD_FORMATS`.
         shard_rows: rows of input in a shard; None for the task's default.
@@ -37,7 +37,7 @@ class BatchJob:
     """
 
     inputs: tuple[InputFile, ...]
-    output: Path
+    output: AnyPath
     options: TaskOptions
     format: str = "parquet"
     shard_rows: int | None = None

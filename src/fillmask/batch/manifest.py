@@ -11,14 +11,15 @@ holds a lock on the file.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from fillmask.data.atomic import TEMPORARY, sync_folder, write_error
+from fillmask.data.remote import AnyPath, RemoteFile, RemotePath
 from fillmask.errors import InputError
 
 NAME = "_manifest.jsonl"
@@ -50,7 +51,13 @@ class Manifest:
     """The manifest of a folder, open and locked; use as a context."""
 
     def __init__(
-        self, folder: Path, job: Mapping[str, Any], done: dict[int, CommittedShard], file: IO[bytes], *, complete: bool
+        self,
+        folder: AnyPath,
+        job: Mapping[str, Any],
+        done: dict[int, CommittedShard],
+        file: IO[bytes],
+        *,
+        complete: bool,
     ) -> None:
         self.folder, self.job, self.done, self.complete = folder, job, done, complete
         self._file = file
@@ -77,11 +84,12 @@ class Manifest:
         try:
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if not isinstance(self._file, RemoteFile):
+                os.fsync(self._file.fileno())
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise resumable(write_error(error, self.folder / NAME)) from error
+            raise resumable(write_error(error, str(self.folder / NAME))) from error
 
     def __enter__(self) -> Manifest:
         return self
@@ -90,7 +98,7 @@ class Manifest:
         self._file.close()
 
 
-def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False) -> Manifest:
+def open_manifest(folder: AnyPath, job: Mapping[str, Any], *, restart: bool = False) -> Manifest:
     """The folder's manifest, made if there is none; what is done of the same job is kept.
 
     Args:
@@ -117,10 +125,11 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
             _check_empty(folder)
             manifest = Manifest(folder, job, {}, file, complete=False)
             manifest._append(job)
-            sync_folder(folder)
+            if not isinstance(folder, RemotePath):
+                sync_folder(folder)
             return manifest
-        found, *rest = lines
-        _check_same(folder, found, job)
+        begun_job, *rest = lines
+        _check_same(folder, begun_job, job)
     except BaseException:
         # An empty file may be another job's that has not written its first line yet. Ours goes while we hold its lock, so
         # that whoever waits for that finds it gone.
@@ -134,7 +143,7 @@ def open_manifest(folder: Path, job: Mapping[str, Any], *, restart: bool = False
     # A shard whose file was taken away is done again.
     done = {d.shard: d for d in shards if _size(folder / part_name(d.shard, suffix)) == d.bytes}
     complete = any("complete" in line for line in rest) and len(done) == len({d.shard for d in shards})
-    return Manifest(folder, found, done, file, complete=complete)
+    return Manifest(folder, begun_job, done, file, complete=complete)
 
 
 def resumable(error: OSError) -> OSError:
@@ -142,7 +151,7 @@ def resumable(error: OSError) -> OSError:
     return OSError(f"{error}. What was committed before is whole: the same command goes on from there")
 
 
-def _remove_unfinished(folder: Path) -> None:
+def _remove_unfinished(folder: AnyPath) -> None:
     """Remove the files that a killed process was writing.
 
     One that a cluster has given up for dead may be writing still: its shard is done by another, and it fails.
@@ -151,10 +160,12 @@ def _remove_unfinished(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def read_job(folder: Path) -> dict[str, Any] | None:
+def read_job(folder: AnyPath) -> dict[str, Any] | None:
     """The job that a folder holds; None where there is none."""
-    with contextlib.suppress(OSError), open(folder / NAME, "rb") as file:
-        first = file.readline()
+    with contextlib.suppress(OSError):
+        path = folder / NAME
+        with io.BytesIO(path.read_bytes()) if isinstance(path, RemotePath) else open(path, "rb") as file:
+            first = file.readline()
         if first.endswith(b"\n"):  # else a crash cut it off
             job: dict[str, Any] = _parsed(first)[0]
             return job
@@ -171,39 +182,45 @@ def rejects_name(shard: int) -> str:
     return f"_rejects-{shard:06d}.jsonl"
 
 
-def _size(path: Path) -> int:
+def _size(path: AnyPath) -> int:
     try:
-        return path.stat().st_size
+        return path.size() if isinstance(path, RemotePath) else path.stat().st_size
     except OSError:
         return -1
 
 
-def _opened(path: Path) -> tuple[IO[bytes], bool]:
-    """The file, and whether it was made by this."""
+def _opened(path: AnyPath) -> tuple[IO[bytes], bool]:
+    """The file, and whether this call made it."""
+    if isinstance(path, RemotePath):
+        return RemoteFile(path), False
     with contextlib.suppress(FileExistsError):
         return open(path, "x+b", buffering=0), True
     try:
         return open(path, "r+b", buffering=0), False
     except FileNotFoundError as error:
-        raise _begun(path.parent) from error
+        raise _taken(path.parent) from error
 
 
-def _check_there(file: IO[bytes], path: Path) -> None:
-    """Raise InputError where the file was taken away between its opening and its lock."""
+def _check_there(file: IO[bytes], path: AnyPath) -> None:
+    """Raise InputError if the file was deleted between its opening and its lock."""
+    if isinstance(path, RemotePath):
+        return
     try:
         there = os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         there = False
     if not there:
-        raise _begun(path.parent)
+        raise _taken(path.parent)
 
 
-def _begun(folder: Path) -> InputError:
-    return InputError(f"{folder} was begun by another job at this moment; expected one job a folder")
+def _taken(folder: AnyPath) -> InputError:
+    return InputError(f"another job is writing to {folder}; wait for it, or choose another folder")
 
 
-def _lock(file: IO[bytes], folder: Path) -> bool:
+def _lock(file: IO[bytes], folder: AnyPath) -> bool:
     """Hold the file for this process; False where there are no locks."""
+    if isinstance(file, RemoteFile):
+        return False
     try:
         import fcntl
     except ImportError:
@@ -211,20 +228,20 @@ def _lock(file: IO[bytes], folder: Path) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise InputError(f"another job is writing to {folder}; wait for it, or choose another folder") from error
+        raise _taken(folder) from error
     except OSError:  # a file system without locks
         return False
     return True
 
 
 def _lines(file: IO[bytes]) -> list[dict[str, Any]]:
-    """The whole lines; what a crash left after them is cut off."""
+    """The lines that are complete; what a crash left after them is cut off."""
     file.seek(0)
     data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        file.truncate(len(whole))
-    return _parsed(whole)
+    lines = data[: data.rfind(b"\n") + 1]
+    if len(lines) < len(data):
+        file.truncate(len(lines))
+    return _parsed(lines)
 
 
 def _parsed(data: bytes) -> list[dict[str, Any]]:
@@ -234,8 +251,8 @@ def _parsed(data: bytes) -> list[dict[str, Any]]:
         raise InputError(f"{NAME} is damaged ({error}); start again with --restart or in another folder") from error
 
 
-def _check_same(folder: Path, found: Mapping[str, Any], job: Mapping[str, Any]) -> None:
-    differences = list(_differences(found, json.loads(json.dumps(job))))
+def _check_same(folder: AnyPath, begun_job: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+    differences = list(_differences(begun_job, json.loads(json.dumps(job))))
     if differences:
         shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
         raise InputError(
@@ -243,22 +260,22 @@ def _check_same(folder: Path, found: Mapping[str, Any], job: Mapping[str, Any]) 
         )
 
 
-def _differences(found: Mapping[str, Any], job: Mapping[str, Any], prefix: str = "") -> list[str]:
-    told = []
-    for name in dict.fromkeys([*found, *job]):
-        there, here = found.get(name), job.get(name)
+def _differences(begun_job: Mapping[str, Any], job: Mapping[str, Any], prefix: str = "") -> list[str]:
+    differences = []
+    for name in dict.fromkeys([*begun_job, *job]):
+        there, here = begun_job.get(name), job.get(name)
         if isinstance(there, Mapping) and isinstance(here, Mapping):
-            told += _differences(there, here, f"{prefix}{name}.")
+            differences += _differences(there, here, f"{prefix}{name}.")
         elif _names(there) and _names(there) == _names(here):
-            for file, one, other in zip(_names(there), there or (), here or (), strict=True):
-                told += _differences(one, other, f"{prefix}{name}.{file}.")
+            for file, file_there, file_here in zip(_names(there), there or (), here or (), strict=True):
+                differences += _differences(file_there, file_here, f"{prefix}{name}.{file}.")
         elif there != here:
-            told.append(f"{prefix}{name} is {_shown(there)} there and {_shown(here)} here")
-    return told
+            differences.append(f"{prefix}{name} is {_shown(there)} there and {_shown(here)} here")
+    return differences
 
 
 def _names(value: Any) -> list[str]:
-    """Names of the files of a list of them, so that it is told what of which file differs; nothing of other values."""
+    """Names of the files of a list of them, so that a message says what differs of which; nothing of other values."""
     named = isinstance(value, list) and all(isinstance(file, Mapping) and "name" in file for file in value)
     return [file["name"] for file in value] if named else []
 
@@ -268,7 +285,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _check_empty(folder: Path) -> None:
+def _check_empty(folder: AnyPath) -> None:
     strangers = sorted(path.name for pattern in _OURS[:3] for path in folder.glob(pattern))
     if strangers:
         raise InputError(
@@ -276,7 +293,7 @@ def _check_empty(folder: Path) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: AnyPath) -> None:
     for pattern in _OURS:
         for path in folder.glob(pattern):
             if path.name != NAME:

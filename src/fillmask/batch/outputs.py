@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from fillmask.batch.columns import Column, plain
 from fillmask.batch.manifest import CommittedShard, part_name, rejects_name, resumable
 from fillmask.batch.rows import ROW, ShardRows
 from fillmask.data.atomic import write_bytes
+from fillmask.data.remote import AnyPath
 from fillmask.data.values import json_text
 
 
@@ -73,7 +73,7 @@ def _lines(rows: ShardRows, answers: Sequence[Column]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def commit(folder: Path, encoded: EncodedShard, format: str) -> CommittedShard:
+def commit(folder: AnyPath, encoded: EncodedShard, format: str) -> CommittedShard:
     """Put a shard's files in their places, and say what they are.
 
     Raises:

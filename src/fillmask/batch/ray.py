@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from fillmask.batch import tasks
@@ -31,6 +30,7 @@ from fillmask.batch.rows import ShardRows
 from fillmask.batch.selection import select_engine
 from fillmask.batch.shards import ShardPlan, ShardReader
 from fillmask.batch.tasks import TaskOptions
+from fillmask.data.remote import AnyPath
 from fillmask.errors import CheckpointError, FillMaskError, InputError, MissingExtraError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
@@ -276,7 +276,7 @@ class _Worker:
     """An actor with a model: computes shards, commits them, and says what they are."""
 
     def __init__(
-        self, options: TaskOptions, provenance: Mapping[str, Any], encoder: ShardEncoder, folder: Path, form: str
+        self, options: TaskOptions, provenance: Mapping[str, Any], encoder: ShardEncoder, folder: AnyPath, form: str
     ) -> None:
         self._task = tasks.load(options)
         self._encoder = encoder

@@ -26,6 +26,7 @@ from fillmask.cli.reading import read_options, table_reading_options
 
 if TYPE_CHECKING:
     from fillmask.batch.job import BatchJob, JobSummary
+    from fillmask.data.remote import AnyPath
 
 
 @click.command("batch")
@@ -135,7 +136,7 @@ def command(
     return 0
 
 
-def _inputs_and_output(paths: tuple[str, ...]) -> tuple[tuple[str, ...], Path]:
+def _inputs_and_output(paths: tuple[str, ...]) -> tuple[tuple[str, ...], AnyPath]:
     """INPUT... and OUTPUT; a usage error says which of them is missing."""
     example = "as in: fillmask batch phrases.txt filled/"
     if not paths:
@@ -148,10 +149,12 @@ def _inputs_and_output(paths: tuple[str, ...]) -> tuple[tuple[str, ...], Path]:
         if is_input:
             raise click.UsageError(f"OUTPUT is missing: the folder to write the answers to {paths[0]} into, {example}")
         raise click.UsageError(f"INPUT is missing: the files whose rows go into {paths[0]}, {example}")
-    return paths[:-1], Path(paths[-1])
+    from fillmask.data.remote import path_of
+
+    return paths[:-1], path_of(paths[-1])
 
 
-def _job(inputs: Any, output: Path, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> BatchJob:  # fmt: skip
+def _job(inputs: Any, output: AnyPath, *, task: str, text_column: str, id_column: str | None, columns: str | None, format: str | None, shard_rows: int | None, **options: Any) -> BatchJob:  # fmt: skip
     from importlib.util import find_spec
 
     from fillmask.batch import tasks
@@ -221,7 +224,7 @@ def _range(workers: str | None) -> tuple[int, int | None]:
     return found
 
 
-def _tell(summary: JobSummary, output: Path) -> None:
+def _tell(summary: JobSummary, output: AnyPath) -> None:
     from fillmask.batch.estimate import duration
     from fillmask.data.values import counted
 

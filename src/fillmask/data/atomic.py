@@ -12,7 +12,10 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fillmask.data.remote import RemotePath
 
 TEMPORARY = ".part"  # ends the name of a file that is being written
 
@@ -58,12 +61,15 @@ def open_atomically(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace the content of `path` atomically.
+def write_bytes(path: Path | RemotePath, data: bytes) -> None:
+    """Replace the content of `path` atomically; a store does so by itself.
 
     Raises:
         OSError: the file cannot be written; the old content is still there.
     """
+    if not isinstance(path, Path):
+        path.write_bytes(data)
+        return
     with open_atomically(path) as out:
         out.write(data)
 

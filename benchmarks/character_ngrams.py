@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from fillmask.restore.calibration.samples import Sample
 from fillmask.restore.damage import Damaged, Hole
-from fillmask.restore.decoding.automaton import Region, compile_region
+from fillmask.restore.decoding.automaton import Region
+from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.restoration import Reading
 
 ORDER = 6

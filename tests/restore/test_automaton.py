@@ -8,7 +8,8 @@ from toys import HOLES, texts
 
 from fillmask import InputError
 from fillmask.restore.damage import Element, Hole, Known, Lost
-from fillmask.restore.decoding.automaton import Region, compile_region
+from fillmask.restore.decoding.automaton import Region
+from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.decoding.utf8 import byte_table
 from fillmask.restore.notation import parse
 

@@ -14,7 +14,8 @@ from fillmask import CorpusError, CorruptCheckpointError, FillMask
 from fillmask.cli.train.lexicon import command
 from fillmask.restore import word_list
 from fillmask.restore.damage import Hole, Known, Lost
-from fillmask.restore.decoding.automaton import Region, compile_region
+from fillmask.restore.decoding.automaton import Region
+from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.word_list import WordList
 
 WORDS = WordList({"the": 90, "bakery": 5, "battery": 4, "Paris": 3, "don't": 2, "a": 40, "an": 20, "ant": 1}, total=200)

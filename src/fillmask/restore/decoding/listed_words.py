@@ -9,7 +9,8 @@ import numpy as np
 
 from fillmask.errors import InputError
 from fillmask.restore.damage import Hole, Known, Lost
-from fillmask.restore.decoding.automaton import Region, compile_region
+from fillmask.restore.decoding.automaton import Region
+from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.decoding.spelling import readings
 from fillmask.restore.decoding.tokenized_context import TokenizedContext
 from fillmask.restore.decoding.vocabulary import BYTES, WORDPIECE

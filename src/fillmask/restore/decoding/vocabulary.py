@@ -20,7 +20,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from fillmask.errors import InputError
-from fillmask.restore.decoding.automaton import BREAK, Automaton, Region, compile_region
+from fillmask.restore.decoding.automaton import BREAK, Automaton, Region
+from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.trie import Ids, Trie
 from fillmask.restore.decoding.utf8 import byte_table

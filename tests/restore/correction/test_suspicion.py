@@ -85,6 +85,8 @@ def test_words_that_fell_apart_are_joined(candidates: Candidates) -> None:
 def test_a_mark_alone_is_suspicious(candidates: Candidates) -> None:
     suspect = one("the old | house", candidates)
     assert (suspect.kind, suspect.candidates) == ("mark", ("|", ""))
+    assert suspects("the old | house", candidates, CLEAN) == []
+    assert suspects('the old " house', candidates, NOISY) == []
 
 
 def test_noise_grows_with_what_is_misread(candidates: Candidates) -> None:

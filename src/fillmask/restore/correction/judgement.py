@@ -18,6 +18,7 @@ from typing import Any
 
 from fillmask.data.atomic import write_bytes
 from fillmask.errors import CorruptCheckpointError
+from fillmask.restore.correction.alignment import edit_distance
 from fillmask.restore.correction.candidates import Candidates
 from fillmask.restore.correction.suspicion import Suspect, log_odds
 
@@ -27,7 +28,8 @@ VERSION = 1
 # Of a candidate: log-probability of being misread as what was read; log-frequency of its words; its
 # pseudo-log-likelihood in the context; whether it is the word as it was read, and of that word the log-odds that words
 # of this text are misread, whether it has a capital inside a sentence, is in capitals, is listed, has digits, and its
-# length; whether the candidate splits or joins what was read, or removes a mark, and the log-odds again.
+# length; whether what was read is of two stretches, or a mark, and of a mark the log-odds again; of another candidate
+# whether it has a space, its Levenshtein distance from what was read, and the same by the length of what was read.
 CANDIDATE = (
     "channel",
     "frequency",
@@ -43,6 +45,8 @@ CANDIDATE = (
     "kept_mark",
     "kept_mark_noise",
     "split",
+    "edits",
+    "edits_share",
 )
 # Of "none of these": a constant, the log-odds that words of this text are misread, whether what was read is listed, and
 # the log-frequency of what was read.
@@ -64,7 +68,7 @@ class CorrectionWeights:
 
 # Without a fit: what fitted a small English model, rounded.
 PLAIN = CorrectionWeights(
-    (0.8, 0.5, 0.4, 1.0, -1.0, 1.5, 1.0, 2.0, 1.0, 0.0, 1.0, 1.0, -1.0, -1.0), (-8.0, 1.0, -2.0, 0.3)
+    (0.8, 0.5, 0.4, 1.0, -1.0, 1.5, 1.0, 2.0, 1.0, 0.0, 1.0, 1.0, -1.0, -1.0, -1.0, -4.0), (-8.0, 1.0, -2.0, 0.3)
 )
 
 
@@ -77,6 +81,7 @@ def features(suspect: Suspect, text: str, pll: float, noise: float, candidates: 
     odds = log_odds(noise)
     capital = observed[:1].isupper() and not observed.isupper()
     written = plain if kept else text
+    edits = 0 if kept or mark else edit_distance(text, observed)
     return (
         0.0 if mark else float(candidates.log_channel(written, plain)),
         0.0 if mark else candidates.frequency(written),
@@ -92,6 +97,8 @@ def features(suspect: Suspect, text: str, pll: float, noise: float, candidates: 
         float(kept and mark),
         odds * (kept and mark),
         float(not kept and " " in text),
+        float(edits),
+        edits / len(observed),
     )
 
 

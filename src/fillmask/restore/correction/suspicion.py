@@ -16,7 +16,8 @@ from fillmask.restore.correction.candidates import Candidates
 from fillmask.restore.correction.units import Unit, units_of
 
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?|[IVXLCDM]+|[^\W\d_]\.?")
-_KEPT_MARKS = frozenset({"&", "-", "–", "—", "…", "...", "+", "=", "$", "£", "€", "%"})
+_STRAY_MARKS = frozenset("|~_^*\\<>{}=•■«»¬§`´°©®™:;,·'")
+_NOISY = 0.02  # share of a text that is misread from which marks are suspicious
 # How much less likely a candidate may be than the word itself that it is looked at, in nats: of a listed word in clean
 # text (the more of a text is misread, the more), and of a word that is not listed.
 _REAL_WORD_ODDS = -0.5
@@ -94,7 +95,7 @@ def suspects(text: str, candidates: Candidates, share: float) -> list[Suspect]:
         suspect = None
         if unit.is_mark:
             alone = not any(marks[max(0, number - 1) : number]) and not any(marks[number + 1 : number + 2])
-            if alone and unit.text not in _KEPT_MARKS and _spaced(text, unit):
+            if share > _NOISY and alone and _STRAY_MARKS.issuperset(unit.text) and _spaced(text, unit):
                 suspect = Suspect(unit.start, unit.end, unit.text, (unit.text, ""), "mark")
         else:
             if number + 1 < len(units):

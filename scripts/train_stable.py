@@ -42,7 +42,7 @@ from fillmask.training.packing import packed
 from fillmask.training.pretrain import Pretraining, TrainingRows
 from fillmask.training.probes import MaskProbe
 from fillmask.training.recipe import Recipe, Stage
-from fillmask.training.tokenizer import special_ids, take_tokenizer
+from fillmask.training.tokenizer import read_tokenizer, special_ids, take_tokenizer
 from fillmask.training.vocabulary import MaskingVocabulary
 from fillmask.training.warm_start import WarmStart, open_model, start_bias
 
@@ -152,7 +152,7 @@ def build(options: argparse.Namespace, recipe: BranchRecipe) -> Pretraining:
         if not (work / "encoder").exists():
             extract(Path(options.start), work / "encoder")
     take_tokenizer(options.tokenizer, work, 512)
-    tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
+    tokenizer = read_tokenizer(work)
     data = rows_of(options.corpus, work / "cache", tokenizer, recipe.stages[0].length)
     opened = open_model(start, tokenizer, warm_start=WarmStart(grow_head=True, tokenizer=options.tokenizer))
     model = opened.model

@@ -11,6 +11,7 @@ pytest.importorskip("transformers", reason="training needs the train extra")
 
 from test_guide import write_encoder
 from tiny import SENTENCES, write_roberta
+from tokenizers import Tokenizer
 
 from fillmask import FillMask
 from fillmask.cli import run
@@ -55,6 +56,27 @@ def test_pretraining_from_an_encoder_with_another_vocabulary(text: Path, tmp_pat
     assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
     assert len(FillMask(out)("The old dog went to the<mask> early.")) == 5
     shutil.rmtree(out)
+
+
+def test_padding_and_truncation_of_a_tokenizer_are_not_trained_on(text: Path, tmp_path: Path) -> None:
+    """Sentence encoders' tokenizer.json cuts and pads every text to one length."""
+    write_encoder(tmp_path / "encoder", text)
+    path = tmp_path / "encoder" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    documents = text.read_text("utf-8").split("\n\n")
+    expected = sum(len(tokenizer.encode(document, add_special_tokens=False).ids) for document in documents)
+    tokenizer.enable_padding(length=16)
+    tokenizer.enable_truncation(16)
+    tokenizer.save(str(path))
+    for number, command in enumerate((
+        ["adapt", str(tmp_path / "encoder"), str(text), "--grow-head"],
+        ["adapt", str(tmp_path / "encoder"), str(text), "--grow-head", "--tokenizer", str(tmp_path / "encoder")],
+        ["pretrain", str(text), "--grow-head", "--initial", str(tmp_path / "encoder"), "--length", "64"],
+    )):  # fmt: skip
+        out = tmp_path / str(number)
+        assert run(["train", *command, "-o", str(out), *SHORT, "--tokens", "512"]) == 0
+        (facts,) = (out / "training" / "cache").glob("tokens-*/corpus.json")
+        assert json.loads(facts.read_text())["tokens"] == expected
 
 
 def test_options_that_do_not_go_together(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

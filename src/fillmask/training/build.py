@@ -21,7 +21,7 @@ from fillmask.training.recipe import Recipe
 from fillmask.training.reporting import Reporter
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText, make_folder
 from fillmask.training.sweep import check_one_process, sweep
-from fillmask.training.tokenizer import save_tokenizer, take_tokenizer, train_tokenizer
+from fillmask.training.tokenizer import read_tokenizer, save_tokenizer, take_tokenizer, train_tokenizer
 from fillmask.training.warm_start import StartingModel, WarmStart, check_can_start, open_model, settings_of, start_bias
 
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
@@ -202,7 +202,7 @@ def _tokenizer(
     if processes.first:
         ensure()
     processes.wait()
-    return Tokenizer.from_file(str(path))
+    return read_tokenizer(folder)
 
 
 def _model(settings: PretrainingOptions, recipe: Recipe, session: TrainingSession) -> StartingModel:

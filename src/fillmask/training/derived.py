@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from fillmask.data.documents import documents
 from fillmask.errors import InputError
 from fillmask.models.checkpoint import Checkpoint, open_checkpoint
@@ -27,7 +25,7 @@ from fillmask.training.recipe import EPOCHS, Recipe, fitted
 from fillmask.training.reporting import write
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText
 from fillmask.training.state import STATE, WORK
-from fillmask.training.tokenizer import copy_tokenizer, save_tokenizer, take_tokenizer
+from fillmask.training.tokenizer import copy_tokenizer, read_tokenizer, save_tokenizer, take_tokenizer
 from fillmask.training.warm_start import WarmStart, check_can_start
 
 _JUDGED_ROWS = 500  # windows of 128 tokens that a model is measured on
@@ -108,7 +106,7 @@ def derive(
     with tempfile.TemporaryDirectory() as staging:
         if warm_start.tokenizer is not None:
             take_tokenizer(warm_start.tokenizer, Path(staging), longest)
-            tokenizer = Tokenizer.from_file(str(Path(staging) / "tokenizer.json"))
+            tokenizer = read_tokenizer(Path(staging))
         _check_room(folder, Path(staging) if warm_start.tokenizer is not None else checkpoint.folder)
         session = TrainingSession(folder, tokenizer, running)
         if running.processes.first:

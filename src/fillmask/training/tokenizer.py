@@ -195,6 +195,14 @@ def take_tokenizer(name: str, folder: Path, max_length: int) -> None:
     copy_tokenizer(origin, folder)
 
 
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Reads tokenizer.json for training: without the padding and truncation that sentence encoders' files ask for."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def copy_tokenizer(origin: Path, folder: Path) -> None:
     """Copy the tokenizer files of a checkpoint as they are."""
     folder.mkdir(parents=True, exist_ok=True)

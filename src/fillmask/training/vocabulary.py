@@ -11,20 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer
 
+from fillmask.tokenization.byte_alphabet import bytes_of
 from fillmask.training.packing import SpecialIds
 from fillmask.training.tokenizer import special_ids
 
 _SPACE, _LETTER, _OTHER = range(3)
 _METASPACE = "▁"
-
-
-def _byte_characters() -> dict[str, int]:
-    """The character that byte-level BPE writes for each byte (GPT-2), and its byte."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = [b for b in range(256) if b not in plain]
-    return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(rest)}
 
 
 class MaskingVocabulary:
@@ -75,9 +69,9 @@ class MaskingVocabulary:
                 return token.replace(_METASPACE, " "), token.startswith(_METASPACE)
             case _:
                 try:
-                    raw = bytes(_BYTES[c] for c in token)
-                    return raw.decode("utf-8"), raw[:1].isspace()
-                except (KeyError, UnicodeDecodeError):
+                    raw = bytes_of(token)
+                    return (None, False) if raw is None else (raw.decode("utf-8"), raw[:1].isspace())
+                except UnicodeDecodeError:
                     return None, False
 
     def word_starts(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -119,8 +113,3 @@ def _kind_of(character: str) -> int:
     if not character or character.isalnum() or ord(character) > 127:
         return _LETTER
     return _SPACE if character.isspace() else _OTHER
-
-
-_BYTES = _byte_characters()
-if set(_BYTES) != set(pre_tokenizers.ByteLevel.alphabet()):  # pragma: no cover - the table is a fixed one
-    raise AssertionError("the byte-level alphabet of tokenizers has changed")

@@ -25,6 +25,7 @@ from fillmask.restore.decoding.compilation import compile_region
 from fillmask.restore.decoding.token_automaton import TokenAutomaton
 from fillmask.restore.decoding.trie import Ids, Trie
 from fillmask.restore.decoding.utf8 import byte_table
+from fillmask.tokenization.byte_alphabet import bytes_of
 from fillmask.tokenization.tokenizer import Tokenizer
 
 BYTES, WORDPIECE, METASPACE = "byte-level BPE", "WordPiece", "SentencePiece"
@@ -52,16 +53,15 @@ class Vocabulary:
         self.prefix_space = _prefix_space(layout)
         self._continuing: str = layout["model"].get("continuing_subword_prefix") or "##"
         special = {token["id"] for token in layout["added_tokens"]}
-        decode = _byte_decoder()
         ids: list[int] = []
         spelled: list[str | bytes] = []
         for token, number in sorted(tokenizer.vocab.items(), key=lambda pair: pair[1]):
             if number in special or not token:
                 continue
             if self.kind == BYTES:
-                if all(c in decode for c in token):
+                if (piece := bytes_of(token)) is not None:
                     ids.append(number)
-                    spelled.append(bytes(decode[c] for c in token))
+                    spelled.append(piece)
             elif not (self.kind == METASPACE and token.startswith("<0x")):
                 text = self._characters(token)
                 if text.strip(BREAK_MARK) and token not in ("<unk>", "[UNK]"):
@@ -227,13 +227,6 @@ def _prefix_space(layout: dict[str, object]) -> bool:
         or (part["type"] == "Metaspace" and part.get("prepend_scheme", "always") != "never")
         for part in _parts(layout["pre_tokenizer"])
     )
-
-
-def _byte_decoder() -> dict[str, int]:
-    """The byte that each character of a byte-level vocabulary stands for (GPT-2's table)."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in printable]
-    return {chr(b): b for b in printable} | {chr(256 + n): b for n, b in enumerate(others)}
 
 
 def _sort(end: str | bytes) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tiny import LONGEST, SENTENCES
 
 from fillmask import FillMask, InputError, Score, TextTooLongError
-from fillmask.tasks.score import Rows
+from fillmask.tasks.score import ScoringBatches
 from fillmask.tokenization.encoding import Encoding
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.windows import window
@@ -150,8 +150,8 @@ def test_rows_are_made_batch_by_batch(scorer: FillMask) -> None:
     texts = [scorer.tokenizer.encode_words(" ".join(SENTENCES[n : n + 4])) for n in range(20)]
     tracemalloc.start()
     try:
-        rows = Rows(scorer.model, texts, "word-l2r")
-        batches = [array("i", batch) for batch in rows.batches()]
+        rows = ScoringBatches(scorer.model, texts, "word-l2r")
+        batches = [array("i", batch) for batch in rows.plan()]
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

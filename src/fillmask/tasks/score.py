@@ -25,7 +25,7 @@ from fillmask.runtime.batching import plan_sizes
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.masked_texts import MASK_SPELLINGS
 from fillmask.tasks.streams import CHUNK_TEXTS, answer_each, raise_errors
-from fillmask.tokenization.encoding import Word, WordEncoding, hide
+from fillmask.tokenization.encoding import WordEncoding, hide
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.windows import window
 
@@ -67,30 +67,59 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
-    """A row for the model, without its ids: every token of a text makes one, and each with the ids of all the others
-    would fill the memory with the square of the text's length.
+class HiddenTokens:
+    """One input of the model, without its ids.
+
+    Every token of a text makes an input. With a copy of the text's ids each, they would take memory with the square
+    of its length.
 
     Attributes:
-        gone: the places of its text that it hides.
-        asked: those of them that it asks for.
+        hidden: places of the text that the mask token replaces.
+        predicted: those of them whose tokens the model predicts.
     """
 
-    gone: tuple[int, ...]
-    asked: tuple[int, ...]
+    hidden: tuple[int, ...]
+    predicted: tuple[int, ...]
 
-    def read(self, model: MaskedLM, text: WordEncoding) -> MaskedInput:
-        """What the model reads: the text, or of one that is longer than the model the window round the place asked for."""
+    def masked_input(self, model: MaskedLM, text: WordEncoding) -> MaskedInput:
+        """The input: the text, or of a text longer than the model the window round the predicted place."""
         mask, longest = model.tokenizer.mask_token_id, model.tokenizer.model_max_length
         assert mask is not None
         if len(text.ids) <= longest:
-            row, shift, start, stop = MaskedInput(text.ids, text.type_ids, self.asked), 0, 0, len(text.ids)
-        else:
-            row = window(text.encoding, self.asked[:1], longest)
-            shift = row.positions[0] - self.asked[0]
-            start, stop = text.encoding.leading, len(row.ids) - text.encoding.trailing
-        ids = hide(row.ids, self.gone, mask, shift=shift, start=start, stop=stop)
-        return MaskedInput(ids, row.type_ids, row.positions)
+            return MaskedInput(hide(text.ids, self.hidden, mask), text.type_ids, self.predicted)
+        part = window(text.encoding, self.predicted[:1], longest)
+        ids = hide(
+            part.ids,
+            self.hidden,
+            mask,
+            shift=part.positions[0] - self.predicted[0],
+            start=text.encoding.leading,
+            stop=len(part.ids) - text.encoding.trailing,
+        )
+        return MaskedInput(ids, part.type_ids, part.positions)
+
+
+def inputs_of_word(tokens: int, method: str, *, together: bool = True) -> int:
+    """How many inputs predict a word of so many tokens; see `hidden_tokens`."""
+    return 1 if method == "whole-word" and together else tokens
+
+
+def hidden_tokens(places: tuple[int, ...], number: int, method: str, *, together: bool = True) -> HiddenTokens:
+    """The input of a word that predicts its token of a number, or all of its tokens.
+
+    Args:
+        places: of the word's tokens.
+        method: one of `fillmask.choices.SCORING_METHODS`.
+        together: whether one input may predict several tokens; in a window only the one that it is centred on.
+    """
+    own = places[number : number + 1]
+    match method:
+        case "word-l2r":
+            return HiddenTokens(places[number:], own)
+        case "whole-word":
+            return HiddenTokens(places, places if together else own)
+        case _:
+            return HiddenTokens(own, own)
 
 
 def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2r", windows: bool = False) -> Iterator[Score]:  # fmt: skip
@@ -98,8 +127,7 @@ def score_texts(model: MaskedLM, texts: Iterable[str], *, method: str = "word-l2
 
     Args:
         method: one of `fillmask.choices.SCORING_METHODS`.
-        windows: read a token of a text that is longer than the model in the stretch round it; otherwise such a text is
-            an error.
+        windows: accept a text that is longer than the model; a token is then read in the window that is centred on it.
 
     Raises:
         InputError: no such method; a text is no text, is empty, or has a mask in it.
@@ -139,29 +167,29 @@ def pseudo_log_likelihoods(
     for method in methods:
         _check_method(method)
     distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    items: list[MaskedInput] = []
-    # For each row what is to be read there: text, column, and the true token of each place.
-    wanted: list[list[tuple[int, slice, tuple[int, ...]]]] = []
-    known: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+    inputs: list[MaskedInput] = []
+    # What each input adds to: the text, its columns, and the true token of each predicted place.
+    uses: list[list[tuple[int, slice, tuple[int, ...]]]] = []
+    numbers: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
     for text, number in distinct.items():
         encoded = encode(model, text, windows=False)
         for word in encoded.words:
             alike = len(word.places) == 1
             for column, method in enumerate(methods[:1] if alike else methods):
                 columns = slice(None) if alike else slice(column, column + 1)
-                for hidden in _hide_word(word, method):
-                    read = hidden.read(model, encoded)
-                    key = tuple(read.ids), hidden.asked
-                    row = known.setdefault(key, len(items))
-                    if row == len(items):
-                        items.append(read)
-                        wanted.append([])
-                    wanted[row].append((number, columns, tuple(encoded.ids[place] for place in hidden.asked)))
+                for part in range(inputs_of_word(len(word.places), method)):
+                    tokens = hidden_tokens(word.places, part, method)
+                    masked = tokens.masked_input(model, encoded)
+                    index = numbers.setdefault((tuple(masked.ids), tokens.predicted), len(inputs))
+                    if index == len(inputs):
+                        inputs.append(masked)
+                        uses.append([])
+                    uses[index].append((number, columns, tuple(encoded.ids[place] for place in tokens.predicted)))
     totals = np.zeros((len(distinct), len(methods)))
-    for row, log_probabilities in model.log_probabilities(items):
-        for number, columns, labels in wanted[row]:
-            for found, label in zip(log_probabilities, labels, strict=True):
-                totals[number, columns] += float(found[label])
+    for index, log_probabilities in model.log_probabilities(inputs):
+        for number, columns, labels in uses[index]:
+            for row, label in zip(log_probabilities, labels, strict=True):
+                totals[number, columns] += float(row[label])
     return totals[[distinct[text] for text in texts]]
 
 
@@ -175,97 +203,85 @@ def encode(model: MaskedLM, text: str, windows: bool) -> WordEncoding:
 
     Raises:
         InputError: it is no text, is empty, or has a mask in it.
-        TextTooLongError: it has more tokens than the model has positions, and windows were not asked for.
+        TextTooLongError: it has more tokens than the model has positions, and `windows` is false.
     """
-    found = model.tokenizer.encode_words(text)
+    encoded = model.tokenizer.encode_words(text)
     mask = next((spelling for spelling in MASK_SPELLINGS if spelling in text), None)
-    if mask is None and model.tokenizer.mask_token_id in found.ids:
+    if mask is None and model.tokenizer.mask_token_id in encoded.ids:
         mask = model.tokenizer.mask_token
     if mask is not None:
         raise InputError(f"the text has a {mask} in it; only a whole text can be scored")
-    if not found.words:
+    if not encoded.words:
         raise InputError(f"the text {text!r:.40} has no tokens; there is nothing to score")
     longest = model.tokenizer.model_max_length
-    if len(found.ids) > longest and not windows:
+    if len(encoded.ids) > longest and not windows:
         raise TextTooLongError(
-            f"the text has {len(found.ids)} tokens and the model takes {longest}; score it in parts,"
+            f"the text has {len(encoded.ids)} tokens and the model takes {longest}; score it in parts,"
             " or ask for a window round each token (long_text='window', --long-text window)"
         )
-    return found
+    return encoded
 
 
 def _scored(model: MaskedLM, texts: Sequence[WordEncoding], method: str) -> Iterator[Score]:
-    rows = Rows(model, texts, method)
+    batches = ScoringBatches(model, texts, method)
     scores = [[0.0] * len(text.ids) for text in texts]
-    for batch in rows.batches():
-        asked, found = rows.ask(batch)
-        for (number, place), score in zip(asked, found, strict=True):
-            scores[number][place] = score
+    for batch in batches.plan():
+        for text_number, place, score in batches.run(batch):
+            scores[text_number][place] = score
     for text, of_text in zip(texts, scores, strict=True):
-        yield summed(text, of_text)
+        yield score_of(text, of_text)
 
 
-def summed(text: WordEncoding, found: Sequence[float]) -> Score:
+def score_of(text: WordEncoding, token_scores: Sequence[float]) -> Score:
     """The score of a text from those of its tokens, (length,)."""
     words = tuple(
-        WordScore(text.text[w.start : w.end], w.start, w.end, math.fsum(found[p] for p in w.places), len(w.places))
-        for w in text.words
+        WordScore(
+            text.text[word.start : word.end],
+            word.start,
+            word.end,
+            math.fsum(token_scores[place] for place in word.places),
+            len(word.places),
+        )
+        for word in text.words
     )
-    return Score(text.text, math.fsum(w.score for w in words), sum(w.tokens for w in words), words)
+    return Score(text.text, math.fsum(word.score for word in words), sum(word.tokens for word in words), words)
 
 
-class Rows:
-    """The rows of some texts: a few numbers each, until their batch is due."""
+class ScoringBatches:
+    """The inputs that score some texts, in batches. An input is a few numbers until its batch runs."""
 
     def __init__(self, model: MaskedLM, texts: Sequence[WordEncoding], method: str) -> None:
         self._model, self._texts, self._method = model, texts, method
-        longest = model.tokenizer.model_max_length
-        keys, lengths, masks = array("i"), array("i"), array("i")
-        for number, text in enumerate(texts):
-            length = min(len(text.ids), longest)
-            whole = method == "whole-word" and length == len(text.ids)
-            for word, of_word in enumerate(text.words):
-                for part in range(1 if whole else len(of_word.places)):
-                    keys.extend((number, word, part))
-                    lengths.append(length)
-                    masks.append(len(of_word.places) if whole else 1)
-        self._keys, self._lengths, self._masks = keys, lengths, masks
+        # For each input the text, the word of the text, and the input of the word.
+        self._keys, self._lengths, self._masks = array("i"), array("i"), array("i")
+        for text_number, text in enumerate(texts):
+            length = min(len(text.ids), model.tokenizer.model_max_length)
+            for word_number, word in enumerate(text.words):
+                count = inputs_of_word(len(word.places), method, together=length == len(text.ids))
+                for number in range(count):
+                    self._keys.extend((text_number, word_number, number))
+                    self._lengths.append(length)
+                    self._masks.append(len(word.places) if count < len(word.places) else 1)
 
     def __len__(self) -> int:
         return len(self._lengths)
 
-    def batches(self) -> Iterator[list[int]]:
-        """Which rows go together."""
+    def plan(self) -> Iterator[list[int]]:
+        """Which inputs run together: those of like length, so that there is next to no padding."""
         return plan_sizes(self._lengths, self._masks, self._model.engine.budget)
 
-    def ask(self, batch: Sequence[int]) -> tuple[list[tuple[int, int]], list[float]]:
-        """Texts and places that some rows ask for, and the log-probabilities of what stands there."""
-        asked: list[tuple[int, int]] = []
-        items = []
-        for row in batch:
-            number, word, part = self._keys[3 * row : 3 * row + 3]
-            text = self._texts[number]
-            whole = len(text.ids) <= self._model.tokenizer.model_max_length
-            hidden = _hidden(text.words[word].places, part, self._method, whole=whole)
-            items.append(hidden.read(self._model, text))
-            asked += [(number, place) for place in hidden.asked]
-        tokens = np.array([self._texts[number].ids[place] for number, place in asked])
-        found = self._model.one_batch(items)
-        return asked, found[np.arange(len(tokens)), tokens].tolist()
-
-
-def _hidden(places: tuple[int, ...], part: int, method: str, *, whole: bool) -> Hidden:
-    """A row of a word: the one that asks for its `part`-th token, or for all of them.
-
-    Args:
-        whole: whether the text is read whole, and not in a window for each place.
-    """
-    if method == "whole-word":
-        return Hidden(places, places if whole else places[part : part + 1])
-    return Hidden(places[part:] if method == "word-l2r" else places[part : part + 1], places[part : part + 1])
-
-
-def _hide_word(word: Word, method: str) -> Iterator[Hidden]:
-    """All rows of a word, in a text that is read whole."""
-    for part in range(1 if method == "whole-word" else len(word.places)):
-        yield _hidden(word.places, part, method, whole=True)
+    def run(self, batch: Sequence[int]) -> Iterator[tuple[int, int, float]]:
+        """The text, the place, and the log-probability of the token there, for each token that a batch predicts."""
+        places: list[tuple[int, int]] = []
+        inputs = []
+        for index in batch:
+            text_number, word_number, number = self._keys[3 * index : 3 * index + 3]
+            text = self._texts[text_number]
+            together = len(text.ids) <= self._model.tokenizer.model_max_length
+            tokens = hidden_tokens(text.words[word_number].places, number, self._method, together=together)
+            inputs.append(tokens.masked_input(self._model, text))
+            places += [(text_number, place) for place in tokens.predicted]
+        labels = np.array([self._texts[text_number].ids[place] for text_number, place in places])
+        log_probabilities = self._model.one_batch(inputs)[np.arange(len(labels)), labels].tolist()
+        for (text_number, place), score in zip(places, log_probabilities, strict=True):
+            yield text_number, place, score

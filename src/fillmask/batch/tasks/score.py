@@ -16,7 +16,7 @@ from fillmask.batch.tasks.models import open_filler, provenance
 from fillmask.choices import SCORING_METHODS
 from fillmask.errors import InputError
 from fillmask.pipelines import FillMask
-from fillmask.tasks.score import Rows, WordScore, encode, summed
+from fillmask.tasks.score import ScoringBatches, WordScore, encode, score_of
 from fillmask.tokenization.encoding import WordEncoding
 
 DEFAULTS: dict[str, Any] = {"method": "word-l2r", "long_text": "error", "words": False}
@@ -65,15 +65,16 @@ class ScoreWork:
             self._numbers[text] = len(self._encoded)
             self._encoded.append(encoded)
         self._found = [array("d", bytes(8 * len(encoded.ids))) for encoded in self._encoded]
-        self._rows = Rows(task.model, self._encoded, task.method)
-        self._batches = [array("i", batch) for batch in self._rows.batches()]
+        self._scoring = ScoringBatches(task.model, self._encoded, task.method)
+        self._batches = [array("i", batch) for batch in self._scoring.plan()]
         self.pieces = len(self._batches)
 
     def run(self, piece: int) -> int:
-        asked, found = self._rows.ask(self._batches[piece])
-        for (number, place), score in zip(asked, found, strict=True):
+        masks = 0
+        for number, place, score in self._scoring.run(self._batches[piece]):
             self._found[number][place] = score
-        return len(asked)
+            masks += 1
+        return masks
 
     def answers(self) -> tuple[list[Column], dict[int, str]]:
         failures = {place: self._failures[t] for place, t in enumerate(self._texts) if t in self._failures}
@@ -83,7 +84,7 @@ class ScoreWork:
         counts: list[int] = []
         words: list[WordScore] = []
         for number in (self._numbers[text] for text in self._texts if text in self._numbers):
-            score = summed(self._encoded[number], self._found[number])
+            score = score_of(self._encoded[number], self._found[number])
             scores.append(score.score)
             tokens.append(score.tokens)
             perplexities.append(score.pseudo_perplexity)

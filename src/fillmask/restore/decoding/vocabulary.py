@@ -59,9 +59,9 @@ class Vocabulary:
             if number in special or not token:
                 continue
             if self.kind == BYTES:
-                if (piece := bytes_of(token)) is not None:
+                if (raw := bytes_of(token)) is not None:
                     ids.append(number)
-                    spelled.append(piece)
+                    spelled.append(raw)
             elif not (self.kind == METASPACE and token.startswith("<0x")):
                 text = self._characters(token)
                 if text.strip(BREAK_MARK) and token not in ("<unk>", "[UNK]"):

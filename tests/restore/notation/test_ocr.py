@@ -107,7 +107,7 @@ def test_words_of_low_confidence_are_unclear_and_readings_stand_beside_them(sour
     assert len(edition) > len(source)
     removed = {
         "page": [
-            '<TextEquiv index="1" conf="0.900" comments="restored by fillmask"><Unicode>born</Unicode></TextEquiv>'
+            '<TextEquiv index="1" conf="0.900" comments="restored by fillmask"><Unicode>The born fell</Unicode></TextEquiv>'
         ],
         "alto": [">born</ALTERNATIVE>"],
         "hocr": [
@@ -116,8 +116,21 @@ def test_words_of_low_confidence_are_unclear_and_readings_stand_beside_them(sour
     }[document.notation]
     assert all(part in edition for part in removed)
     if document.notation == "page":
-        assert "<Unicode>The born fell</Unicode>" in edition
-        assert edition.count('index="0"') == 2
+        assert edition.count('index="0"') == 1
+
+
+def test_words_without_a_line_are_read_one_by_one() -> None:
+    source = _page(_line("", words=_word("The", 0.98) + _word("barn", 0.4)))
+    assert parse(source).damaged.parts == ("The ", Hole((Known("barn", False, 0.4),)))
+    edition = render(made(source, [("born", 0.9)]), "ocr")
+    assert edition.count("<TextEquiv") == 3
+    etree.fromstring(edition.encode())
+
+
+def test_the_line_says_where_words_touch() -> None:
+    source = _page(_line("So, he", words=_word("So", 0.4) + _word(",", 0.9) + _word("he", 0.2)))
+    holes = (Hole((Known("So", False, 0.4),)), Hole((Known("he", False, 0.2),)))
+    assert parse(source).damaged.parts == (holes[0], ", ", holes[1])
 
 
 def test_alto_keeps_hyphens_entities_and_glyphs() -> None:

@@ -1,6 +1,6 @@
 """The restoration in the OCR file that it was read from: each reading beside the original one, which stays the main one.
 
-PAGE XML has a second `TextEquiv` of the word and its line, ALTO an
+PAGE XML has a second `TextEquiv` of the line, ALTO an
 `ALTERNATIVE` of the string, hOCR `alternatives`. Everything else stays as it is,
 byte for byte.
 """
@@ -82,13 +82,7 @@ class _Edition:
         return "".join(pieces)
 
     def _page(self, unit: Unit) -> list[tuple[int, int, str]]:
-        changes = self._equivalent(unit.element, self._read(unit), self.shares[unit])
-        line = unit.element.parent
-        if unit.element.name == "Word" and line is not None and main_equivalent(line) is not None:
-            words = [other for other in self.units if other.element.parent is line]
-            changed = [self.shares[other] for other in words if other in self.shares]
-            changes += self._equivalent(line, " ".join(map(self._read, words)), min(changed))
-        return changes
+        return self._equivalent(unit.element, self._read(unit), self.shares[unit])
 
     def _equivalent(self, element: Element, text: str, share: float) -> list[tuple[int, int, str]]:
         """A second text equivalent behind the others; the main one gets an index if it has none."""

@@ -57,7 +57,8 @@ class Unit:
         mark: what it says where it has no text in the source, as the hyphen at the end of a line.
         confidence: that the engine gives the word, 0 to 1; None for none.
         ends: what ends after it: "word", "line", "paragraph", or "" for nothing.
-        unclear: characters of its text that the transcriber marks as unclear: (start, end).
+        unclear: characters of its text that are unclear, by marks of the transcriber or words of low confidence: start,
+            end, and the confidence, None for none.
         gaps: places in its text where the transcriber marks a loss.
     """
 
@@ -66,7 +67,7 @@ class Unit:
     mark: str = ""
     confidence: float | None = None
     ends: str = "word"
-    unclear: tuple[tuple[int, int], ...] = ()
+    unclear: tuple[tuple[int, int, float | None], ...] = ()
     gaps: tuple[int, ...] = ()
 
     @property
@@ -102,7 +103,7 @@ class Unit:
     def _of_text(self, source: str, node: Text, offset: int) -> Iterator[Piece]:
         """A text node, cut where marks begin and end, and at signs of damage."""
         edges = {0, len(node.text)}
-        edges |= {edge - offset for span in self.unclear for edge in span}
+        edges |= {edge - offset for start, end, _ in self.unclear for edge in (start, end)}
         edges |= {gap - offset for gap in self.gaps}
         cuts = sorted(edge for edge in edges if 0 <= edge <= len(node.text))
         for start, end in zip(cuts, [*cuts[1:], cuts[-1]], strict=True):
@@ -110,10 +111,10 @@ class Unit:
                 yield Piece(node.start + start, "", unknown())
             if start == end:
                 continue
-            marked = any(first <= offset + start < last for first, last in self.unclear)
-            if marked or self._is_unclear():
+            marks = [share for first, last, share in self.unclear if first <= offset + start < last]
+            if marks or self._is_unclear():
                 text = source[node.start + start : node.start + end]
-                yield Piece(node.start + start, text, Unclear(text, self.confidence if self._is_unclear() else None))
+                yield Piece(node.start + start, text, Unclear(text, marks[0] if marks else self.confidence))
             else:
                 yield from _with_signs(source, node.start + start, node.start + end)
 
@@ -257,12 +258,22 @@ def _custom(element: Element) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _page_line(line: Element) -> list[Unit]:
+    """The line's own text, with the confidence of its words; its words where it has none."""
     words = [unit for child in line.child_elements if child.name == "Word" for unit in _page_text(child)]
-    return (
-        words
-        if words and not any(name in ("unclear", "gap") for name, _ in _custom(line))
-        else _page_text(line) or words
-    )
+    whole = _page_text(line)
+    if not whole:
+        return words
+    (unit,) = whole
+    spans = list(unit.unclear)
+    at = 0
+    for word in words:
+        start = unit.text.find(word.text, at)
+        if start < 0:
+            continue
+        at = start + len(word.text)
+        if word.confidence is not None and word.confidence < _UNCLEAR_BELOW:
+            spans.append((start, at, word.confidence))
+    return [replace(unit, unclear=tuple(spans))]
 
 
 def _page_text(element: Element) -> list[Unit]:
@@ -274,11 +285,12 @@ def _page_text(element: Element) -> list[Unit]:
     texts = tuple(child for child in content.children if isinstance(child, Text))
     if not texts:
         return []
-    spans, gaps = [], []
+    spans: list[tuple[int, int, float | None]] = []
+    gaps = []
     for name, values in _custom(element):
         offset, length = values.get("offset", ""), values.get("length", "")
         if name == "unclear" and offset.isdecimal() and length.isdecimal():
-            spans.append((int(offset), int(offset) + int(length)))
+            spans.append((int(offset), int(offset) + int(length), None))
         if name == "gap" and offset.isdecimal():
             gaps.append(int(offset))
     confidence = _share(equivalent.attributes.get("conf")) if element.name == "Word" else None

@@ -147,6 +147,7 @@ class _Reader:
         self.is_edition = any(element.attributes.get("type") == "edition" for element in scope)
         self.ids = {element.attributes["xml:id"] for element in root.elements() if "xml:id" in element.attributes}
         self.not_understood: list[tuple[int, str]] = []
+        self._chosen: dict[int, Element] = {}  # of each <choice> and <app>
         self._deleted_until = ""  # the id at which what is marked by <delSpan> ends
         self._at = 0
 
@@ -212,7 +213,7 @@ class _Reader:
             if node.name == "include":
                 self.not_understood.append((node.start, self.source[node.start : node.content_start]))
             return state
-        state.is_read = _is_read(node)
+        state.is_read = self._is_chosen(node) and _is_read(node)
         state.is_laid_out = node.name in _LAID_OUT or (node.name == "expan" and _has_line_between(node))
         state.is_alternative = node.parent is not None and node.parent.name in _LAID_OUT and is_tei(node.parent)
         state.in_word |= node.name in _WORDS
@@ -224,6 +225,17 @@ class _Reader:
         if node.name in _NOT_UNDERSTOOD and state.is_read:
             self.not_understood.append((node.start, self.source[node.start : node.content_start]))
         return state
+
+    def _is_chosen(self, node: Element) -> bool:
+        """Whether an element is no alternative, or the one that belongs in the text."""
+        parent = node.parent
+        if parent is None or parent.name not in _CHOICES or not is_tei(parent):
+            return True
+        if id(parent) not in self._chosen:
+            children = parent.child_elements
+            names = _CHOICES[parent.name]
+            self._chosen[id(parent)] = next((c for name in names for c in children if c.name == name), children[0])
+        return self._chosen[id(parent)] is node
 
     def _says(self, node: Element, state: _State) -> Meaning:
         """What an element, or its start tag, says by itself."""
@@ -299,14 +311,9 @@ class _Reader:
         Some write `<gap extent="1" unit="chars"/><supplied>m</supplied>` for one lost letter. In an EpiDoc edition these
         are two losses, of which the editor supplies one.
         """
-        if self.is_edition or node.parent is None:
+        if self.is_edition:
             return False
-        siblings = node.parent.children
-        place = next(number for number, child in enumerate(siblings) if child is node)
-        for beside in (place + 1, place - 1):
-            if not 0 <= beside < len(siblings):
-                continue
-            other = siblings[beside]
+        for other in (node.sibling(1), node.sibling(-1)):
             if isinstance(other, Element) and other.name == "supplied" and is_tei(other):
                 return _agree(extent, other.all_text())
         return False
@@ -327,16 +334,9 @@ def _agree(extent: Extent, text: str) -> bool:
 def _is_read(node: Element) -> bool:
     """Whether the text of an element belongs to the text, as far as it is in one that does."""
     attributes, parent = node.attributes, node.parent
-    if parent is not None and is_tei(parent) and parent.name in _CHOICES:
-        children = parent.child_elements
-        names = _CHOICES[parent.name]
-        chosen = next((child for name in names for child in children if child.name == name), children[0])
-        if node is not chosen:
-            return False
     if node.name in _CORRECTED and parent is not None:
-        siblings = parent.children
-        following = siblings[siblings.index(node) + 1 : siblings.index(node) + 2]
-        if following and isinstance(following[0], Element) and following[0].name == _CORRECTED[node.name]:
+        following = node.sibling(1)
+        if isinstance(following, Element) and following.name == _CORRECTED[node.name]:
             return False  # as good as a <choice>
     if node.name == "del":
         return "erasure" in attributes.get("rend", "") and (parent is None or parent.name != "subst")

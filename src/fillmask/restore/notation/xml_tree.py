@@ -36,6 +36,7 @@ class Text:
         text: what they say: entities resolved.
         parent: the element that they stand in.
         in_cdata: whether they stand in a CDATA section.
+        position: its number among the children of its parent.
     """
 
     start: int
@@ -43,6 +44,7 @@ class Text:
     text: str
     parent: Element
     in_cdata: bool = False
+    position: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +61,7 @@ class Element:
         is_empty_tag: whether it is written `<name/>`.
         parent: None for the root.
         children: elements and text, in order.
+        position: its number among the children of its parent.
     """
 
     name: str
@@ -72,6 +75,13 @@ class Element:
     end: int = 0
     is_empty_tag: bool = False
     children: list[Element | Text] = field(default_factory=list)
+    position: int = 0
+
+    def sibling(self, step: int) -> Element | Text | None:
+        """The child of the same parent that stands so many places further on; None where there is none."""
+        place = self.position + step
+        siblings = [] if self.parent is None else self.parent.children
+        return siblings[place] if 0 <= place < len(siblings) else None
 
     def elements(self) -> Iterator[Element]:
         """The element and all that are in it, in the order of the source."""
@@ -207,6 +217,7 @@ class _Builder:
         if parent is None:
             self._root = element
         else:
+            element.position = len(parent.children)
             parent.children.append(element)
         self._open.append(element)
         self._started = element
@@ -233,7 +244,7 @@ class _Builder:
             self._text = before
             return
         parent = self._open[-1]
-        self._text = Text(place, place, text, parent, self._in_cdata)
+        self._text = Text(place, place, text, parent, self._in_cdata, len(parent.children))
         parent.children.append(self._text)
 
     def _silent(self, *_: str) -> None:
@@ -256,8 +267,9 @@ class _Builder:
             self._refuse_entity(self._place(), declared=False)
             return
         place = self._break_text()
-        self._text = Text(place, place, character, self._open[-1])
-        self._open[-1].children.append(self._text)
+        parent = self._open[-1]
+        self._text = Text(place, place, character, parent, False, len(parent.children))
+        parent.children.append(self._text)
 
     def _refuse_entity(self, offset: int, *, declared: bool) -> None:
         entity = None if declared else _ENTITY.match(self._source, offset)

@@ -37,6 +37,7 @@ _REFERENCE = ("onnxruntime", "float32")
 _SHARE = 0.1
 # A candidate that has taken so much longer than the best so far is not measured to the end.
 _PATIENCE = 1.25
+_PASSES, _PASSES_SECONDS = 3, 1.0
 
 
 @dataclass(frozen=True)
@@ -175,18 +176,30 @@ def _measure(
     except InputError:  # the processor has no such arithmetic
         return None
     engine.run(batches[-1])  # the shortest: engines make buffers and repack weights when they first run
-    start = time.perf_counter()
 
-    def best_words(batch: Batch) -> Ints | None:
-        if limit is not None and time.perf_counter() - start > limit:
-            return None
-        log_probabilities = engine.run(batch)
-        check_numbers(log_probabilities[:, :1])
-        best: Ints = log_probabilities.argmax(axis=1)
-        return best
+    def run_all(pool: ThreadPoolExecutor) -> tuple[float, list[Ints]]:
+        start = time.perf_counter()
+
+        def best_words(batch: Batch) -> Ints | None:
+            if limit is not None and time.perf_counter() - start > limit:
+                return None
+            log_probabilities = engine.run(batch)
+            check_numbers(log_probabilities[:, :1])
+            best: Ints = log_probabilities.argmax(axis=1)
+            return best
+
+        words = [best for best in pool.map(best_words, batches) if best is not None]
+        return time.perf_counter() - start, words
 
     with ThreadPoolExecutor(callers) as pool:
-        words = list(pool.map(best_words, batches))
-    seconds = time.perf_counter() - start
-    complete = [best for best in words if best is not None]
-    return _Measurement(pair, seconds, np.concatenate(complete)) if len(complete) == len(batches) else None
+        seconds, words = run_all(pool)
+        if len(words) < len(batches):
+            return None
+        # A quick pass is repeated, and the fastest counts: the machine may have had something else to do.
+        total, passes = seconds, 1
+        while passes < _PASSES and total < _PASSES_SECONDS:
+            again, repeated = run_all(pool)
+            total, passes = total + again, passes + 1
+            if len(repeated) == len(batches):
+                seconds = min(seconds, again)
+    return _Measurement(pair, seconds, np.concatenate(words))

@@ -65,6 +65,26 @@ def test_text_is_read_in_one_stream(cluster: object, job: Callable[..., BatchJob
     assert same(tmp_path / "plain", tmp_path / "out")
 
 
+def test_schemas_are_reconciled_as_on_one_machine(
+    cluster: object, job: Callable[..., BatchJob], tmp_path: Path
+) -> None:
+    texts = [f"The <mask> {n}." for n in range(300)]
+    empty = pa.table({"said": pa.array([], pa.null())})
+    first = pa.table(
+        {"n": pa.array(range(300), pa.int32()), "text": texts, "word": pa.array(texts).dictionary_encode()}
+    )
+    second = pa.table({"text": pa.array(texts, pa.large_string()), "word": texts, "n": [0.5] * 300, "more": texts})
+    for name, table in (("a", empty), ("b", first), ("c", second)):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    inputs = [tmp_path / f"{name}.parquet" for name in "abc"]
+    local.run(job(*inputs, output="plain", shard_rows=40))
+    run_on_ray(job(*inputs, shard_rows=40), "auto")
+    assert same(tmp_path / "plain", tmp_path / "out")
+    pq.write_table(pa.table({"text": ["a <mask>"], "n": ["one"]}), tmp_path / "d.parquet")
+    with pytest.raises(InputError, match=r"'n' is double in .*c\.parquet and string in .*d\.parquet"):
+        run_on_ray(job(*inputs, tmp_path / "d.parquet", output="other"), "auto")
+
+
 def test_what_goes_wrong_in_a_worker_is_told(cluster: object, job: Callable[..., BatchJob], tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("The <mask>.\n", "utf-8")
     made = job(tmp_path / "in.txt", parameters={"targets": ["dog"]})

@@ -1,4 +1,4 @@
-"""How long a job will take, and what it will cost, from a sample of its rows."""
+"""Estimates how long a job takes and what it costs, from a sample of its rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Estimate:
         rows_per_second, seconds: on this machine.
         seconds_per_million: for a million such rows.
         output_bytes: size of the output.
-        cost, cost_per_million: None where no price was given.
+        cost, cost_per_million: None without a price.
     """
 
     rows: int
@@ -46,7 +46,7 @@ class Estimate:
     cost_per_million: float | None
 
     def in_words(self) -> str:
-        """Some lines for a person."""
+        """The estimate as lines of text."""
         lines = [
             f"sample            {self.sampled:,} rows, {self.masks_per_row:.2f} masks a row, {self.rejected:.2%} rejected",
             f"this machine      {self.rows_per_second:,.0f} rows/s",
@@ -113,28 +113,28 @@ class _Sample:
 
 
 def _sample(task: Task, encoder: ShardEncoder, readers: Sequence[ShardReader], seconds: float) -> _Sample:
-    found = _Sample()
+    sample = _Sample()
     streams = [reader.shards() for reader in readers]
     warm = False
     with ThreadPoolExecutor(task.callers) as pool:
-        while streams and found.seconds < seconds:
+        while streams and sample.seconds < seconds:
             taken = [(stream, next(stream, None)) for stream in streams]
             streams = [stream for stream, rows in taken if rows is not None]
             for rows in [rows for _, rows in taken if rows is not None]:
                 if not warm:  # not timed: the first calls allocate
                     _compute(task, rows.texts[:_WARM], pool)
                     warm = True
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 work, masks = _compute(task, rows.texts, pool)
                 answers, failures = work.answers()
-                left = rows.without(failures)
-                found.bytes += len(encoder.encode(left, answers, masks).data)
-                found.seconds += time.perf_counter() - begun
-                found.rows, found.masks = found.rows + rows.count, found.masks + masks
-                found.rejected += len(left.rejects)
-                if found.seconds >= seconds:
+                answered = rows.without(failures)
+                sample.bytes += len(encoder.encode(answered, answers, masks).data)
+                sample.seconds += time.perf_counter() - started
+                sample.rows, sample.masks = sample.rows + rows.count, sample.masks + masks
+                sample.rejected += len(answered.rejects)
+                if sample.seconds >= seconds:
                     break
-    return found
+    return sample
 
 
 def _compute(task: Task, texts: Sequence[str], pool: ThreadPoolExecutor) -> tuple[Work, int]:
@@ -143,7 +143,7 @@ def _compute(task: Task, texts: Sequence[str], pool: ThreadPoolExecutor) -> tupl
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Seconds as seconds, minutes, hours, or days."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

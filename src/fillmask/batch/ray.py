@@ -62,7 +62,7 @@ def run_on_ray(
     restart: bool = False,
     on_progress: OnProgress | None = None,
 ) -> JobSummary:
-    """Run a job, or what is left of it, on a cluster.
+    """Run a job, or the rest of it, on a cluster.
 
     Args:
         address: of the cluster; "auto" for the one that this machine belongs to; "local" to start one here.
@@ -98,7 +98,7 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _for_this_machine_alone() if address == LOCAL else nullcontext():
+    with _loopback_only() if address == LOCAL else nullcontext():
         try:
             if address == LOCAL:
                 ray.init(
@@ -116,8 +116,8 @@ def connected(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _for_this_machine_alone() -> Iterator[None]:
-    """A cluster that is started meanwhile listens at the loopback address, and asks for a token that was made for it.
+def _loopback_only() -> Iterator[None]:
+    """A cluster that is started within the block listens at the loopback address, and asks for a token that was made for it.
 
     Uses private names of Ray, since there are no public ones; docs/decisions/ray-private-modules.md says why.
     """
@@ -178,17 +178,17 @@ def _run(
 
 
 def _resources() -> dict[str, float]:
-    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return found
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources
 
 
 def _cause(error: BaseException) -> Exception:
     """What went wrong in a worker, as this package's error where it is one."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, (FillMaskError, OSError)) and not isinstance(found, ray.exceptions.RayError):
-            return found
-        found = getattr(found, "cause", None) or found.__cause__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (FillMaskError, OSError)) and not isinstance(cause, ray.exceptions.RayError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
     return FillMaskError(f"a worker failed: {str(error).strip().splitlines()[-1]}")
 
 
@@ -203,8 +203,8 @@ def _pipeline(
     job = prepared.job
     reading = _Reading(prepared.plan, done)
     encoder = ShardEncoder(job.format, prepared.plan.schema.types, provenance_of(manifest.job))
-    least, most = workers
-    most = max(least, most or int(_resources().get("CPU", 1)))
+    min_workers, max_workers = workers
+    max_workers = max(min_workers, max_workers or int(_resources().get("CPU", 1)))
     context = ray.data.DataContext.get_current()
     saved = context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start
     # A block is a shard: it is handed on when it is read, not when a hundred megabytes are.
@@ -213,7 +213,7 @@ def _pipeline(
         parts = reading.parts()
         data: Any = ray.data.from_items([{"first": a, "stop": b} for a, b in parts], override_num_blocks=len(parts))
         # Reading takes next to no time and no core of its own; that also keeps it out of the actors.
-        data = data.map_batches(reading, batch_size=None, num_cpus=0, concurrency=1 + most // _FEEDS)
+        data = data.map_batches(reading, batch_size=None, num_cpus=0, concurrency=1 + max_workers // _FEEDS)
         # A worker commits what it has computed. As a task of its own writing took a process of its own for each shard or
         # two, since Ray ends those that were idle for a second: more than a second of a core for 40 ms of work.
         return data.map_batches(
@@ -221,7 +221,9 @@ def _pipeline(
             fn_constructor_args=(options, dict(provenance), encoder, job.output, job.format),
             batch_size=1,
             num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most, max_tasks_in_flight_per_actor=_IN_FLIGHT),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=min_workers, max_size=max_workers, max_tasks_in_flight_per_actor=_IN_FLIGHT
+            ),
         )
     finally:
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = saved

@@ -53,13 +53,13 @@ def read_schema(
         try:
             if file.stream:
                 readers[place] = reader
-            found = _kinds(file, reader, selection)
+            columns = _kinds(file, reader, selection)
             notes += reader.warnings
-            if found is None:
+            if columns is None:
                 blank.append(file.path)
                 continue
-            check_names(file.path, list(found) if reader.columns is None else reader.columns, selection)
-            for name, kind in found.items():
+            check_names(file.path, list(columns) if reader.columns is None else reader.columns, selection)
+            for name, kind in columns.items():
                 kinds[name] = common_kind(kinds.get(name, "null"), kind)
         finally:
             if not file.stream:

@@ -93,8 +93,8 @@ def parameters(options: TaskOptions) -> dict[str, Any]:
 
 def columns(options: TaskOptions) -> tuple[str, ...]:
     """Names of the columns that the task's answers have, without opening a model."""
-    found: tuple[str, ...] = _module(options.task).columns(parameters(options))
-    return found
+    names: tuple[str, ...] = _module(options.task).columns(parameters(options))
+    return names
 
 
 def load(options: TaskOptions) -> Task:

@@ -61,25 +61,25 @@ class ClassifyWork:
 
     def __init__(self, task: Classify, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
-        different = sorted(dict.fromkeys(texts), key=lambda text: (-len(text), text))
-        self._pieces = [different[start : start + _PIECE] for start in range(0, len(different), _PIECE)]
+        unique = sorted(dict.fromkeys(texts), key=lambda text: (-len(text), text))
+        self._pieces = [unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE)]
         self.pieces = len(self._pieces)
-        self._found: dict[str, list[Label]] = {}
+        self._labels_of: dict[str, list[Label]] = {}
         self._failures: dict[str, str] = {}
 
     def run(self, piece: int) -> int:
         texts = self._pieces[piece]
         try:
-            found = self._labels(texts)
+            labels = self._labels(texts)
         except InputError:
-            # One bad text spoils a batch: ask for each alone.
-            found = {}
+            # One bad text spoils a batch: classify each alone.
+            labels = {}
             for text in texts:
                 try:
-                    found |= self._labels([text])
+                    labels |= self._labels([text])
                 except InputError as error:
                     self._failures[text] = str(error)
-        self._found.update(found)
+        self._labels_of.update(labels)
         return 0
 
     def _labels(self, texts: list[str]) -> dict[str, list[Label]]:
@@ -88,9 +88,9 @@ class ClassifyWork:
 
     def answers(self) -> tuple[list[Column], dict[int, str]]:
         failures = {place: self._failures[t] for place, t in enumerate(self._texts) if t in self._failures}
-        found = [self._found[text] for text in self._texts if text in self._found]
-        ends = offsets([len(labels) for labels in found])
-        labels = [label for of_text in found for label in of_text]
+        answers = [self._labels_of[text] for text in self._texts if text in self._labels_of]
+        ends = offsets([len(labels) for labels in answers])
+        labels = [label for of_text in answers for label in of_text]
         return [
             Column("label", "list<string>", Lists(ends, [label["label"] for label in labels])),
             Column("label_score", "list<double>", Lists(ends, [float(label["score"]) for label in labels])),

@@ -50,10 +50,10 @@ class Fill:
         self.targets = None if targets is None else Targets.from_words(filler.tokenizer, targets, vocab_size)
         if self.targets is not None:
             self.targets.warn()
-        top_k, most = int(parameters["top_k"]), vocab_size if self.targets is None else len(self.targets)
+        top_k, choices = int(parameters["top_k"]), vocab_size if self.targets is None else len(self.targets)
         if top_k < 1:
             raise InputError(f"top_k is {top_k}; expected 1 or more")
-        self.top_k = min(top_k, most)
+        self.top_k = min(top_k, choices)
         model = filler.model
         self.provenance = provenance(model.checkpoint, model.engine.name, model.engine.precision)
 
@@ -139,20 +139,22 @@ class FillWork:
         def column(name: str, kind: str, values: Any) -> Column:
             return Column(name, f"list<list<{kind}>>", Lists(of_text, Lists(best, values)))
 
-        found = [
+        result = [
             column("token", "int32", tokens),
             column("token_str", "string", Lookup(self._task.words, tokens)),
             column("score", "float", self._scores[masks].reshape(-1)),
         ]
         if self._task.sequences:
-            found.append(column("sequence", "string", self._sequences(texts)))
-        return found, failures
+            result.append(column("sequence", "string", self._sequences(texts)))
+        return result, failures
 
     def _sequences(self, texts: Sequence[str]) -> list[str]:
         """Every text with every candidate of every mask, as FillMask writes them."""
-        found: list[str] = []
+        sequences: list[str] = []
         for text in texts:
             masked, first, count = self._masked[text], self._first[text], self._counts[text]
             for position, tokens in zip(masked.positions, self._tokens[first : first + count].tolist(), strict=True):
-                found += [self._task.texts.filled(masked.ids, position, token, single=count == 1) for token in tokens]
-        return found
+                sequences += [
+                    self._task.texts.filled(masked.ids, position, token, single=count == 1) for token in tokens
+                ]
+        return sequences

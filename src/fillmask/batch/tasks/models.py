@@ -48,12 +48,12 @@ def provenance(checkpoint: Checkpoint, engine: str, precision: str) -> Mapping[s
 
 def digest(checkpoint: Checkpoint) -> str:
     """BLAKE2 of the files that decide the answers."""
-    found = hashlib.blake2b(digest_size=16)
+    hasher = hashlib.blake2b(digest_size=16)
     files = [checkpoint.folder / name for name in _IDENTITY] + sorted(checkpoint.folder.glob("*.safetensors"))
     for path in files:
         if path.exists():
-            found.update(path.name.encode() + b"\0")
+            hasher.update(path.name.encode() + b"\0")
             with open(path, "rb") as data:
                 while block := data.read(1 << 22):
-                    found.update(block)
-    return found.hexdigest()
+                    hasher.update(block)
+    return hasher.hexdigest()

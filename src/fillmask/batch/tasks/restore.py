@@ -46,7 +46,7 @@ class Restore:
         self.provenance = provenance(model.checkpoint, model.engine.name, model.engine.precision)
 
     def prepare(self, texts: Sequence[str]) -> RestoreWork:
-        """One piece for each different text."""
+        """One piece for each unique text."""
         return RestoreWork(self, texts)
 
 
@@ -55,30 +55,30 @@ class RestoreWork:
 
     def __init__(self, task: Restore, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
-        self._different = list(dict.fromkeys(texts))
-        self._found: dict[str, Restoration] = {}
+        self._unique = list(dict.fromkeys(texts))
+        self._restorations: dict[str, Restoration] = {}
         self._failures: dict[str, str] = {}
-        self.pieces = len(self._different)
+        self.pieces = len(self._unique)
 
     def run(self, piece: int) -> int:
-        text = self._different[piece]
+        text = self._unique[piece]
         try:
-            found = self._task.filler.restore(text, **self._task.parameters)
+            restoration = self._task.filler.restore(text, **self._task.parameters)
         except FillMaskError as error:
             self._failures[text] = str(error)
             return 0
-        self._found[text] = found
-        return found.cost.rows
+        self._restorations[text] = restoration
+        return restoration.cost.rows
 
     def answers(self) -> tuple[list[Column], dict[int, str]]:
         failures = {place: self._failures[t] for place, t in enumerate(self._texts) if t in self._failures}
-        found = [self._found[text] for text in self._texts if text in self._found]
-        gaps = [gap for restoration in found for gap in restoration.gaps]
+        restorations = [self._restorations[text] for text in self._texts if text in self._restorations]
+        gaps = [gap for restoration in restorations for gap in restoration.gaps]
         readings = [reading for gap in gaps for reading in gap.readings]
-        of_text, of_gap = offsets([len(f.gaps) for f in found]), offsets([len(g.readings) for g in gaps])
+        of_text, of_gap = offsets([len(f.gaps) for f in restorations]), offsets([len(g.readings) for g in gaps])
         return [
-            Column("restored", "string", [f.text for f in found]),
-            Column("confidence", "double", [f.confidence for f in found]),
+            Column("restored", "string", [f.text for f in restorations]),
+            Column("confidence", "double", [f.confidence for f in restorations]),
             Column("gap", "list<string>", Lists(of_text, [gap.source for gap in gaps])),
             Column("reading", "list<list<string>>", Lists(of_text, Lists(of_gap, [r.text for r in readings]))),
             Column(

@@ -64,7 +64,7 @@ class ScoreWork:
                 continue
             self._numbers[text] = len(self._encoded)
             self._encoded.append(encoded)
-        self._found = [array("d", bytes(8 * len(encoded.ids))) for encoded in self._encoded]
+        self._scores = [array("d", bytes(8 * len(encoded.ids))) for encoded in self._encoded]
         self._scoring = ScoringBatches(task.model, self._encoded, task.method)
         self._batches = [array("i", batch) for batch in self._scoring.plan()]
         self.pieces = len(self._batches)
@@ -72,7 +72,7 @@ class ScoreWork:
     def run(self, piece: int) -> int:
         masks = 0
         for number, place, score in self._scoring.run(self._batches[piece]):
-            self._found[number][place] = score
+            self._scores[number][place] = score
             masks += 1
         return masks
 
@@ -84,20 +84,20 @@ class ScoreWork:
         counts: list[int] = []
         words: list[WordScore] = []
         for number in (self._numbers[text] for text in self._texts if text in self._numbers):
-            score = score_of(self._encoded[number], self._found[number])
+            score = score_of(self._encoded[number], self._scores[number])
             scores.append(score.score)
             tokens.append(score.tokens)
             perplexities.append(score.pseudo_perplexity)
             if self._task.words:
                 counts.append(len(score.words))
                 words += score.words
-        found = [
+        result = [
             Column("score", "double", scores),
             Column("tokens", "int32", tokens),
             Column("pseudo_perplexity", "double", perplexities),
         ]
         if self._task.words:
             ends = offsets(counts)
-            found.append(Column("words", "list<string>", Lists(ends, [word.word for word in words])))
-            found.append(Column("word_scores", "list<double>", Lists(ends, [word.score for word in words])))
-        return found, failures
+            result.append(Column("words", "list<string>", Lists(ends, [word.word for word in words])))
+            result.append(Column("word_scores", "list<double>", Lists(ends, [word.score for word in words])))
+        return result, failures

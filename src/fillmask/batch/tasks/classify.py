@@ -24,7 +24,7 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return ("label", "label_score")
 
 
-def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Classify:
+def load(options: ModelOptions, parameters: Mapping[str, Any]) -> ClassifyTask:
     from fillmask.models.checkpoint import open_checkpoint
 
     if options.model is None:
@@ -38,10 +38,10 @@ def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Classify:
     classifier = Classifier(
         options.model, engine=options.engine, precision=options.precision, threads=inside, device=options.device
     )
-    return Classify(classifier, callers, parameters)
+    return ClassifyTask(classifier, callers, parameters)
 
 
-class Classify:
+class ClassifyTask:
     """The task; see `fillmask.batch.tasks.Task`."""
 
     def __init__(self, classifier: Classifier, callers: int, parameters: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Classify:
 class ClassifyWork:
     """The texts of a shard; see `fillmask.batch.tasks.Work`."""
 
-    def __init__(self, task: Classify, texts: Sequence[str]) -> None:
+    def __init__(self, task: ClassifyTask, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
         unique = sorted(dict.fromkeys(texts), key=lambda text: (-len(text), text))
         self._pieces = [unique[start : start + _PIECE] for start in range(0, len(unique), _PIECE)]

@@ -32,12 +32,12 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return ("token", "token_str", "score", *(("sequence",) if parameters["sequences"] else ()))
 
 
-def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Fill:
+def load(options: ModelOptions, parameters: Mapping[str, Any]) -> FillTask:
     filler, callers = open_filler(options, long_text=parameters["long_text"])
-    return Fill(filler, callers, parameters)
+    return FillTask(filler, callers, parameters)
 
 
-class Fill:
+class FillTask:
     """The task; see `fillmask.batch.tasks.Task`."""
 
     def __init__(self, filler: FillMask, callers: int, parameters: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ class Fill:
 class FillWork:
     """The texts of a shard; see `fillmask.batch.tasks.Work`."""
 
-    def __init__(self, task: Fill, texts: Sequence[str]) -> None:
+    def __init__(self, task: FillTask, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
         self._failures: dict[str, str] = {}
         self._masked: dict[str, MaskedText] = {}

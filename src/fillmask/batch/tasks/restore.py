@@ -27,16 +27,16 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
     return ("restored", "confidence", "gap", "reading", "probability")
 
 
-def load(options: ModelOptions, parameters: Mapping[str, Any]) -> Restore:
+def load(options: ModelOptions, parameters: Mapping[str, Any]) -> RestoreTask:
     if parameters["strategy"] not in STRATEGIES:
         raise InputError(f"strategy is {parameters['strategy']!r}; expected one of {', '.join(STRATEGIES)}")
     if parameters["notation"] not in NOTATIONS:
         raise InputError(f"notation is {parameters['notation']!r}; expected one of {', '.join(NOTATIONS)}")
     filler, callers = open_filler(options)
-    return Restore(filler, callers, parameters)
+    return RestoreTask(filler, callers, parameters)
 
 
-class Restore:
+class RestoreTask:
     """The task; see `fillmask.batch.tasks.Task`."""
 
     def __init__(self, filler: FillMask, callers: int, parameters: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Restore:
 class RestoreWork:
     """The texts of a shard; see `fillmask.batch.tasks.Work`."""
 
-    def __init__(self, task: Restore, texts: Sequence[str]) -> None:
+    def __init__(self, task: RestoreTask, texts: Sequence[str]) -> None:
         self._task, self._texts = task, texts
         self._unique = list(dict.fromkeys(texts))
         self._restorations: dict[str, Restoration] = {}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from fillmask.restore.notation import parse
-from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Reading, Restoration
+from fillmask.restore.restoration import Cost, Evidence, Hypothesis, Reading, Restoration, RestoredHole
 
 # Twenty texts that run a script where a page takes text for markup, an attribute, a script or an address.
 PAYLOADS = (
@@ -54,7 +54,7 @@ def restoration(
     """
     swap = dict(replace or {})
     shown, found = "", ""
-    gaps: list[Gap] = []
+    gaps: list[RestoredHole] = []
     layout: list[str | int] = []
     for part in re.split(r"(\w*\[[^\]]*\]\w*)", text):
         if "[" not in part:
@@ -77,7 +77,7 @@ def restoration(
         ]
         line, column = found.count("\n") + 1, len(found) - found.rfind("\n")
         none = 1 - sum(r.probability for r in ranked[:readings])
-        gaps.append(Gap(index, start, len(shown), hole, line, column, tuple(ranked[:readings]), none))
+        gaps.append(RestoredHole(index, start, len(shown), hole, line, column, tuple(ranked[:readings]), none))
         found += hole
     if evidence:
         gaps = [_with_evidence(gap, shown) for gap in gaps]
@@ -104,10 +104,10 @@ def restoration(
     )
 
 
-def _with_evidence(gap: Gap, text: str) -> Gap:
+def _with_evidence(gap: RestoredHole, text: str) -> RestoredHole:
     words = [m for m in re.finditer(r"\w+", text) if m.end() <= gap.start or m.start() >= gap.end]
     near = sorted(words, key=lambda word: abs(word.start() - gap.start))[:3]
     found = tuple(
         Evidence(m[0], m.start(), m.end(), weight) for m, weight in zip(near, (1.25, 0.5, -0.25), strict=False)
     )
-    return Gap(**{**gap.__dict__, "evidence": found})
+    return RestoredHole(**{**gap.__dict__, "evidence": found})

@@ -200,12 +200,12 @@ def _format(form: str | None, output: Path | None, as_json: bool) -> str:
     if form is not None:
         return form
     if output is not None and (output.is_file() or not output.exists()):
-        known = _SUFFIXES.get(output.suffix.lower())
-        if known is None:
+        form_of_suffix = _SUFFIXES.get(output.suffix.lower())
+        if form_of_suffix is None:
             raise click.UsageError(
                 f"--output {output} does not say what to write; end it in {', '.join(_SUFFIXES)}, or give --format"
             )
-        return known
+        return form_of_suffix
     if output is not None:  # a device or a pipe
         return "text"
     return "terminal" if sys.stdout.isatty() else "text"
@@ -249,7 +249,7 @@ def _terms(lexicon: Any) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _targets(given: tuple[str, ...], holes: Sequence[Hole]) -> dict[int, list[str]]:
+def _targets(values: tuple[str, ...], holes: Sequence[Hole]) -> dict[int, list[str]]:
     """The targets of each hole; those of an option that is repeated are added to those before.
 
     Raises:
@@ -257,32 +257,32 @@ def _targets(given: tuple[str, ...], holes: Sequence[Hole]) -> dict[int, list[st
     """
     from fillmask.restore.options import check_targets
 
-    found: dict[int, list[str]] = {}
-    for number, text in _numbered(given, "--targets", len(holes)):
-        found.setdefault(number, []).extend(word for word in text.split(",") if word)
-    for number, words in found.items():
+    targets: dict[int, list[str]] = {}
+    for number, text in _numbered(values, "--targets", len(holes)):
+        targets.setdefault(number, []).extend(word for word in text.split(",") if word)
+    for number, words in targets.items():
         check_targets(replace(holes[number], targets=tuple(words)), str(number + 1))
-    return found
+    return targets
 
 
-def _locks(given: tuple[str, ...], holes: int) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for number, text in _numbered(given, "--lock", holes):
-        if found.setdefault(number, text) != text:
-            raise click.UsageError(f"--lock {number + 1}={text}: the hole is locked to {found[number]!r} already")
-    return found
+def _locks(values: tuple[str, ...], holes: int) -> dict[int, str]:
+    locks: dict[int, str] = {}
+    for number, text in _numbered(values, "--lock", holes):
+        if locks.setdefault(number, text) != text:
+            raise click.UsageError(f"--lock {number + 1}={text}: the hole is locked to {locks[number]!r} already")
+    return locks
 
 
-def _numbered(given: tuple[str, ...], option: str, holes: int) -> Iterator[tuple[int, str]]:
+def _numbered(values: tuple[str, ...], option: str, holes: int) -> Iterator[tuple[int, str]]:
     """What an option says of each hole; holes are counted from 1 here, and from 0 in the library."""
-    for text in given:
-        found = _NUMBERED.fullmatch(text)
-        if found is None or not found[2].strip():
+    for text in values:
+        match = _NUMBERED.fullmatch(text)
+        if match is None or not match[2].strip():
             raise click.UsageError(f"{option} {text}: expected the number of a hole and what stands in it, as 1=going")
-        if not 1 <= int(found[1]) <= holes:
+        if not 1 <= int(match[1]) <= holes:
             there = f"holes 1 to {holes}" if holes > 1 else "one hole" if holes else "no holes"
             raise click.UsageError(f"{option} {text}: the document has {there}")
-        yield int(found[1]) - 1, found[2]
+        yield int(match[1]) - 1, match[2]
 
 
 @contextlib.contextmanager

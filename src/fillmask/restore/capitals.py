@@ -84,8 +84,8 @@ def ordinary_case(damaged: Damaged, cased: Cased) -> OrdinaryCase:
                     holes.add(numbers[place])
                 begins_sentence = False
             elif is_capital:
-                found = _in_ordinary_case(part[start:end], cased, begins_sentence)
-                texts[place][start:end] = found
+                text_in_ordinary_case = _in_ordinary_case(part[start:end], cased, begins_sentence)
+                texts[place][start:end] = text_in_ordinary_case
         begins_sentence = word.ends_sentence or (begins_sentence and not word.letters)
     for place, text in enumerate(texts):
         if text:
@@ -116,8 +116,8 @@ def _words(damaged: Damaged) -> list[_Word]:
     joins = False
     for place, part in enumerate(damaged.parts):
         if isinstance(part, Hole):
-            known = "".join(element.text for element in part.elements if isinstance(element, Known))
-            _add(words, joins, (place, 0, 0), known)
+            letters = "".join(element.text for element in part.elements if isinstance(element, Known))
+            _add(words, joins, (place, 0, 0), letters)
             joins = True
             continue
         for match in _WORD.finditer(part):
@@ -138,7 +138,7 @@ def _add(words: list[_Word], joins: bool, stretch: tuple[int, int, int], text: s
 
 def _in_capitals(words: list[_Word]) -> list[bool]:
     """Whether each word is one of a stretch of capitals: of three words, or of two with many letters."""
-    found = [False] * len(words)
+    in_capitals = [False] * len(words)
     start = 0
     for end in range(len(words) + 1):
         if end < len(words) and not any(letter.islower() for letter in words[end].letters):
@@ -146,9 +146,9 @@ def _in_capitals(words: list[_Word]) -> list[bool]:
         stretch = words[start:end]
         capitals = [word.letters for word in stretch if sum(map(str.isupper, word.letters)) > 1]
         if len(capitals) > 2 or (len(capitals) == 2 and sum(map(len, capitals)) >= _LETTERS):
-            found[start:end] = [True] * len(stretch)
+            in_capitals[start:end] = [True] * len(stretch)
         start = end + 1
-    return found
+    return in_capitals
 
 
 def _in_ordinary_case(word: str, cased: Cased, begins_sentence: bool) -> str:
@@ -167,11 +167,11 @@ def casing(words: WordList | None, tokens: Callable[[str], int]) -> Cased:
     Args:
         tokens: how many tokens a word takes, a space before it.
     """
-    known: Mapping[str, int] = {} if words is None else words.counts
+    listed: Mapping[str, int] = {} if words is None else words.counts
 
     def cased(word: str) -> str:
         title = _one(word[0], word[0].upper()) + word[1:]
-        counts = known.get(word, 0), known.get(title, 0)
+        counts = listed.get(word, 0), listed.get(title, 0)
         if counts != (0, 0):
             return title if counts[1] > counts[0] else word
         if not word.isalpha():

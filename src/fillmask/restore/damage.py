@@ -137,19 +137,19 @@ def fitted(
         lost[False] ^= sum(bits for character, bits in where.items() if character.isspace())
     fits = [1 << len(text)]  # from where the elements after this one fit, the last element first
     for element in reversed(elements):
-        found = fits[-1]
+        starts = fits[-1]
         if isinstance(element, Known):
             for character in reversed(element.text):
                 if element.certain or (character == " " and not loosely):
-                    found = found >> 1 & where.get(character, 0)
+                    starts = starts >> 1 & where.get(character, 0)
                 else:  # an unclear character may be another one, but not a space
-                    found = found >> 1 & lost[False]
+                    starts = starts >> 1 & lost[False]
         else:
             free = lost[element.spaces]
-            found = _within(found, free, len(text) if element.most is None else element.most - element.least)
+            starts = _within(starts, free, len(text) if element.most is None else element.most - element.least)
             if element.least:
-                found = found >> element.least & _in_a_row(free, element.least)
-        fits.append(found)
+                starts = starts >> element.least & _in_a_row(free, element.least)
+        fits.append(starts)
     if not fits.pop() & 1:
         return None
     ends, at = [], 0
@@ -180,11 +180,11 @@ def _in_a_row(positions: int, count: int) -> int:
     return positions
 
 
-def _within(goals: int, free: int, most: int) -> int:
+def _within(goals: int, free: int, limit: int) -> int:
     """The positions from which up to `most` free ones lead to a goal."""
     have = 0
-    while have < most:
-        step = min(have + 1, most - have)
+    while have < limit:
+        step = min(have + 1, limit - have)
         goals |= goals >> step & _in_a_row(free, step)
         have += step
     return goals

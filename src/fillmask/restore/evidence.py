@@ -51,11 +51,11 @@ def occlusion(scorer: CachedScorer, tokenizer: Tokenizer, text: str, start: int,
     for index, answers in scorer.log_probabilities(rows):
         values[index] = float(answers[0, wanted[index]])
     sums = [sum(values[n : n + len(places)]) for n in range(0, len(values), len(places))]
-    found = [
+    evidence = [
         Evidence(encoded.text[w.start : w.end], begin + w.start, begin + w.end, sums[0] - without)
         for w, without in zip(words, sums[1:], strict=True)
     ]
-    return tuple(sorted(found, key=lambda e: (-abs(e.weight), e.start)))
+    return tuple(sorted(evidence, key=lambda e: (-abs(e.weight), e.start)))
 
 
 def _rest(word: Word, place: int) -> Sequence[int]:

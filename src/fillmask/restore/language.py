@@ -39,10 +39,10 @@ def known_share(damaged: Damaged, words: WordList | None) -> float | None:
     if words is None:
         return None
     text = " ".join(part for part in damaged.parts if isinstance(part, str))
-    found = words_of(text)
-    if len(found) < _FEWEST:
+    text_words = words_of(text)
+    if len(text_words) < _FEWEST:
         return None
-    return sum((words.log_frequency(word.lower()) or -99.0) > _FREQUENT for word in found) / len(found)
+    return sum((words.log_frequency(word.lower()) or -99.0) > _FREQUENT for word in text_words) / len(text_words)
 
 
 @lru_cache(maxsize=8)

@@ -41,8 +41,8 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """One hole and its readings.
+class RestoredHole:
+    """A hole of a document (`damage.Hole` says what may stand in it) with what was read.
 
     Attributes:
         index: number of the hole, from 0, in the order of the text.
@@ -108,7 +108,7 @@ class Restoration:
         source: the damaged text as given.
         notation: one of `fillmask.choices.NOTATIONS` but "auto"; how the source was read.
         strategy: how the holes were decoded.
-        gaps: every hole.
+        gaps: every hole, under the name that editors of TEI know.
         hypotheses: joint readings, best first.
         confidence: expected share of the holes whose best reading is right: the mean of the best readings'
             probabilities; 1.0 where there are no holes.
@@ -125,7 +125,7 @@ class Restoration:
     source: str
     notation: str
     strategy: str
-    gaps: tuple[Gap, ...]
+    gaps: tuple[RestoredHole, ...]
     hypotheses: tuple[Hypothesis, ...]
     confidence: float
     complete: bool

@@ -43,8 +43,10 @@ def restore(
         NotationError: the source is malformed.
         InputError: an option cannot be used; nothing can stand in a hole.
     """
-    asked = RestoreOptions(**options)
-    return restore_document(model, parse_source(source, asked), asked, on_progress=on_progress, cancelled=cancelled)
+    restore_options = RestoreOptions(**options)
+    return restore_document(
+        model, parse_source(source, restore_options), restore_options, on_progress=on_progress, cancelled=cancelled
+    )
 
 
 def parse_source(source: str, options: RestoreOptions) -> Document:

@@ -14,7 +14,7 @@ from fillmask.restore.decoding.posterior import Posterior
 from fillmask.restore.evidence import occlusion
 from fillmask.restore.notation import Document
 from fillmask.restore.options import RestoreOptions
-from fillmask.restore.restoration import Evidence, Gap, Hypothesis, Reading, Restoration
+from fillmask.restore.restoration import Evidence, Hypothesis, Reading, Restoration, RestoredHole
 from fillmask.tokenization.tokenizer import Tokenizer
 
 _HYPOTHESES = 10
@@ -53,12 +53,12 @@ def restoration(
         evidence: tuple[Evidence, ...] = ()
         if options.evidence and readings and number not in locked and complete:
             try:
-                found = occlusion(decoded.decoder.scorer, tokenizer, in_ordinary_case, start, end)
-                evidence = tuple(Evidence(text[e.start : e.end], e.start, e.end, e.weight) for e in found)
+                occlusions = occlusion(decoded.decoder.scorer, tokenizer, in_ordinary_case, start, end)
+                evidence = tuple(Evidence(text[e.start : e.end], e.start, e.end, e.weight) for e in occlusions)
             except Cancelled:
                 complete = False
         place = document.places[number]
-        gaps.append(Gap(number, start, end, *place, readings, none, number in locked, evidence))
+        gaps.append(RestoredHole(number, start, end, *place, readings, none, number in locked, evidence))
     shares = [readings[0].probability if readings else 0.0 for readings, _ in ranked]
     return Restoration(
         text=text,
@@ -129,11 +129,11 @@ def hypotheses(damaged: Damaged, ranked: Sequence[Ranked]) -> tuple[Hypothesis, 
         best.append((-negative, picks))
         for hole in near:
             if picks[hole] + 1 < len(logs[hole]):
-                more = (*picks[:hole], picks[hole] + 1, *picks[hole + 1 :])
-                if more not in queued:
-                    queued.add(more)
-                    heapq.heappush(queue, (-score(more), more))
-    found = []
+                next_picks = (*picks[:hole], picks[hole] + 1, *picks[hole + 1 :])
+                if next_picks not in queued:
+                    queued.add(next_picks)
+                    heapq.heappush(queue, (-score(next_picks), next_picks))
+    combined = []
     for value, picks in best:
         readings = tuple(
             options[pick].text if options else default[hole]
@@ -142,5 +142,5 @@ def hypotheses(damaged: Damaged, ranked: Sequence[Ranked]) -> tuple[Hypothesis, 
         probability = math.prod(
             options[pick].probability for options, pick in zip(choices, picks, strict=True) if options
         )
-        found.append(Hypothesis(damaged.filled(readings), readings, value, probability))
-    return tuple(found)
+        combined.append(Hypothesis(damaged.filled(readings), readings, value, probability))
+    return tuple(combined)

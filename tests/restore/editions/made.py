@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fillmask.restore.notation import parse
-from fillmask.restore.restoration import Cost, Evidence, Gap, Hypothesis, Reading, Restoration
+from fillmask.restore.restoration import Cost, Evidence, Hypothesis, Reading, Restoration, RestoredHole
 
 Ranked = Sequence[tuple[str, float]]
 
@@ -26,7 +26,7 @@ def made(
         rest = max(0.0, 1 - sum(reading.probability for reading in ranked))
         seen = (Evidence("bakery", 0, 6, 1.25),) if number == 0 else ()
         end = start + len(best[number])
-        gaps.append(Gap(number, start, end, *place, readings=ranked, none_of_these=rest, evidence=seen))
+        gaps.append(RestoredHole(number, start, end, *place, readings=ranked, none_of_these=rest, evidence=seen))
         start = end
         number += 1
     text = document.damaged.filled(best)

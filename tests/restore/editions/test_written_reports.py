@@ -11,7 +11,7 @@ from fillmask import InputError
 from fillmask.choices import EDITION_FORMATS
 from fillmask.restore.editions import render
 
-_LETTER = "Dear Ann,\n\nI am [...] to the b[..]e-\nry.\n*Well*\n___ x\n"
+_LETTER = "Dear Ann,\n\nI am [...] to the b[..]e-\nry. *Well*\n___ x\n"
 _READINGS = (
     [("going", 0.71), ("walking", 0.2), ("off", 0.004)],
     [("bakery", 0.93), ("brrery", 0.02)],

@@ -20,7 +20,7 @@ from typing import Any
 
 from fillmask import __version__
 from fillmask.restore.editions.shown import UNCALIBRATED, chosen, probability
-from fillmask.restore.restoration import Gap, Restoration
+from fillmask.restore.restoration import Restoration, RestoredHole
 
 # From this probability up a reading is called so; the same as in edition.js, which a test holds.
 LEVELS = (("firm", 0.8), ("likely", 0.5), ("possible", 0.2), ("doubtful", 0.0))
@@ -146,13 +146,13 @@ def _standfirst(restoration: Restoration) -> str:
 def _meaning(restoration: Restoration) -> str:
     """What a percentage says."""
     kind = "the calibrated" if restoration.calibrated else "a rough"
-    said = (
+    sentence = (
         f"A percentage is {kind} probability that exactly this stood there, judged by a masked language model from the "
         "words around it; “none of these” is what remains. It is a reading of the text, not evidence for it."
     )
     if restoration.calibrated:
-        return said
-    return f"{said} The {UNCALIBRATED}; the order of the readings is sound."
+        return sentence
+    return f"{sentence} The {UNCALIBRATED}; the order of the readings is sound."
 
 
 def _made(restoration: Restoration) -> Iterator[tuple[str, str]]:
@@ -200,7 +200,7 @@ def _lines(restoration: Restoration) -> list[list[str]]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _hole(restoration: Restoration, gap: Gap) -> str:
+def _hole(restoration: Restoration, gap: RestoredHole) -> str:
     kind = "given" if gap.locked else level(probability(restoration, gap))
     if not chosen(restoration, gap):
         kind = "unread"
@@ -209,7 +209,7 @@ def _hole(restoration: Restoration, gap: Gap) -> str:
     return f'<span class="hole {kind}"><span class="restored">{_text(words)}</span></span>'
 
 
-def _standing(restoration: Restoration, gap: Gap) -> str:
+def _standing(restoration: Restoration, gap: RestoredHole) -> str:
     return chosen(restoration, gap) or written(gap.source)
 
 
@@ -218,7 +218,7 @@ def _numbered(paragraphs: Sequence[Sequence[str]]) -> bool:
 
 
 def _document(paragraphs: Sequence[Sequence[str]]) -> str:
-    written = []
+    paragraphs_html = []
     number = 0
     for paragraph in paragraphs:
         lines = []
@@ -226,8 +226,8 @@ def _document(paragraphs: Sequence[Sequence[str]]) -> str:
             number += 1
             shown = f' data-number="{number}"' if _numbered(paragraphs) and number % _NUMBERED == 0 else ""
             lines.append(f'<span class="line"{shown}>{line}</span>')
-        written.append(f"<p>{''.join(lines)}</p>")
-    return "\n".join(written)
+        paragraphs_html.append(f"<p>{''.join(lines)}</p>")
+    return "\n".join(paragraphs_html)
 
 
 def _apparatus(restoration: Restoration) -> str:
@@ -236,7 +236,7 @@ def _apparatus(restoration: Restoration) -> str:
     return f'<ol class="apparatus" role="list">{"".join(map(_entry, restoration.gaps))}</ol>'
 
 
-def _entry(gap: Gap) -> str:
+def _entry(gap: RestoredHole) -> str:
     """A hole as in a critical apparatus: its number, how the document writes it, its readings, likeliest first."""
     readings = [
         f'<span class="{"variant" if i else "lemma"}" dir="auto">{_text(r.text)}</span>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fillmask.restore.editions.shown import UNCALIBRATED, chosen, damage, others, probability, unread
-from fillmask.restore.restoration import Gap, Restoration
+from fillmask.restore.restoration import Restoration, RestoredHole
 
 _MOST = 5  # other readings in the table
 _LEAST = 0.005  # their probability: rarer ones would be shown as 0%
@@ -48,7 +48,7 @@ def _text(restoration: Restoration) -> str:
     return text.replace("\ue000", "**").replace("\ue001", "**<sup>").replace("\ue002", "</sup>")
 
 
-def _row(restoration: Restoration, gap: Gap) -> str:
+def _row(restoration: Restoration, gap: RestoredHole) -> str:
     reading = chosen(restoration, gap)
     best = f"**{_cell(reading)}**" if reading else "–"
     share = "given" if gap.locked else f"{probability(restoration, gap):.0%}" if reading else "–"
@@ -76,13 +76,13 @@ def _cell(text: str) -> str:
 
 def _summary(restoration: Restoration) -> str:
     holes = len(restoration.gaps)
-    found = f"{holes} hole{'s' * (holes != 1)}, read as {restoration.notation}, decoded {restoration.strategy}"
-    found += f"; expected share of right readings {restoration.confidence:.0%}"
-    found += "".join(f"; {remark}" for remark in restoration.remarks)
+    summary = f"{holes} hole{'s' * (holes != 1)}, read as {restoration.notation}, decoded {restoration.strategy}"
+    summary += f"; expected share of right readings {restoration.confidence:.0%}"
+    summary += "".join(f"; {remark}" for remark in restoration.remarks)
     if not restoration.calibrated:
-        found += f"; {UNCALIBRATED}"
+        summary += f"; {UNCALIBRATED}"
     if not restoration.complete:
-        found += f"; stopped early, {unread(restoration)} not read"
+        summary += f"; stopped early, {unread(restoration)} not read"
     elif unread(restoration):
-        found += f"; {unread(restoration)} without a reading"
-    return found
+        summary += f"; {unread(restoration)} without a reading"
+    return summary

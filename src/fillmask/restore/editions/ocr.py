@@ -12,7 +12,7 @@ from fillmask.errors import FillMaskError, InputError
 from fillmask.restore.editions.align import portions
 from fillmask.restore.editions.shown import chosen, probability
 from fillmask.restore.notation import Stretch
-from fillmask.restore.notation.ocr import OCR_NOTATIONS, Unit, main_equivalent, read_ocr
+from fillmask.restore.notation.ocr import OCR_NOTATIONS, OcrUnit, main_equivalent, read_ocr
 from fillmask.restore.notation.xml_tree import Element, declared_utf8, escape, is_well_formed, quoted
 from fillmask.restore.restoration import Restoration
 
@@ -41,8 +41,8 @@ class _Edition:
         self.file = read_ocr(self.source, restoration.document.notation)
         self.units = sorted(self.file.units, key=lambda unit: unit.start)
         # Of each unit that changes: what is read in which stretches of it, and the least probability of these readings.
-        self.readings: dict[Unit, list[tuple[Stretch, str]]] = {}
-        self.shares: dict[Unit, float] = {}
+        self.readings: dict[OcrUnit, list[tuple[Stretch, str]]] = {}
+        self.shares: dict[OcrUnit, float] = {}
         for gap in restoration.gaps:
             reading = chosen(restoration, gap)
             stretches = restoration.document.stretches[gap.index]
@@ -53,19 +53,19 @@ class _Edition:
                     self.readings.setdefault(unit, []).append((stretch, text))
                     self.shares[unit] = min(self.shares.get(unit, 1.0), probability(restoration, gap))
 
-    def _unit(self, stretch: Stretch) -> Unit:
+    def _unit(self, stretch: Stretch) -> OcrUnit:
         return next(unit for unit in reversed(self.units) if unit.start <= stretch.start)
 
     def text(self) -> str:
         write = {"page": self._page, "alto": self._alto, "hocr": self._hocr}[self.file.notation]
         changes = sorted({change for unit in self.readings for change in write(unit)})
-        written, done = [], 0
+        parts, end_of_last = [], 0
         for start, end, text in changes:
-            written += [self.source[done:start], text]
-            done = end
-        return declared_utf8("".join([*written, self.source[done:]]))
+            parts += [self.source[end_of_last:start], text]
+            end_of_last = end
+        return declared_utf8("".join([*parts, self.source[end_of_last:]]))
 
-    def _read(self, unit: Unit) -> str:
+    def _read(self, unit: OcrUnit) -> str:
         """The text of a unit as it is read."""
         readings = self.readings.get(unit, [])
         if unit.mark:
@@ -81,7 +81,7 @@ class _Edition:
             pieces.append(self.source[at : node.end] if verbatim else node.text)
         return "".join(pieces)
 
-    def _page(self, unit: Unit) -> list[tuple[int, int, str]]:
+    def _page(self, unit: OcrUnit) -> list[tuple[int, int, str]]:
         return self._equivalent(unit.element, self._read(unit), self.shares[unit])
 
     def _equivalent(self, element: Element, text: str, share: float) -> list[tuple[int, int, str]]:
@@ -101,7 +101,7 @@ class _Edition:
             changes.append((at, at, ' index="0"'))
         return changes
 
-    def _alto(self, unit: Unit) -> list[tuple[int, int, str]]:
+    def _alto(self, unit: OcrUnit) -> list[tuple[int, int, str]]:
         element = unit.element
         prefix = f"{element.prefix}:" if element.prefix else ""
         purpose = quoted(f"{_AUTHOR} {fillmask.__version__}, probability {self.shares[unit]:.3f}")
@@ -112,11 +112,11 @@ class _Edition:
         at = before[-1].end if before else element.content_start
         return [(at, at, added)]
 
-    def _hocr(self, unit: Unit) -> list[tuple[int, int, str]]:
+    def _hocr(self, unit: OcrUnit) -> list[tuple[int, int, str]]:
         start, end = unit.element.content_start, unit.element.content_end
         title = quoted(f"x_confs {self.shares[unit] * 100:.0f}; x_source {_AUTHOR}")
-        written = (
+        alternatives = (
             f'<span class="alternatives"><ins class="alt">{self.source[start:end]}</ins>'
             f'<del class="alt" title={title}>{escape(self._read(unit))}</del></span>'
         )
-        return [(start, end, written)]
+        return [(start, end, alternatives)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fillmask.restore.damage import Element, Known
-from fillmask.restore.restoration import Gap, Reading, Restoration
+from fillmask.restore.restoration import Reading, Restoration, RestoredHole
 
 # Said by every report of a model without a calibration of its own.
 UNCALIBRATED = "probabilities are rough: they are not calibrated for this model"
@@ -19,24 +19,24 @@ def certainty(probability: float) -> str:
     return "high" if probability >= HIGH else "medium" if probability >= MEDIUM else "low"
 
 
-def chosen(restoration: Restoration, gap: Gap) -> str:
+def chosen(restoration: Restoration, gap: RestoredHole) -> str:
     """The reading that stands in the text, or nothing where none was found."""
     return restoration.text[gap.start : gap.end]
 
 
-def probability(restoration: Restoration, gap: Gap) -> float:
+def probability(restoration: Restoration, gap: RestoredHole) -> float:
     """The probability of the reading that stands in the text; 0 where none does."""
     text = chosen(restoration, gap)
     return next((reading.probability for reading in gap.readings if reading.text == text), 0.0)
 
 
-def others(restoration: Restoration, gap: Gap) -> tuple[Reading, ...]:
+def others(restoration: Restoration, gap: RestoredHole) -> tuple[Reading, ...]:
     """The readings that do not stand in the text, best first."""
     text = chosen(restoration, gap)
     return tuple(reading for reading in gap.readings if reading.text != text)
 
 
-def damage(restoration: Restoration, gap: Gap) -> str:
+def damage(restoration: Restoration, gap: RestoredHole) -> str:
     """The hole as a reader sees it on one line: as the source has it, or in Leiden notation where that is XML."""
     if restoration.notation in ("plain", "leiden"):
         return " ".join(gap.source.split())

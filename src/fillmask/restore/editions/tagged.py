@@ -158,15 +158,15 @@ class Tagged:
         """Whether what stands at `start` is the text of an <unclear>."""
         return self._source.parent_at(start).name == "unclear"
 
-    def outside_unclear(self, start: int, written: str) -> str:
+    def outside_unclear(self, start: int, markup: str) -> str:
         """What is written at `start`, with an <unclear> that is open there closed before it and opened again after it."""
         if not self.is_within_unclear(start):
-            return written
+            return markup
         parent = self._source.parent_at(start)
         name = f"{parent.prefix}:{parent.name}" if parent.prefix else parent.name
         attributes = {key: value for key, value in parent.attributes.items() if key != "xml:id"}
         opened = name + "".join(f" {key}={quoted(value)}" for key, value in attributes.items())
-        return f"</{name}>{written}<{opened}>"
+        return f"</{name}>{markup}<{opened}>"
 
     def whole(self, replaced: Sequence[tuple[int, int, str]]) -> str:
         """The source with stretches of it replaced: (start, end, what is written there), in order."""
@@ -178,13 +178,13 @@ class Tagged:
             statement = Markup(prefix, self._responsible).responsibility(calibrated=self._calibrated)
             changes.append((title.content_end, title.content_end, statement))
         changes.sort(key=lambda change: change[:2])
-        written = []
-        done = 0
+        parts = []
+        end_of_last = 0
         for start, end, text in changes:
-            written += [self.between(done, start), text]
-            done = end
-        written.append(self.between(done, len(source)))
-        text = "".join(written)
+            parts += [self.between(end_of_last, start), text]
+            end_of_last = end
+        parts.append(self.between(end_of_last, len(source)))
+        text = "".join(parts)
         if changes and self._title is None and not self._calibrated:
             text = f"{text.rstrip()}\n<!-- fillmask: {UNCALIBRATED} -->\n"
         return declared_utf8(text)

@@ -25,7 +25,7 @@ from fillmask.restore.editions.tagged import Tagged
 from fillmask.restore.editions.transcript import Transcript
 from fillmask.restore.notation import Stretch
 from fillmask.restore.notation.xml_tree import escape, is_well_formed, repeated_ids
-from fillmask.restore.restoration import Gap, Reading, Restoration
+from fillmask.restore.restoration import Reading, Restoration, RestoredHole
 
 _MOST = 5  # other readings of a hole
 _LEAST = 0.01  # their probability: rarer ones would be noise in an edition
@@ -56,15 +56,15 @@ class _Edition:
         replaced = []
         for gap in self.restoration.gaps:
             stretches = self.restoration.document.stretches[gap.index]
-            written = self._hole(gap, stretches)
-            if written is not None:
-                replaced.append((*self._span(stretches), written))
+            replacement = self._hole(gap, stretches)
+            if replacement is not None:
+                replaced.append((*self._span(stretches), replacement))
         return self.source.whole(replaced)
 
     def _span(self, stretches: Sequence[Stretch]) -> tuple[int, int]:
         return self.source.place(stretches[0])[0], self.source.place(stretches[-1])[1]
 
-    def _hole(self, gap: Gap, stretches: Sequence[Stretch]) -> str | None:
+    def _hole(self, gap: RestoredHole, stretches: Sequence[Stretch]) -> str | None:
         """What stands in the place of a hole; None where the source stays."""
         reading = chosen(self.restoration, gap)
         best = portions(stretches, reading) if reading else None
@@ -82,13 +82,13 @@ class _Edition:
         markup = self.source.markup(start)
         if self.source.is_balanced(start, end):
             words = self._words(stretches, best, share, markup, is_closed=self.source.is_within_unclear(start))
-            written = self._apparatus(words, share, stretches, alternatives, markup)
+            replacement = self._apparatus(words, share, stretches, alternatives, markup)
             holder = self.source.holder(stretches[0])
-            written = markup.element(holder, written, share) if holder else written
-            written = self.source.outside_unclear(start, written)
+            replacement = markup.element(holder, replacement, share) if holder else replacement
+            replacement = self.source.outside_unclear(start, replacement)
         else:
-            written = self._each_loss(stretches, best, share, alternatives)
-        return f"{' ' * stretches[0].space_before}{written}{' ' * stretches[-1].space_after}"
+            replacement = self._each_loss(stretches, best, share, alternatives)
+        return f"{' ' * stretches[0].space_before}{replacement}{' ' * stretches[-1].space_after}"
 
     def _each_loss(
         self,
@@ -98,7 +98,7 @@ class _Edition:
         alternatives: Sequence[tuple[Reading, list[str]]],
     ) -> str:
         """The hole begins in one element and ends in another: each lost stretch has its own apparatus."""
-        written = ""
+        replacement = ""
         for number, (stretch, text) in enumerate(zip(stretches, best, strict=True)):
             markup = self.source.markup(stretch.start)
             carries = not self._keeps_gaps([stretch])
@@ -106,8 +106,8 @@ class _Edition:
             if stretch.is_lost:
                 parts = [(other, [texts[number]]) for other, texts in alternatives if texts[number] != text]
                 part = self._apparatus(part, share, [stretch], _summed(parts), markup)
-            written += self._joint(stretches, number) + part
-        return written
+            replacement += self._joint(stretches, number) + part
+        return replacement
 
     def _apparatus(
         self,
@@ -178,16 +178,16 @@ class _Edition:
         choice = markup.element("choice", as_it_is + other, share)
         return choice if is_closed else self.source.outside_unclear(start, choice)
 
-    def _against_the_letters(self, stretches: Sequence[Stretch], given: str) -> str:
+    def _against_the_letters(self, stretches: Sequence[Stretch], reading: str) -> str:
         """A reading that was given although the surviving letters speak against it, beside the hole as it is."""
         start, end = self._span(stretches)
         as_it_is = self.source.open(start, end, stretches)
         markup = self.source.markup(start)
         if self.source.is_balanced(start, end):
-            corrected = markup.element("corr", escape(given), 1.0)
+            corrected = markup.element("corr", escape(reading), 1.0)
             return markup.element("choice", markup.element("sic", as_it_is, 1.0) + corrected, 1.0)
         # Where an element begins or ends inside the hole, nothing can be put round it.
-        return as_it_is + self.source.markup(stretches[-1].start).element("note", escape(given), 1.0)
+        return as_it_is + self.source.markup(stretches[-1].start).element("note", escape(reading), 1.0)
 
 
 def _stands(stretch: Stretch, text: str) -> bool:

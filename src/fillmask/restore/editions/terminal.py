@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fillmask.bars import bar, percent
 from fillmask.restore.editions.shown import UNCALIBRATED, chosen, damage, probability, unread
-from fillmask.restore.restoration import Evidence, Gap, Restoration
+from fillmask.restore.restoration import Evidence, Restoration, RestoredHole
 
 _MOST = 5  # readings of a hole
 _WORDS = 5  # words of evidence
@@ -57,7 +57,7 @@ def _document(restoration: Restoration) -> Text:
     return shown
 
 
-def _draw_gap(restoration: Restoration, gap: Gap, console: Console) -> None:
+def _draw_gap(restoration: Restoration, gap: RestoredHole, console: Console) -> None:
     head = Text(f"  {str(gap.index + 1).translate(_RAISED)} ", "bold magenta")
     head.append(clean(damage(restoration, gap)), "bold").append(f"  line {gap.line}, column {gap.column}", _QUIET)
     console.print(head, no_wrap=True, overflow="ellipsis")
@@ -74,7 +74,7 @@ def _draw_gap(restoration: Restoration, gap: Gap, console: Console) -> None:
     console.print()
 
 
-def _draw_readings(gap: Gap, text: str, console: Console) -> None:
+def _draw_readings(gap: RestoredHole, text: str, console: Console) -> None:
     shown = gap.readings[:_MOST]
     rest = max(0.0, 1.0 - sum(reading.probability for reading in shown))
     for reading in shown:
@@ -90,16 +90,16 @@ def _draw_readings(gap: Gap, text: str, console: Console) -> None:
 def _because(evidence: tuple[Evidence, ...]) -> Text:
     """The words of the context that mattered, with how much: those that spoke for the reading, then those against it."""
     line = Text("     ", _QUIET)
-    strongest = sorted(evidence, key=lambda found: -abs(found.weight))[:_WORDS]
-    spoke_for = [found for found in strongest if found.weight > 0]
-    against = [found for found in strongest if found.weight <= 0]
-    for said, words, style in (("because of ", spoke_for, "green"), ("in spite of ", against, "red")):
+    strongest = sorted(evidence, key=lambda item: -abs(item.weight))[:_WORDS]
+    spoke_for = [item for item in strongest if item.weight > 0]
+    against = [item for item in strongest if item.weight <= 0]
+    for phrase, words, style in (("because of ", spoke_for, "green"), ("in spite of ", against, "red")):
         if not words:
             continue
-        line.append("; " if spoke_for and words is against else "", _QUIET).append(said, _QUIET)
-        for number, found in enumerate(words):
+        line.append("; " if spoke_for and words is against else "", _QUIET).append(phrase, _QUIET)
+        for number, item in enumerate(words):
             line.append(", " if number else "", _QUIET)
-            line.append(clean(found.word)).append(f" {found.weight:+.1f}", style)
+            line.append(clean(item.word)).append(f" {item.weight:+.1f}", style)
     return line
 
 
@@ -128,7 +128,7 @@ def level(share: float) -> tuple[str, str]:
     return next((name, style) for least, name, style in LEVELS if share >= least)
 
 
-def _style(restoration: Restoration, gap: Gap) -> str:
+def _style(restoration: Restoration, gap: RestoredHole) -> str:
     if not chosen(restoration, gap):
         return _LOST
     if gap.locked:

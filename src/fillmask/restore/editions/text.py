@@ -9,7 +9,7 @@ from __future__ import annotations
 from fillmask.restore.editions.align import portions
 from fillmask.restore.editions.shown import chosen, damage
 from fillmask.restore.notation import Stretch
-from fillmask.restore.restoration import Gap, Restoration
+from fillmask.restore.restoration import Restoration, RestoredHole
 
 # The first pair that the document does not have itself.
 _BRACKETS = ("[]", "⟨⟩", "‹›", "⟦⟧", "⸢⸣")
@@ -28,7 +28,7 @@ def render(restoration: Restoration, *, marks: bool = True) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _hole(restoration: Restoration, gap: Gap, brackets: str) -> str:
+def _hole(restoration: Restoration, gap: RestoredHole, brackets: str) -> str:
     reading = chosen(restoration, gap)
     if not reading:
         return gap.source if restoration.notation in ("plain", "leiden") else damage(restoration, gap)
@@ -38,15 +38,15 @@ def _hole(restoration: Restoration, gap: Gap, brackets: str) -> str:
     texts = portions(stretches, reading)
     if texts is None:  # given although the letters speak against it
         return brackets[0] + reading + brackets[1]
-    written = ""
+    shown = ""
     for stretch, text in zip(stretches, texts, strict=True):
         if _is_of_document(stretch, text) or not text:
-            written += text
-        elif written.endswith(brackets[1]):
-            written = written[:-1] + text + brackets[1]
+            shown += text
+        elif shown.endswith(brackets[1]):
+            shown = shown[:-1] + text + brackets[1]
         else:
-            written += brackets[0] + text + brackets[1]
-    return written
+            shown += brackets[0] + text + brackets[1]
+    return shown
 
 
 def _is_of_document(stretch: Stretch, text: str) -> bool:

@@ -60,9 +60,9 @@ class Transcript:
         """Whether an <unclear> is open at `start`: what is copied brings its own."""
         return False
 
-    def outside_unclear(self, start: int, written: str) -> str:
+    def outside_unclear(self, start: int, markup: str) -> str:
         """What is written at `start`: nothing is open there."""
-        return written
+        return markup
 
     def is_balanced(self, start: int, end: int) -> bool:
         """Whether every element that begins in a stretch of the source ends in it."""
@@ -90,12 +90,12 @@ class Transcript:
 
     def open(self, start: int, end: int, stretches: Sequence[Stretch]) -> str:
         """A hole that stays as it is."""
-        written, at = "", start
+        elements, at = "", start
         for stretch in stretches:
-            written += self.between(at, stretch.start)
-            written += self.gap(stretch) if stretch.is_lost else self.between(stretch.start, stretch.end)
+            elements += self.between(at, stretch.start)
+            elements += self.gap(stretch) if stretch.is_lost else self.between(stretch.start, stretch.end)
             at = stretch.end
-        return written + self.between(at, end)
+        return elements + self.between(at, end)
 
     def between(self, start: int, end: int) -> str:
         """The source as elements."""
@@ -124,24 +124,24 @@ class Transcript:
         return f"<note>{piece.source[1]}</note>" if piece.source in ("(?)", "(!)") else ""
 
     def _said(self, start: int, end: int) -> str:
-        written = []
+        elements = []
         joins = self.document.joins
         number = bisect_right(joins, start, key=lambda join: join[1])
         while number < len(joins) and joins[number][0] < end:
             first, after = joins[number]
-            written.append(self._text(start, max(start, first)))
+            elements.append(self._text(start, max(start, first)))
             if first >= start and re.search(r"[\r\n\f]", self.document.source[first:after]):
-                written.append('<lb break="no"/>')
+                elements.append('<lb break="no"/>')
             start = min(after, end)
             number += 1
-        return "".join(written) + self._text(start, end)
+        return "".join(elements) + self._text(start, end)
 
     def _text(self, start: int, end: int) -> str:
         # Text and blanks in turn.
-        written = []
+        elements = []
         for number, text in enumerate(re.split(r"(\s+)", self.document.source[start:end])):
-            written.append(_BLANKS[kind_of_blank(text)] if number % 2 else escape(text))
-        return "".join(written)
+            elements.append(_BLANKS[kind_of_blank(text)] if number % 2 else escape(text))
+        return "".join(elements)
 
     def gap(self, stretch: Stretch) -> str:
         """A lost stretch that stays lost."""
@@ -153,15 +153,15 @@ class Transcript:
     def whole(self, replaced: Sequence[tuple[int, int, str]]) -> str:
         """The document, with stretches of the source replaced: (start, end, what is written there), in order."""
         changes = {start: (end, text) for start, end, text in replaced}
-        written, done = [], 0
+        parts, end_of_last = [], 0
         for stretches in self.document.stretches:
             start, end = stretches[0].start, stretches[-1].end
             end, text = changes.get(start) or (end, self.open(start, end, stretches))
-            written += [self.between(done, start), text]
-            done = end
-        written.append(self.between(done, len(self.document.source)))
+            parts += [self.between(end_of_last, start), text]
+            end_of_last = end
+        parts.append(self.between(end_of_last, len(self.document.source)))
         edge = rf"(?:\s|<lb/>|{_PARAGRAPH})+"
-        body = re.sub(rf"^{edge}|{edge}$", "", "".join(written))
+        body = re.sub(rf"^{edge}|{edge}$", "", "".join(parts))
         statement = Markup().responsibility(calibrated=self._calibrated)
         return f"""<?xml version="1.0" encoding="UTF-8"?>
 <TEI xmlns="http://www.tei-c.org/ns/1.0">

@@ -32,16 +32,16 @@ def parse(source: str, *, notation: str = "auto", keep_ellipses: bool = False, d
     check_text(source)
     if notation not in NOTATIONS:
         raise InputError(f"there is no notation {notation!r}; expected one of {', '.join(NOTATIONS)}")
-    found = detect(source) if notation == "auto" else notation
-    if div is not None and found != "tei":
-        raise InputError(f"div is {div!r}, and the document is read as {found}; expected TEI")
-    if found == "plain":
+    detected = detect(source) if notation == "auto" else notation
+    if div is not None and detected != "tei":
+        raise InputError(f"div is {div!r}, and the document is read as {detected}; expected TEI")
+    if detected == "plain":
         return parse_plain(source, keep_ellipses=keep_ellipses)
-    if found in ("page", "alto", "hocr"):
+    if detected in ("page", "alto", "hocr"):
         from fillmask.restore.notation.ocr import parse_ocr
 
-        return parse_ocr(source, found)
-    if found == "tei":
+        return parse_ocr(source, detected)
+    if detected == "tei":
         from fillmask.restore.notation.tei import parse_tei
 
         return parse_tei(source, keep_ellipses=keep_ellipses, div=div)

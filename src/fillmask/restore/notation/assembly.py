@@ -75,12 +75,12 @@ class _Assembly:
             case Said(text) | Unclear(text):
                 confidence = piece.says.confidence if isinstance(piece.says, Unclear) else None
                 # An entity, or letters whose mark was taken off, are one place: source and text do not run in step.
-                whole = text != piece.source
+                is_one_place = text != piece.source
                 for token in _TOKEN.finditer(text):
-                    start = piece.start if whole else piece.start + token.start()
-                    end = piece.end if whole else piece.start + token.end()
-                    known = Known(token.group(), isinstance(piece.says, Said), confidence)
-                    self._token(token.lastgroup or "other", known, start, end)
+                    start = piece.start if is_one_place else piece.start + token.start()
+                    end = piece.end if is_one_place else piece.start + token.end()
+                    letters = Known(token.group(), isinstance(piece.says, Said), confidence)
+                    self._token(token.lastgroup or "other", letters, start, end)
             case Gone():
                 self._letters(piece.says, "", piece.start, piece.end)
             case Break(kind, joined):
@@ -92,10 +92,10 @@ class _Assembly:
             self.layout.append("".join(raw for _, raw in self.blanks))
         self.parts, self.layout = _merged(self.parts), _merged(self.layout)
 
-    def _token(self, kind: str, said: Known, start: int, end: int) -> None:
-        text = said.text
+    def _token(self, kind: str, letters: Known, start: int, end: int) -> None:
+        text = letters.text
         if kind == "word":
-            self._letters(said, start=start, end=end, looks=text)
+            self._letters(letters, start=start, end=end, looks=text)
         elif kind == "space":
             self.pending.append((kind_of_blank(text) if self.lines else "space", text, start))
         elif kind in ("apostrophe", "hyphen") and self.word and not self.pending:
@@ -104,10 +104,10 @@ class _Assembly:
             self._flush()
             self._write(text, text)
 
-    def _letters(self, said: Known | Gone, looks: str, start: int, end: int) -> None:
-        self._keep_apart(said, start)
+    def _letters(self, part: Known | Gone, looks: str, start: int, end: int) -> None:
+        self._keep_apart(part, start)
         if self.pending:
-            if self.word and self._joins(said):
+            if self.word and self._joins(part):
                 if self.pending[0][0] == "apostrophe":
                     _, text, offset = self.pending[0]
                     self.word.append((Known(text), offset, offset + 1))
@@ -122,13 +122,13 @@ class _Assembly:
                     # A hyphen of the word's own at the end of a line: no space after it.
                     self.pending = [(k if k == "hyphen" else "joined", text, at) for k, text, at in self.pending]
                 self._flush()
-        self.word.append((said, start, end))
+        self.word.append((part, start, end))
         self.looks.append(looks)
 
-    def _keep_apart(self, said: Known | Gone, start: int) -> None:
+    def _keep_apart(self, part: Known | Gone, start: int) -> None:
         """Put a space between a lost word and the letters or the loss that touch it in the source."""
         after = bool(self.word) and _is_whole_word(self.word[-1][0])
-        if not self.word or not (after or _is_whole_word(said)):
+        if not self.word or not (after or _is_whole_word(part)):
             return
         kinds = {kind for kind, _, _ in self.pending}
         if kinds - {"joined"}:
@@ -150,12 +150,12 @@ class _Assembly:
             return f"{marks}\n"
         return marks + next(raw for kind, raw in blanks if kind != "space")
 
-    def _joins(self, said: Known | Gone) -> bool:
+    def _joins(self, part: Known | Gone) -> bool:
         """Whether what comes next goes on with the word in hand, over what is pending."""
         kinds = [kind for kind, _, _ in self.pending]
         if kinds == ["apostrophe"]:
             return True
-        if "paragraph" in kinds or "word" in kinds or _is_whole_word(said) or _is_whole_word(self.word[-1][0]):
+        if "paragraph" in kinds or "word" in kinds or _is_whole_word(part) or _is_whole_word(self.word[-1][0]):
             return False
         if "joined" in kinds:
             return all(kind != "apostrophe" for kind in kinds)
@@ -165,7 +165,7 @@ class _Assembly:
         if "line" not in kinds:  # a soft hyphen within a line is not to be seen at all
             return hyphen == "\u00ad" and len(kinds) == 1
         # "Anglo-\nSaxon" has a hyphen of its own; "ba-\nkery" has not.
-        return hyphen in _SOFT or isinstance(said, Gone) or said.text[0].islower()
+        return hyphen in _SOFT or isinstance(part, Gone) or part.text[0].islower()
 
     def _flush(self, *, space_after: bool = False) -> None:
         """End the word in hand, and write it and what is pending.
@@ -174,8 +174,8 @@ class _Assembly:
             space_after: whether the pending space is not in the source.
         """
         if self.word:
-            if all(isinstance(said, Known) and said.certain for said, _, _ in self.word):
-                text = "".join(said.text for said, _, _ in self.word if isinstance(said, Known))
+            if all(isinstance(part, Known) and part.certain for part, _, _ in self.word):
+                text = "".join(part.text for part, _, _ in self.word if isinstance(part, Known))
                 self._write(text, "".join(self.looks))
             else:
                 self._hole(space_after)
@@ -191,16 +191,16 @@ class _Assembly:
 
     def _hole(self, space_after: bool) -> None:
         attached = any(
-            isinstance(one, Gone) != isinstance(other, Gone)
-            and all(isinstance(said, Gone) or said.text[0] not in _APOSTROPHES for said in (one, other))
-            for (one, _, _), (other, _, _) in pairwise(self.word)
+            isinstance(first, Gone) != isinstance(second, Gone)
+            and all(isinstance(part, Gone) or part.text[0] not in _APOSTROPHES for part in (first, second))
+            for (first, _, _), (second, _, _) in pairwise(self.word)
         )
         stretches = []
-        for said, start, end in self.word:
-            if isinstance(said, Known):
-                elements: tuple[Element, ...] = (said,)
+        for part, start, end in self.word:
+            if isinstance(part, Known):
+                elements: tuple[Element, ...] = (part,)
             else:
-                elements = said.attached if attached else said.alone
+                elements = part.attached if attached else part.alone
             stretches.append(Stretch(start, end, elements))
         stretches[0] = replace(stretches[0], space_before=self.space_before)
         stretches[-1] = replace(stretches[-1], space_after=space_after)
@@ -243,38 +243,38 @@ def kind_of_blank(text: str) -> str:
     return "line" if len(pages) > 1 or "\n" in pages[0] else "space"
 
 
-def _is_whole_word(said: Known | Gone) -> bool:
-    return isinstance(said, Gone) and said.whole_words
+def _is_whole_word(part: Known | Gone) -> bool:
+    return isinstance(part, Gone) and part.whole_words
 
 
 def _joined(elements: Iterable[Element]) -> tuple[Element, ...]:
     """Known letters in a row as one element."""
-    found: list[Element] = []
+    joined: list[Element] = []
     for element in elements:
-        last = found[-1] if found else None
+        last = joined[-1] if joined else None
         if isinstance(element, Known) and isinstance(last, Known) and _are_alike(element, last):
-            found[-1] = Known(last.text + element.text, last.certain, last.confidence)
+            joined[-1] = Known(last.text + element.text, last.certain, last.confidence)
         else:
-            found.append(element)
-    return tuple(found)
+            joined.append(element)
+    return tuple(joined)
 
 
-def _are_alike(one: Known, other: Known) -> bool:
-    return (one.certain, one.confidence) == (other.certain, other.confidence)
+def _are_alike(first: Known, second: Known) -> bool:
+    return (first.certain, first.confidence) == (second.certain, second.confidence)
 
 
 def _merged(parts: list[str | _Part]) -> list[str | _Part]:
     """Stretches of text in a row as one."""
-    found: list[str | _Part] = []
+    merged: list[str | _Part] = []
     texts: list[str] = []
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
             continue
         if any(texts):
-            found.append("".join(texts))
+            merged.append("".join(texts))
         texts.clear()
-        found.append(part)
+        merged.append(part)
     if any(texts):
-        found.append("".join(texts))
-    return found
+        merged.append("".join(texts))
+    return merged

@@ -186,8 +186,8 @@ class Document:
     def places(self) -> tuple[Place, ...]:
         """The place of each hole; its text has both brackets where it has one of a pair."""
         lines = Lines(self.source)
-        whole = [self._balanced(start, end) for start, end in self.spans]
-        return tuple(Place(self.source[start:end], *lines.locate(start)) for start, end in whole)
+        spans = [self._balanced(start, end) for start, end in self.spans]
+        return tuple(Place(self.source[start:end], *lines.locate(start)) for start, end in spans)
 
     def _balanced(self, start: int, end: int) -> tuple[int, int]:
         """The stretch, and the editorial brackets at its ends whose partners are in it."""
@@ -243,13 +243,13 @@ def malformed(source: str, offset: int, what: str) -> NotationError:
     return NotationError(what, *Lines(source).locate(offset))
 
 
-def counted(least: int, most: int | None = None, about: int | None = None) -> Gone:
+def counted(shortest: int, longest: int | None = None, about: int | None = None) -> Gone:
     """So many characters are lost: in a word, of that word; by itself, word boundaries may be among them."""
-    most = least if most is None else most
-    if most > LONGEST_COUNT:
+    longest = shortest if longest is None else longest
+    if longest > LONGEST_COUNT:
         return unknown()
-    alone = Lost(least, most, True, about)
-    return Gone((alone,), (Lost(least, most, (about or most) > LONGEST_WORD, about),))
+    alone = Lost(shortest, longest, True, about)
+    return Gone((alone,), (Lost(shortest, longest, (about or longest) > LONGEST_WORD, about),))
 
 
 def roughly(about: int) -> Gone:

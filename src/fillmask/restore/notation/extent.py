@@ -21,7 +21,7 @@ from fillmask.restore.notation.document import (
     unknown,
 )
 
-Unit = Literal["character", "word", "other"]
+SizeUnit = Literal["character", "word", "other"]
 
 _MOST_WORDS = 50
 _NUMBERS = dict(
@@ -60,10 +60,10 @@ class Extent:
     least: float | None
     most: float | None
     is_rough: bool = False
-    unit: Unit | None = None
+    unit: SizeUnit | None = None
 
 
-def unit_of(name: str) -> Unit | None:
+def unit_of(name: str) -> SizeUnit | None:
     """What a unit counts: characters, words, or something of another size; None for no name."""
     words = name.strip().lower().split()
     if not words:
@@ -86,8 +86,8 @@ def read_extent(text: str) -> Extent | None:
         return None
     unit = unit_of(match["unit"] or "")
     if match["high"] is not None:
-        most = number(match["high"])
-        return None if most is None or most < least else Extent(least, most, unit=unit)
+        high = number(match["high"])
+        return None if high is None or high < least else Extent(least, high, unit=unit)
     if match["more"] or about in ("at least", "min", ">", "≥"):
         return Extent(least, None, unit=unit)
     if about in ("up to", "max", "<", "≤"):
@@ -109,20 +109,20 @@ def loss(extent: Extent, *, is_rough: bool = False) -> Gone:
     Args:
         is_rough: whether its numbers are only about right, apart from what it says itself.
     """
-    least, most, rough = extent.least, extent.most, extent.is_rough or is_rough
+    least, high, rough = extent.least, extent.most, extent.is_rough or is_rough
     if extent.unit == "word":
-        exact = least is not None and least == most and not rough and least == int(least)
+        exact = least is not None and least == high and not rough and least == int(least)
         return one_word(int(least)) if exact and least is not None and 1 <= least <= _MOST_WORDS else some_words()
-    if extent.unit == "other" or (least is None and most is None):
+    if extent.unit == "other" or (least is None and high is None):
         return unknown()
-    if most is None:
+    if high is None:
         assert least is not None
         if least > LONGEST_COUNT:
             return unknown()
         lost = (Lost(math.floor(least), None, True),)
         return Gone(lost, lost)
-    most = max(1.0, most)
-    if least is not None and least == most and rough:
-        return roughly(round(most))
+    high = max(1.0, high)
+    if least is not None and least == high and rough:
+        return roughly(round(high))
     # Half a character more or less is a range: both neighbours may be meant.
-    return counted(math.floor(least or 0), math.ceil(most))
+    return counted(math.floor(least or 0), math.ceil(high))

@@ -212,21 +212,21 @@ class _Reader:
         self.open: list[tuple[str, int]] = []  # bracket, and where it opened
 
     def pieces(self) -> Iterator[Piece]:
-        done = position = 0
+        end = position = 0
         addresses = Addresses(self.source)
         while sign := _SIGNS.pattern.search(self.source, position):
             if address_end := addresses.end_of(*sign.span()):
                 position = max(address_end, sign.start() + 1)
                 continue
             superfluous = self._superfluous  # of the text before the sign, which may open or close a bracket
-            found = self._sign(sign)
-            if not found:  # ordinary text after all
+            sign_pieces = self._sign(sign)
+            if not sign_pieces:  # ordinary text after all
                 position = sign.end()
                 continue
-            yield from self._text(done, sign.start(), superfluous)
-            yield from found
-            done = position = found[-1].end
-        yield from self._text(done, len(self.source), self._superfluous)
+            yield from self._text(end, sign.start(), superfluous)
+            yield from sign_pieces
+            end = position = sign_pieces[-1].end
+        yield from self._text(end, len(self.source), self._superfluous)
         if self.open:
             raise self._unclosed()
 
@@ -293,15 +293,17 @@ class _Reader:
         )
 
     def _close(self, start: int) -> Piece:
-        found = self.source[start]
+        character = self.source[start]
         if not self.open:
-            raise malformed(self.source, start, f"'{found}' closes nothing; expected an opening bracket before it")
+            raise malformed(self.source, start, f"'{character}' closes nothing; expected an opening bracket before it")
         bracket, where = self.open.pop()
         closer = _CLOSERS[bracket]
         if not self.source.startswith(closer, start):
             line, _ = Lines(self.source).locate(where)
             raise malformed(
-                self.source, start, f"'{found}' where '{closer}' is expected, for the '{bracket}' opened in line {line}"
+                self.source,
+                start,
+                f"'{character}' where '{closer}' is expected, for the '{bracket}' opened in line {line}",
             )
         return Piece(start, closer, Mark(_KINDS[bracket], False))
 
@@ -339,10 +341,10 @@ class _Reader:
 
     def _number(self, sign: re.Match[str]) -> Gone:
         """Of `[c. 4]`, `[c. 4-6]`, `[+4+]` or `[-4-]`."""
-        found = letters_lost(re.findall(r"\d+", sign.group()), about=sign.lastgroup == "about")
-        if found is None:
+        loss = letters_lost(re.findall(r"\d+", sign.group()), about=sign.lastgroup == "about")
+        if loss is None:
             raise malformed(self.source, sign.start(), _NO_SIZE.format(sign.group()))
-        return found
+        return loss
 
     def _counted(self, start: int, text: str) -> list[Piece]:
         """Of `[...]`, `[. . .]` and `[.... ..]`: dots, and blanks that show word boundaries unless they part all dots."""
@@ -352,15 +354,15 @@ class _Reader:
         if (" " not in inner.strip() and "\n" not in inner) or re.fullmatch(r"\.(?: \.)+", inner.strip()):
             return [self._lost(start, text, counted(dots(inner)))]
         runs = list(re.finditer(rf"[{DOTS}]+|[ \n]+", inner))
-        found = [Piece(start, "[", None)]
+        pieces = [Piece(start, "[", None)]
         for run in runs:
             where = start + 1 + run.start()
             if run.group().isspace():
-                found += self._text(where, where + len(run.group()), self._superfluous)
+                pieces += self._text(where, where + len(run.group()), self._superfluous)
             else:
                 word = counted(dots(run.group())).attached
-                found.append(self._lost(where, run.group(), Gone(word, word)))
-        return [*found, Piece(start + len(text) - 1, "]", None)]
+                pieces.append(self._lost(where, run.group(), Gone(word, word)))
+        return [*pieces, Piece(start + len(text) - 1, "]", None)]
 
     def _variant(self, start: int, text: str) -> list[Piece]:
         """Of `<:new|reg|nu:>`: the first."""
@@ -381,10 +383,10 @@ class _Reader:
         if not self._in_brackets:
             return False
         # Of what is round it, the nearest characters are enough.
-        left = self.source[max(0, start - _NEAR) : start].rstrip()[-1:]
-        right = self.source[end : end + _NEAR].lstrip()[:1]
-        beside_loss = [bool(re.fullmatch(f"[{DASH}]", sign)) for sign in (left, right)]
-        if beside_loss[0] and (beside_loss[1] or right in ("]", "⟧") or after.isalpha()):
+        last_before = self.source[max(0, start - _NEAR) : start].rstrip()[-1:]
+        first_after = self.source[end : end + _NEAR].lstrip()[:1]
+        beside_loss = [bool(re.fullmatch(f"[{DASH}]", sign)) for sign in (last_before, first_after)]
+        if beside_loss[0] and (beside_loss[1] or first_after in ("]", "⟧") or after.isalpha()):
             return True
         if before in ("[", "⟦"):
             return after.isalpha() or after in ("]", "⟧") or beside_loss[1]

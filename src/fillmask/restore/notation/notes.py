@@ -65,20 +65,22 @@ _SEEMS = re.compile(
 
 def meaning(note: str) -> Gone | None:
     """What a note that `NOTE` matches says is lost; None where its numbers are no numbers of anything."""
-    found = _OF_WHAT.match(note)
-    if found is None:
-        told = _SOME_WORDS.match(note)
-        if told is None:
+    sizes = _OF_WHAT.match(note)
+    if sizes is None:
+        in_words = _SOME_WORDS.match(note)
+        if in_words is None:
             return unknown()
-        many = 1 if told["many"] == "the" else number(told["many"] or ("" if told["plural"] else "one"))
-        return some_words() if many is None else one_word(int(many))
+        number_of_words = (
+            1 if in_words["many"] == "the" else number(in_words["many"] or ("" if in_words["plural"] else "one"))
+        )
+        return some_words() if number_of_words is None else one_word(int(number_of_words))
     numbers = re.findall(r"\d+", note)
     about = _ABOUT_SO_MANY.match(note) is not None
     letters = letters_lost(numbers, about=about)
-    if letters is None or found["letters"]:
+    if letters is None or sizes["letters"]:
         return letters
     words = count(numbers[0])
-    exact = found["words"] and len(numbers) == 1 and not about
+    exact = sizes["words"] and len(numbers) == 1 and not about
     return one_word(words) if exact and words is not None and words <= _MOST_WORDS else unknown()
 
 
@@ -89,20 +91,20 @@ def letters_lost(numbers: Sequence[str], *, about: bool) -> Gone | None:
         numbers: one or two, as they are written.
         about: whether one number is only about right.
     """
-    low, *more = map(count, numbers)
-    if low == 0 or any(high is not None and low is not None and high < low for high in more):
+    low, *others = map(count, numbers)
+    if low == 0 or any(high is not None and low is not None and high < low for high in others):
         return None
     if low is None:
         return unknown()
-    if more:
-        return counted(low, more[0] or LONGEST_COUNT + 1)
+    if others:
+        return counted(low, others[0] or LONGEST_COUNT + 1)
     return roughly(low) if about else counted(low)
 
 
 def seems(source: str, start: int) -> str:
     """The bracket at `start`, if it seems to be a note that is not understood; else nothing."""
-    found = _SEEMS.match(source, start)
-    return found.group() if found else ""
+    match = _SEEMS.match(source, start)
+    return match.group() if match else ""
 
 
 def count(digits: str) -> int | None:

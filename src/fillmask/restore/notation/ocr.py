@@ -48,7 +48,7 @@ _ENDINGS: dict[str, Said | Break] = {"word": Said(" "), "line": Break("line"), "
 
 
 @dataclass(frozen=True, eq=False)
-class Unit:
+class OcrUnit:
     """A word or a line of an OCR file.
 
     Attributes:
@@ -140,7 +140,7 @@ class OcrFile:
 
     root: Element
     notation: str
-    units: list[Unit] = field(default_factory=list)
+    units: list[OcrUnit] = field(default_factory=list)
 
 
 def looks_ocr(source: str) -> str:
@@ -201,7 +201,7 @@ def read_ocr(source: str, notation: str) -> OcrFile:
     return OcrFile(root, notation, [unit for unit in units if unit.text.strip()])
 
 
-def _ending(units: Sequence[Unit], ends: str) -> list[Unit]:
+def _ending(units: Sequence[OcrUnit], ends: str) -> list[OcrUnit]:
     """Units of which the last ends a line or a paragraph."""
     return [*units[:-1], replace(units[-1], ends=ends)] if units else []
 
@@ -209,15 +209,15 @@ def _ending(units: Sequence[Unit], ends: str) -> list[Unit]:
 # PAGE
 
 
-def _page_units(root: Element) -> list[Unit]:
-    units: list[Unit] = []
+def _page_units(root: Element) -> list[OcrUnit]:
+    units: list[OcrUnit] = []
     for region in _page_regions(root):
         lines = [child for child in region.child_elements if child.name == "TextLine"]
         lines.sort(key=_line_index)
-        found = [unit for line in lines for unit in _ending(_page_line(line), "line")]
-        if not found:
-            found = _page_text(region)
-        units += _ending(found, "paragraph")
+        region_units = [unit for line in lines for unit in _ending(_page_line(line), "line")]
+        if not region_units:
+            region_units = _page_text(region)
+        units += _ending(region_units, "paragraph")
     return units
 
 
@@ -257,13 +257,13 @@ def _custom(element: Element) -> Iterator[tuple[str, dict[str, str]]]:
         yield match[1], {key.strip(): value.strip() for key, value in values.items()}
 
 
-def _page_line(line: Element) -> list[Unit]:
+def _page_line(line: Element) -> list[OcrUnit]:
     """The line's own text, with the confidence of its words; its words where it has none."""
     words = [unit for child in line.child_elements if child.name == "Word" for unit in _page_text(child)]
-    whole = _page_text(line)
-    if not whole:
+    of_line = _page_text(line)
+    if not of_line:
         return words
-    (unit,) = whole
+    (unit,) = of_line
     spans = list(unit.unclear)
     at = 0
     for word in words:
@@ -276,7 +276,7 @@ def _page_line(line: Element) -> list[Unit]:
     return [replace(unit, unclear=tuple(spans))]
 
 
-def _page_text(element: Element) -> list[Unit]:
+def _page_text(element: Element) -> list[OcrUnit]:
     """The element's main text, if it has one."""
     equivalent = main_equivalent(element)
     content = None if equivalent is None else next((c for c in equivalent.child_elements if c.name == "Unicode"), None)
@@ -294,13 +294,13 @@ def _page_text(element: Element) -> list[Unit]:
         if name == "gap" and offset.isdecimal():
             gaps.append(int(offset))
     confidence = _share(equivalent.attributes.get("conf")) if element.name == "Word" else None
-    return [Unit(element, texts, "", confidence, "word", tuple(spans), tuple(gaps))]
+    return [OcrUnit(element, texts, "", confidence, "word", tuple(spans), tuple(gaps))]
 
 
 def main_equivalent(element: Element) -> Element | None:
     """The text equivalent that counts: that of the lowest index, else the first."""
-    found = [child for child in element.child_elements if child.name == "TextEquiv"]
-    return min(found, key=lambda child: int(child.attributes.get("index", "0") or 0), default=None)
+    equivalents = [child for child in element.child_elements if child.name == "TextEquiv"]
+    return min(equivalents, key=lambda child: int(child.attributes.get("index", "0") or 0), default=None)
 
 
 def _share(value: str | None) -> float | None:
@@ -314,28 +314,28 @@ def _share(value: str | None) -> float | None:
 # ALTO
 
 
-def _alto_units(root: Element, source: str) -> list[Unit]:
-    units: list[Unit] = []
+def _alto_units(root: Element, source: str) -> list[OcrUnit]:
+    units: list[OcrUnit] = []
     for block in (element for element in root.elements() if element.name == "TextBlock"):
-        found: list[Unit] = []
+        block_units: list[OcrUnit] = []
         for line in (element for element in block.elements() if element.name == "TextLine"):
-            found += _ending([*_alto_line(line, source)], "line")
-        units += _ending(found, "paragraph")
+            block_units += _ending([*_alto_line(line, source)], "line")
+        units += _ending(block_units, "paragraph")
     return units
 
 
-def _alto_line(line: Element, source: str) -> Iterator[Unit]:
+def _alto_line(line: Element, source: str) -> Iterator[OcrUnit]:
     children = [child for child in line.child_elements if child.name in ("String", "HYP")]
     for number, child in enumerate(children):
         if child.name == "HYP":
-            yield Unit(child, mark=child.attributes.get("CONTENT") or "-")
+            yield OcrUnit(child, mark=child.attributes.get("CONTENT") or "-")
             continue
         content = _content(child, source)
         if content is None:
             continue
         hyphenated = number + 1 < len(children) and children[number + 1].name == "HYP"
         confidence = _share(child.attributes.get("WC"))
-        yield Unit(child, (content,), "", confidence, "" if hyphenated else "word")
+        yield OcrUnit(child, (content,), "", confidence, "" if hyphenated else "word")
 
 
 def _content(string: Element, source: str) -> Text | None:
@@ -348,19 +348,19 @@ def _content(string: Element, source: str) -> Text | None:
 # hOCR
 
 
-def _hocr_units(root: Element) -> list[Unit]:
-    units: list[Unit] = []
+def _hocr_units(root: Element) -> list[OcrUnit]:
+    units: list[OcrUnit] = []
     for line in _of_class(root, _LINES):
         words = [unit for word in _of_class(line, ("ocrx_word",)) for unit in _hocr_text(word)]
-        found = _ending(words or _hocr_text(line), "line")
+        line_units = _ending(words or _hocr_text(line), "line")
         paragraph = next((e for e in line.ancestors() if _classes(e) & {"ocr_par", "ocr_carea"}), line.parent)
-        if units and found and _last_paragraph(units[-1]) is not paragraph:
+        if units and line_units and _last_paragraph(units[-1]) is not paragraph:
             units[-1:] = _ending(units[-1:], "paragraph")
-        units += found
+        units += line_units
     return units
 
 
-def _last_paragraph(unit: Unit) -> Element | None:
+def _last_paragraph(unit: OcrUnit) -> Element | None:
     line = next((e for e in (unit.element, *unit.element.ancestors()) if _classes(e) & set(_LINES)), unit.element)
     return next((e for e in line.ancestors() if _classes(e) & {"ocr_par", "ocr_carea"}), line.parent)
 
@@ -373,7 +373,7 @@ def _of_class(element: Element, names: Sequence[str]) -> list[Element]:
     return [inner for inner in element.elements() if inner is not element and _classes(inner) & set(names)]
 
 
-def _hocr_text(element: Element) -> list[Unit]:
+def _hocr_text(element: Element) -> list[OcrUnit]:
     texts = tuple(
         child
         for inner in element.elements()
@@ -384,7 +384,7 @@ def _hocr_text(element: Element) -> list[Unit]:
     texts = tuple(sorted((node for node in texts if not _is_alternative(node)), key=lambda node: node.start))
     confidence = _WCONF.search(element.attributes.get("title", ""))
     share = min(float(confidence[1]) / 100, 1.0) if confidence else None
-    return [Unit(element, texts, "", share)] if texts else []
+    return [OcrUnit(element, texts, "", share)] if texts else []
 
 
 def _is_alternative(node: Text) -> bool:

@@ -68,7 +68,7 @@ def parse_plain(source: str, *, keep_ellipses: bool = False) -> Document:
 
 
 def _pieces(source: str, keep_ellipses: bool) -> Iterator[Piece]:
-    done = position = 0
+    end = position = 0
     addresses = Addresses(source)
     while match := _SIGNS.pattern.search(source, position):
         if address_end := addresses.end_of(*match.span()):
@@ -78,12 +78,12 @@ def _pieces(source: str, keep_ellipses: bool) -> Iterator[Piece]:
         position = match.end()
         if not pieces:
             continue
-        if match.start() > done:
-            yield Piece(done, source[done : match.start()], Said(source[done : match.start()]))
+        if match.start() > end:
+            yield Piece(end, source[end : match.start()], Said(source[end : match.start()]))
         yield from pieces
-        done = match.end()
-    if done < len(source):
-        yield Piece(done, source[done:], Said(source[done:]))
+        end = match.end()
+    if end < len(source):
+        yield Piece(end, source[end:], Said(source[end:]))
 
 
 def dots(sign: str) -> int:

@@ -271,12 +271,12 @@ class _Reader:
         sizes = {name: self._size(node, name) for name in ("quantity", "extent")}
         size = sizes["quantity"] or sizes["extent"] or Extent(None, None)
         least = self._bound(node, "atLeast", "min")
-        most = self._bound(node, "atMost", "max")
-        if size.least is None and size.most is None and (least is not None or most is not None):
-            if least is not None and most is not None and least > most:
+        high = self._bound(node, "atMost", "max")
+        if size.least is None and size.most is None and (least is not None or high is not None):
+            if least is not None and high is not None and least > high:
                 self._not_read(node)
             else:
-                size = Extent(0 if least is None else least, most)
+                size = Extent(0 if least is None else least, high)
         if size.most is not None and size.most <= 0:
             self._not_read(node)
             size = Extent(None, None)
@@ -327,8 +327,8 @@ def _agree(extent: Extent, text: str) -> bool:
         return False
     size = len(text.split()) if extent.unit == "word" else len("".join(text.split()))
     slack = size // 4  # editors estimate
-    least, most = extent.least or 0, size if extent.most is None else extent.most
-    return least - slack <= size <= most + slack
+    least, high = extent.least or 0, size if extent.most is None else extent.most
+    return least - slack <= size <= high + slack
 
 
 def _is_read(node: Element) -> bool:

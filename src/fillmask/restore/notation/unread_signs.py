@@ -48,10 +48,10 @@ def warn_of_unread(source: str, signs: Sequence[tuple[int, str]]) -> None:
         line, column = lines.locate(offset)
         shown = " ".join(sign.split())
         places.append(f"line {line}, column {column}: {shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '…'}")
-    more = len(set(signs)) - len(places)
+    unlisted = len(set(signs)) - len(places)
     warnings.warn(
         f"what looks like damage was not understood, and is read as text or as a loss of unknown length: "
-        f"{'; '.join(places)}{f'; and {more} more' if more else ''}. "
+        f"{'; '.join(places)}{f'; and {unlisted} more' if unlisted else ''}. "
         "Write it in one of the ways that the guide lists, for instance [---] or [c. 7]",
         FillMaskWarning,
         stacklevel=2,

@@ -125,8 +125,8 @@ def test_files(tmp_path: Path) -> None:
         ("a.jsonl", b"", "there are no pairs"),
         ("a.jsonl", row(UID=3).encode(), "line 1 has no UID; expected a pair"),
         ("a.jsonl", (row() + "\nnull").encode(), "line 2: the JSON is null; expected an object"),
-        ("a.jsonl", b"{", "line 1 is not JSON"),
-        ("a.jsonl", b"\xff\xfe\x00", "is not UTF-8"),
+        ("a.jsonl", b"{", "line 1: not JSON"),
+        ("a.jsonl", b"\xff\xfe\x00", "not utf-16"),
         ("a.jsonl.xz", b"no xz", "cannot read"),
     ],
 )

@@ -135,10 +135,10 @@ def _sentence(candidate: Candidate, text: str, mask_token: str, room: int) -> Te
     start = locate(sentence, word, len(" ".join(split_at_masks(text, mask_token)[0].split())))
     stop = start + len(word)
     if len(sentence) > room:
-        left = max(0, min(start - room // 2, len(sentence) - room))
-        right = min(len(sentence), left + room)
-        sentence = ("…" if left else "") + sentence[left:right] + ("…" if right < len(sentence) else "")
-        moved = left - (1 if left else 0)
+        begin = max(0, min(start - room // 2, len(sentence) - room))
+        end = min(len(sentence), begin + room)
+        sentence = ("…" if begin else "") + sentence[begin:end] + ("…" if end < len(sentence) else "")
+        moved = begin - (1 if begin else 0)
         start, stop = start - moved, stop - moved
     shown = Text(sentence)
     if word and start >= 0:

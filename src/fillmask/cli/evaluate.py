@@ -118,15 +118,15 @@ def command(
                     opened, list(_documents(file, reading)), strategies=strategies or ("joint",),
                     kinds=kinds or restoration.KINDS, holes=holes, seed=seed, on_progress=on_progress,
                 )  # fmt: skip
-    found = _facts(opened, file, task) | _values(result, task)
+    facts = _facts(opened, file, task) | _values(result, task)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(facts, ensure_ascii=False))
     else:
         _show(result, task)
     if output is not None:
         from fillmask.data.atomic import write_bytes
 
-        write_bytes(output, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+        write_bytes(output, (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
     if plot is not None:
         _plot(result, task, opened.checkpoint.name, plot)
     return 0
@@ -138,8 +138,8 @@ def _check_options(task: str) -> None:
     for parameter in context.command.params:
         name = parameter.name or ""
         tasks = _OPTIONS_OF.get(name, EVALUATION_TASKS)
-        given = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-        if given and task not in tasks:
+        is_set = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        if is_set and task not in tasks:
             raise click.UsageError(f"{parameter.opts[0]} is no option of --task {task}, but of {' and '.join(tasks)}")
 
 
@@ -186,8 +186,8 @@ def _progress(task: str, quiet: bool) -> Iterator[_Progress | None]:
     with Progress(
         BarColumn(40), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bar:
-        whole = bar.add_task(task)
-        yield lambda done, total: bar.update(whole, completed=done, total=total)
+        bar_task = bar.add_task(task)
+        yield lambda finished, total: bar.update(bar_task, completed=finished, total=total)
 
 
 class _Lines:
@@ -196,10 +196,10 @@ class _Lines:
     def __init__(self, task: str) -> None:
         self._task, self._told = task, time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, finished: int, total: int) -> None:
         if time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
-            click.echo(f"{self._task} {done / total:.0%} · {done:,} of {total:,}", err=True)
+            click.echo(f"{self._task} {finished / total:.0%} · {finished:,} of {total:,}", err=True)
 
 
 def _facts(model: MaskedLM, file: Path | None, task: str) -> dict[str, Any]:
@@ -219,8 +219,8 @@ def _values(result: Any, task: str) -> dict[str, Any]:
     if task == "restoration":
         return {"strategies": result.to_dict()}
     if task == "blimp":
-        found: dict[str, Any] = result.to_dict()
-        return found
+        values: dict[str, Any] = result.to_dict()
+        return values
     from dataclasses import asdict
 
     return asdict(result) | {"loss": result.loss, "perplexity": result.perplexity}

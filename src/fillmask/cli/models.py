@@ -99,11 +99,11 @@ def _choices(checkpoint: Checkpoint) -> dict[str, str]:
     from fillmask.runtime import engines
     from fillmask.tasks.engine_benchmark import installed
 
-    found = {}
+    selections = {}
     for engine in dict.fromkeys(name for name, _ in installed(checkpoint)):
         choice = engines.select(checkpoint, engine=engine, precision="auto")
-        found[engine] = f"{choice.precision}: {choice.reason}"
-    return found
+        selections[engine] = f"{choice.precision}: {choice.reason}"
+    return selections
 
 
 @command.command("bench")

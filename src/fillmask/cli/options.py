@@ -48,10 +48,10 @@ class Amount(click.FloatRange):
     """A finite number within a range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found: float = super().convert(value, param, ctx)
-        if not math.isfinite(found):
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
             self.fail(f"{value} is no finite number", param, ctx)
-        return found
+        return number
 
 
 THREADS = click.IntRange(1, 1024)  # more than a machine has, and fewer than one that is asked for them can bear

@@ -46,12 +46,12 @@ def mask_progress() -> Iterator[Callable[[int, int], None] | None]:
     task = bar.add_task("masks")
     begin = time.monotonic()
 
-    def report(done: int, masks: int) -> None:
-        if done == masks:
+    def report(finished: int, masks: int) -> None:
+        if finished == masks:
             bar.stop()
         elif time.monotonic() - begin > _QUICK:
             bar.start()
-            bar.update(task, completed=done, total=masks)
+            bar.update(task, completed=finished, total=masks)
 
     try:
         yield report

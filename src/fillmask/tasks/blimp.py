@@ -150,8 +150,8 @@ def blimp(
             of_paradigm.append(pair)
     if not members:
         raise CorpusError("there are no pairs to judge; expected at least one")
-    total, done = sum(map(len, members.values())), 0
-    found = []
+    total, judged = sum(map(len, members.values())), 0
+    paradigms = []
     for name, of_paradigm in members.items():
         right = dict.fromkeys(methods, 0)
         for start in range(0, len(of_paradigm), _CHUNK):
@@ -160,9 +160,9 @@ def blimp(
             scores = pseudo_log_likelihoods(model, texts, methods=methods)
             for method, wins in zip(methods, (scores[: len(chunk)] > scores[len(chunk) :]).sum(axis=0), strict=True):
                 right[method] += int(wins)
-            done += len(chunk)
+            judged += len(chunk)
             if on_progress:
-                on_progress(done, total)
+                on_progress(judged, total)
         count = len(of_paradigm)
-        found.append(Paradigm(name, of_paradigm[0].phenomenon, count, {m: right[m] / count for m in methods}))
-    return Blimp(tuple(methods), tuple(found))
+        paradigms.append(Paradigm(name, of_paradigm[0].phenomenon, count, {m: right[m] / count for m in methods}))
+    return Blimp(tuple(methods), tuple(paradigms))

@@ -158,17 +158,17 @@ class Classifier:
             first, second = text["text"], text.get("text_pair")
         elif isinstance(text, (list, tuple)):
             raise InputError('the input is a list in a list; expected {"text": …, "text_pair": …} for a pair of texts')
-        found = self.tokenizer.encode_text(first, options, any_length=True, pair=second)  # type: ignore[arg-type]
+        encoding = self.tokenizer.encode_text(first, options, any_length=True, pair=second)  # type: ignore[arg-type]
         longest = self.tokenizer.model_max_length
-        if len(found.ids) > longest:
+        if len(encoding.ids) > longest:
             raise TextTooLongError(
-                f"the text has {len(found.ids)} tokens and the model takes {longest}; shorten it,"
+                f"the text has {len(encoding.ids)} tokens and the model takes {longest}; shorten it,"
                 " or have its end cut off (truncation=True, --truncate)"
             )
-        if not found.ids:
+        if not encoding.ids:
             raise InputError(f"the text {first!r:.40} has no tokens; there is nothing to classify")
-        check_token_ids(max(found.ids), self._vocab_size)
-        return MaskedInput(found.ids, found.type_ids, range(len(found.ids)) if self._everywhere else (0,))
+        check_token_ids(max(encoding.ids), self._vocab_size)
+        return MaskedInput(encoding.ids, encoding.type_ids, range(len(encoding.ids)) if self._everywhere else (0,))
 
     def _logits(self, items: Sequence[MaskedInput]) -> Floats:
         pad = self.checkpoint.padding_id

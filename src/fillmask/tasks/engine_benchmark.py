@@ -41,13 +41,13 @@ def sample_documents() -> list[str]:
 
 def installed(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """Engine and precision of everything here that can run the checkpoint, the reference first."""
-    found = []
+    pairs = []
     for name, precisions in ENGINE_PRECISIONS.items():
         if all(find_spec(package) for package in _NEEDS[name]) and (
             name == "torch" or encoders.has_graph(checkpoint.config)
         ):
-            found += [(name, precision) for precision in precisions]
-    return found
+            pairs += [(name, precision) for precision in precisions]
+    return pairs
 
 
 def compare(
@@ -79,9 +79,9 @@ def compare(
             continue
         same, divergence, count = 0, 0.0, 0
         for batch in batches:
-            expected, found = check_numbers(reference.run(batch)), check_numbers(engine.run(batch))
-            same += int((expected.argmax(axis=1) == found.argmax(axis=1)).sum())
-            divergence += float((np.exp(expected) * (expected - found)).sum())
+            expected, answers = check_numbers(reference.run(batch)), check_numbers(engine.run(batch))
+            same += int((expected.argmax(axis=1) == answers.argmax(axis=1)).sum())
+            divergence += float((np.exp(expected) * (expected - answers)).sum())
             count += len(expected)
         phrase, full = _phrase(items, pad), _full(items, pad)
         yield EngineMeasurement(

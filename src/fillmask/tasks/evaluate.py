@@ -159,8 +159,8 @@ def masked_accuracy(
     mask = _mask_token_id(model.tokenizer)
     windows = masked_windows(model.tokenizer, documents, rate=rate, length=length, max_rows=max_rows, seed=seed)
     tally = Tally()
-    for found, labels in _scored(model, ((w.hidden(mask), w.labels) for w in windows)):
-        tally.add(found, labels)
+    for log_probabilities, labels in _scored(model, ((w.hidden(mask), w.labels) for w in windows)):
+        tally.add(log_probabilities, labels)
     return tally.result()
 
 
@@ -192,9 +192,9 @@ def pseudo_perplexity(
     )
     tokens, total = 0, 0.0
     histogram = np.zeros(len(LOSS_BINS) - 1, np.int64)
-    for found, labels in _scored(model, ((w.hidden(mask), w.labels) for w in singles)):
+    for log_probabilities, labels in _scored(model, ((w.hidden(mask), w.labels) for w in singles)):
         tokens += 1
-        value = float(found[0, labels[0]])
+        value = float(log_probabilities[0, labels[0]])
         total += value
         if not math.isnan(value):
             histogram[min(int(np.searchsorted(LOSS_BINS, -value, "right")) - 1, len(histogram) - 1)] += 1
@@ -238,8 +238,8 @@ def masked_windows(
     shortest = tokenizer.backend.num_special_tokens_to_add(False) + 1
     if not shortest <= length <= tokenizer.model_max_length:
         raise InputError(f"length is {length}; this model takes {shortest} to {tokenizer.model_max_length} tokens")
-    whole = enumerate(w for document in documents for w in _windows(tokenizer, document, length))
-    return _hide(whole if max_rows is None else _sample(whole, max_rows, seed), rate, seed)
+    numbered = enumerate(w for document in documents for w in _windows(tokenizer, document, length))
+    return _hide(numbered if max_rows is None else _sample(numbered, max_rows, seed), rate, seed)
 
 
 def _hide(windows: Iterable[tuple[int, MaskedWindow]], rate: float, seed: int) -> Iterator[MaskedWindow]:
@@ -247,8 +247,8 @@ def _hide(windows: Iterable[tuple[int, MaskedWindow]], rate: float, seed: int) -
     empty = True
     for number, window in windows:
         count = max(1, round(rate * len(window.positions)))
-        chosen = np.random.default_rng([seed, number]).choice(window.positions, count, replace=False)
-        yield MaskedWindow(window.ids, window.type_ids, window.special, np.sort(chosen))
+        positions = np.random.default_rng([seed, number]).choice(window.positions, count, replace=False)
+        yield MaskedWindow(window.ids, window.type_ids, window.special, np.sort(positions))
         empty = False
     if empty:
         raise CorpusError("there is no text to evaluate on; expected documents with at least one token")
@@ -283,8 +283,8 @@ def _scored(model: MaskedLM, items: Iterable[tuple[MaskedInput, Ints]]) -> Itera
     stream = iter(items)
     while chunk := list(islice(stream, _CHUNK)):
         check_token_ids(max(int(labels.max()) for _, labels in chunk), model.vocab_size)
-        for index, found in model.log_probabilities([masked for masked, _ in chunk]):
-            yield found, chunk[index][1]
+        for index, log_probabilities in model.log_probabilities([masked for masked, _ in chunk]):
+            yield log_probabilities, chunk[index][1]
 
 
 def _mask_token_id(tokenizer: Tokenizer) -> int:

@@ -99,10 +99,10 @@ def _answer(model: MaskedLM, text: WordEncoding, convention: str, targets: Targe
     own = np.empty(len(places), np.float32)
     inputs = _wild_type(model, text, places) if convention == "wild-type" else _masked(model, text, places)
     starts = np.cumsum([0, *(len(item.positions) for item in inputs)])
-    for index, found in model.log_probabilities(inputs):
+    for index, log_probabilities in model.log_probabilities(inputs):
         rows = np.arange(starts[index], starts[index + 1])
-        values[rows] = found if targets is None else found[:, columns]
-        own[rows] = found[np.arange(len(rows)), ids[rows]]
+        values[rows] = log_probabilities if targets is None else log_probabilities[:, columns]
+        own[rows] = log_probabilities[np.arange(len(rows)), ids[rows]]
     tokens = tuple(str(model.tokenizer.convert_ids_to_tokens(int(token_id))) for token_id in ids)
     return TokenLogProbabilities(text.text, convention, ids, tokens, columns, values, own)
 

@@ -52,11 +52,11 @@ class MaskedText:
 
 def _hint(text: str) -> str:
     """What to do about a text without a mask."""
-    if found := _OTHER_SPELLINGS.search(text):
-        return f"{found[0]!r} is no mask: write <mask> or [MASK]"
-    if found := _GAPS.search(text):
+    if match := _OTHER_SPELLINGS.search(text):
+        return f"{match[0]!r} is no mask: write <mask> or [MASK]"
+    if match := _GAPS.search(text):
         return (
-            f"{found[0]!r} is a gap of unknown length, which restore reads (fillmask restore -t TEXT,"
+            f"{match[0]!r} is a gap of unknown length, which restore reads (fillmask restore -t TEXT,"
             " FillMask.restore); for a single word write <mask>"
         )
     return "write <mask> where a word is missing"

@@ -85,11 +85,11 @@ class PhraseFiller:
         self._inside = tuple(self._tokens(f" {word}") for word in words)
         self._at_start = tuple(self._tokens(word) for word in words)
 
-    def _tokens(self, written: str) -> tuple[int, ...]:
-        ids = tuple(self._model.tokenizer.encode(written, add_special_tokens=False))
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        ids = tuple(self._model.tokenizer.encode(text, add_special_tokens=False))
         if not ids:
-            raise TargetsError(f"the target {written.strip()!r} has no tokens")
-        check_token_ids(max(ids), self._model.vocab_size, f"the target {written.strip()!r:.60}")
+            raise TargetsError(f"the target {text.strip()!r} has no tokens")
+        check_token_ids(max(ids), self._model.vocab_size, f"the target {text.strip()!r:.60}")
         return ids
 
     def fill_list(self, texts: Sequence[str]) -> list[FilledPhrases]:

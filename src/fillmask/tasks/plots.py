@@ -125,11 +125,11 @@ def restoration(result: Mapping[str, Any], title: str) -> Figure:
     for number, (strategy, of) in enumerate(result.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         for row, name in enumerate(names):
-            found = of["all"] if name == "all" else of["kinds"].get(name)
-            if found is None:
+            measures = of["all"] if name == "all" else of["kinds"].get(name)
+            if measures is None:
                 continue
             y = row + (number - (len(result) - 1) / 2) * 0.7 / len(result)
-            first, twenty = 100 * found["top1"], 100 * found["top20"]
+            first, twenty = 100 * measures["top1"], 100 * measures["top20"]
             axes.plot([first, twenty], [y, y], color=colour, alpha=0.35, linewidth=2, zorder=1)
             axes.plot([twenty], [y], "o", color=colour, markerfacecolor="white", markersize=6.5, clip_on=False)
             axes.plot([first], [y], "o", color=colour, markersize=6.5, clip_on=False, label=strategy if row == 0 else None)  # fmt: skip
@@ -221,9 +221,9 @@ def training(records: Sequence[Mapping[str, Any]], title: str, *, apart: bool = 
     return figure
 
 
-def _tokens_unit(most: float) -> tuple[str, float]:
+def _tokens_unit(highest: float) -> tuple[str, float]:
     """The unit in which so many tokens are shown, and how many tokens it has."""
-    return ("million tokens", 1e6) if most >= 1e6 else ("thousand tokens", 1e3)
+    return ("million tokens", 1e6) if highest >= 1e6 else ("thousand tokens", 1e3)
 
 
 def _line(axes: Any, x: Sequence[float], y: Sequence[float], colour: str, label: str, *, marked: bool = False) -> None:  # fmt: skip

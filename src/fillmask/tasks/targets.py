@@ -92,11 +92,11 @@ class Targets:
             warnings.warn(message, FillMaskWarning, stacklevel=stacklevel + 1)
 
 
-def _token_of(tokenizer: Tokenizer, written: str) -> str:
+def _token_of(tokenizer: Tokenizer, text: str) -> str:
     """The token of a piece of text where it is one, else the piece."""
-    check_text(written)
-    tokens = tokenizer.tokenize(written)
-    return tokens[0] if len(tokens) == 1 else written
+    check_text(text)
+    tokens = tokenizer.tokenize(text)
+    return tokens[0] if len(tokens) == 1 else text
 
 
 def look_up(tokenizer: Tokenizer, targets: Sequence[str], vocab_size: int | None = None) -> tuple[Ids, list[str]]:

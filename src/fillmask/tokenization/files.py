@@ -190,11 +190,11 @@ def _listed_tokens(folder: Path, config: Mapping[str, Any], backend: Backend, sp
     numbers = _json(path)
     if not all(type(number) is int for number in numbers.values()):
         raise CorruptCheckpointError(f"{path} holds {numbers!r:.60}; expected an object from tokens to ids")
-    found = {
+    tokens_by_id = {
         number: AddedToken(token, special=token in special, normalized=token not in special)
         for token, number in numbers.items()
     } | backend.get_added_tokens_decoder()
-    return [found[number] for number in sorted(found)]
+    return [tokens_by_id[number] for number in sorted(tokens_by_id)]
 
 
 def _add(backend: Backend, listed: Sequence[Any], named: Sequence[Any], extra: Sequence[Any]) -> None:
@@ -202,8 +202,8 @@ def _add(backend: Backend, listed: Sequence[Any], named: Sequence[Any], extra: S
 
     What a list says of a token holds, and else what tokenizer.json says; `named` and `extra` only fill up.
     """
-    known = {token.content for token in [*backend.get_added_tokens_decoder().values(), *listed]}
-    tokens = [*listed, *(token for token in [*named, *extra] if token.content not in known)]
+    named_tokens = {token.content for token in [*backend.get_added_tokens_decoder().values(), *listed]}
+    tokens = [*listed, *(token for token in [*named, *extra] if token.content not in named_tokens)]
     texts = {token.content for token in named}
     for token in tokens:
         token.special = token.special or token.content in texts

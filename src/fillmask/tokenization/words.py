@@ -43,20 +43,20 @@ def words_of(text: str, raw: Any) -> Iterator[Word]:
     for places in groups.values():
         for part in _split(text, places, offsets):
             start, end = offsets[part[0]][0], offsets[part[-1]][1]
-            written = text[start:end]
-            start += len(written) - len(written.lstrip())
-            yield Word(start, max(start, start + len(written.strip())), tuple(part))
+            word_text = text[start:end]
+            start += len(word_text) - len(word_text.lstrip())
+            yield Word(start, max(start, start + len(word_text.strip())), tuple(part))
 
 
 def _split(text: str, places: Sequence[int], offsets: Sequence[tuple[int, int]]) -> Iterator[Sequence[int]]:
     """The places of a word of the tokenizer, in parts at the boundaries of Unicode if its script has no spaces."""
     start, end = offsets[places[0]][0], offsets[places[-1]][1]
-    written = text[start:end]
-    if len(places) == 1 or max(written, default="") < _FIRST or not _patterns()[0].search(written):
+    word_text = text[start:end]
+    if len(places) == 1 or max(word_text, default="") < _FIRST or not _patterns()[0].search(word_text):
         yield places
         return
     inside = {boundary for place in places for boundary in range(offsets[place][0] + 1, offsets[place][1])}
-    boundaries = [start + match.start() for match in _patterns()[1].finditer(written)]
+    boundaries = [start + match.start() for match in _patterns()[1].finditer(word_text)]
     boundaries = [boundary for boundary in boundaries if start < boundary < end and boundary not in inside]
     part: list[int] = []
     for place in places:

@@ -15,10 +15,9 @@ from typing import Any
 from fillmask.batch.columns import Column, Lists, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
-from fillmask.choices import NOTATIONS, STRATEGIES
-from fillmask.errors import FillMaskError, InputError
+from fillmask.errors import FillMaskError
 from fillmask.pipelines import FillMask
-from fillmask.restore import Restoration
+from fillmask.restore import Restoration, RestoreOptions
 
 DEFAULTS: dict[str, Any] = {"notation": "auto", "strategy": "joint", "readings": 10}
 
@@ -28,10 +27,7 @@ def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def load(options: ModelOptions, parameters: Mapping[str, Any]) -> RestoreTask:
-    if parameters["strategy"] not in STRATEGIES:
-        raise InputError(f"strategy is {parameters['strategy']!r}; expected one of {', '.join(STRATEGIES)}")
-    if parameters["notation"] not in NOTATIONS:
-        raise InputError(f"notation is {parameters['notation']!r}; expected one of {', '.join(NOTATIONS)}")
+    RestoreOptions(**parameters)  # refuses what cannot be used before the model is opened
     filler, callers = open_filler(options)
     return RestoreTask(filler, callers, parameters)
 

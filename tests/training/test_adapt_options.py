@@ -58,6 +58,27 @@ def test_pretraining_from_an_encoder_with_another_vocabulary(text: Path, tmp_pat
     shutil.rmtree(out)
 
 
+def test_an_encoder_becomes_the_student_of_a_teacher_with_another_vocabulary(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_encoder(tmp_path / "encoder", text)
+    teacher, out = write_roberta(tmp_path / "teacher"), tmp_path / "out"
+    command = ["train", "distil", str(teacher), str(text), "-o", str(out), *SHORT, "--tokens", "10000", "--student",
+               str(tmp_path / "encoder"), "--soft", "0.7", "--masked", "0.3", "--cosine", "0", "--temperature", "1"]  # fmt: skip
+    assert run([*command, "--move-vocabulary"]) == 1
+    assert "--grow-head" in capsys.readouterr().err
+    assert run([*command, "--grow-head"]) == 1
+    assert "--move-vocabulary" in capsys.readouterr().err
+    assert run([*command, "--grow-head", "--move-vocabulary", "--average", "0.2"]) == 0
+    card = (out / "README.md").read_text()
+    assert "| new head | " in card
+    assert "| new vocabulary | " in card
+    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+    assert len(FillMask(out)("The old dog went to the<mask> early.")) == 5
+    curve = [json.loads(line)["loss"] for line in (out / "training" / "curve.jsonl").read_text().splitlines()]
+    assert curve[-1] < curve[0]
+
+
 def test_padding_and_truncation_of_a_tokenizer_are_not_trained_on(text: Path, tmp_path: Path) -> None:
     """Sentence encoders' tokenizer.json cuts and pads every text to one length."""
     write_encoder(tmp_path / "encoder", text)
@@ -88,6 +109,7 @@ def test_options_that_do_not_go_together(text: Path, tmp_path: Path, capsys: pyt
         (["pretrain", str(text), *out, "--initial", str(tmp_path / "encoder")], "--grow-head"),
         (["adapt", str(tmp_path / "encoder"), str(text), *out], "--grow-head"),
         (["adapt", "bundled", str(text), *out, "--tokenizer", str(tmp_path / "none")], "expected a folder or a hub id"),
+        (["distil", "bundled", str(text), *out, "--grow-head"], "--student"),
         (["adapt", "bundled", str(text), *out, "--tokens", "5000", "--sweep"], "is longer than the training"),
     ):
         assert run(["train", *command]) in (1, 2)

@@ -19,17 +19,19 @@ from typing import Any
 import torch
 
 from fillmask.errors import TrainingError
-from fillmask.models.checkpoint import check_fills, open_checkpoint
+from fillmask.models.checkpoint import BUNDLED, open_checkpoint
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.training import families
 from fillmask.training.build import contents_of
 from fillmask.training.derived import derive, in_words
-from fillmask.training.objectives import Distillation, DistillationWeights
+from fillmask.training.objectives import Distillation, DistillationWeights, width
+from fillmask.training.pretrain import Pretraining
 from fillmask.training.recipe import DISTILLATION, Recipe
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText
-from fillmask.training.warm_start import open_model
+from fillmask.training.sweep import check_one_process, sweep
+from fillmask.training.warm_start import StartingModel, WarmStart, check_can_start, open_model, settings_of, start_bias
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,18 @@ def distil(
     size: str | None = None,
     recipe: Recipe = DISTILLATION,
     running: RunOptions | None = None,
+    grow_head: bool = False,
+    move_vocabulary: bool = False,
+    sweep_tokens: int | None = None,
 ) -> DistillationResult:
     """Trains a student of `teacher` into `folder`.
 
     Args:
         student: a checkpoint to begin from; else a fresh model of `family` and `size`; else every other layer of the teacher.
         recipe: `tokens` of 0 asks for three times the text.
+        grow_head: make a head for a student that has none.
+        move_vocabulary: give the student the teacher's vocabulary if it has another one.
+        sweep_tokens: compare rates first, on so many tokens each (0: a tenth of the training), and train at the best.
 
     Raises:
         CorpusError: the text cannot be used.
@@ -111,26 +119,43 @@ def distil(
         CheckpointError: a model cannot be opened.
     """
     running = running or RunOptions()
+    warm_start = WarmStart(grow_head, str(teacher or BUNDLED) if move_vocabulary else None)
     if student is not None:
-        _check_student(student, teacher)
+        _check_student(student, teacher, warm_start)
     work = derive(teacher, text, folder, recipe, running)
-    session = work.session
+    session, machine = work.session, running.machine
     large = open_model(teacher, session.tokenizer).model
-    torch.manual_seed(work.recipe.seed)
-    small = _student(student, family, size, large, session)
-    machine = running.machine
     large.set_attn_implementation(machine.attention or ("sdpa" if machine.device.startswith("cuda") else "eager"))
     large.to(torch.device(machine.device))
-    objective = Distillation(small, large, weights or DistillationWeights())
+    shares = weights or DistillationWeights()
     made_of = {
         "command": "distil", "teacher": contents_of(teacher, folder), "student": contents_of(student, folder) if student else None,
-        "family": family, "size": size, "weights": asdict(objective.weights),
+        "family": family, "size": size, "weights": asdict(shares), **settings_of(warm_start),
     }  # fmt: skip
-    run = session.pretraining(small, work.data, work.recipe, made_of, objective)
+    facts: dict[str, str] = {}
+
+    def begin(recipe: Recipe) -> Pretraining:
+        """Creates a run of the recipe from the student's start."""
+        torch.manual_seed(recipe.seed)
+        start = _student(student, family, size, large, session, warm_start)
+        if start.facts:
+            start_bias(start.model, work.data.rows[recipe.lengths[0]])
+        facts.update(start.facts)
+        return session.pretraining(start.model, work.data, recipe, made_of, Distillation(start.model, large, shares))
+
+    recipe = work.recipe
+    if sweep_tokens is not None:
+        check_one_process(running.processes)
+        recipe = sweep(begin, recipe, session.work, running.reporter, tokens=sweep_tokens)
+    run = begin(recipe)
+    small = run.model
+    aligned = width(small.config) == width(large.config)
+    for name, fact in facts.items():
+        running.reporter.say(f"{name}: {fact}")
     running.reporter.say(
         f"student of {small.num_parameters() / 1e6:.1f}M parameters and {families.depth(small.config)} layers, teacher of"
         f" {large.num_parameters() / 1e6:.1f}M and {families.depth(large.config)}"
-        + ("" if objective.aligned else "; they differ in width, so that the cosine of hidden states is left out")
+        + ("" if aligned else "; they differ in width, so that the cosine of hidden states is left out")
     )
     session.train(run)
     qualities: list[MaskedAccuracy | None] = [None, None]
@@ -144,33 +169,38 @@ def distil(
             record[name] = {**(vars(quality) if quality else {}), "texts_per_second": rate}
             running.reporter.say(f"{name}: {results[name]}")
         summary = f"A student of {work.origin.name}, made with `fillmask train distil`."
-        work.finish(run, summary, results, ("distillation.json", record))
+        work.finish(run, summary, results, ("distillation.json", record), facts)
     running.processes.wait()
     return DistillationResult(folder, len(session.bad.rows), qualities[0], qualities[1], speeds[0], speeds[1])
 
 
-def _check_student(student: str | Path, teacher: str | Path | None) -> None:
+def _check_student(student: str | Path, teacher: str | Path | None, warm_start: WarmStart) -> None:
     models = open_checkpoint(student), open_checkpoint(teacher)
-    check_fills(models[0])
+    check_can_start(models[0], warm_start)
     student_vocabulary, teacher_vocabulary = (model.tokenizer.vocab for model in models)
-    if student_vocabulary != teacher_vocabulary:
+    if student_vocabulary != teacher_vocabulary and warm_start.tokenizer is None:
         raise TrainingError(
             f"the student {models[0].name} and the teacher {models[1].name} have different vocabularies ({len(student_vocabulary):,} and"
-            f" {len(teacher_vocabulary):,} tokens); a student needs its teacher's"
+            f" {len(teacher_vocabulary):,} tokens); a student needs its teacher's: --move-vocabulary gives it to the student"
         )
 
 
 def _student(
-    student: str | Path | None, family: str | None, size: str | None, teacher: Any, session: TrainingSession
-) -> Any:
+    student: str | Path | None,
+    family: str | None,
+    size: str | None,
+    teacher: Any,
+    session: TrainingSession,
+    warm_start: WarmStart,
+) -> StartingModel:
     if student is not None:
-        return open_model(student, session.tokenizer).model
+        return open_model(student, session.tokenizer, warm_start=warm_start)
     if family is None and size is None:
-        return halved(teacher)
+        return StartingModel(halved(teacher), {})
     config = families.make_config(
         family or teacher.config.model_type, size or "small", teacher.config.vocab_size, session.vocabulary.special
     )
-    return families.make_model(config)
+    return StartingModel(families.make_model(config), {})
 
 
 def speed(models: list[MaskedLM], rows: Any, *, seconds: float = 2.0) -> list[float]:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fillmask import NotationError
-from fillmask.choices import NOTATIONS
 from fillmask.restore.damage import Hole, Known
 from fillmask.restore.notation import parse
 from fillmask.restore.notation.document import Document
@@ -36,7 +35,7 @@ def test_ten_thousand_documents(notation: str) -> None:
 @pytest.mark.filterwarnings("ignore:what looks like damage", "ignore:line")
 @given(
     source=st.text(st.sampled_from("ab .…_[]{}<>()|-–c4?+/*#█~\\:⟨⟩\n\r\f'’\u0323ẹ&;\u00ad⟦⟧"), max_size=40),
-    notation=st.sampled_from(NOTATIONS),
+    notation=st.sampled_from(["auto", "plain", "leiden", "tei"]),
     keep=st.booleans(),
 )
 @settings(max_examples=1500)

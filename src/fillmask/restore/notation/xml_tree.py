@@ -306,7 +306,8 @@ class Source:
 
     def node_at(self, offset: int) -> Element | Text:
         """The innermost text or element that has the character at `offset`."""
-        node: Element | Text = self._nodes[bisect_right(self._starts, offset) - 1]
+        number = bisect_right(self._starts, offset) - 1
+        node: Element | Text = self._nodes[number] if number >= 0 else self.root
         while node.end <= offset and node.parent is not None:
             node = node.parent
         return node

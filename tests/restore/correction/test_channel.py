@@ -11,7 +11,7 @@ from fillmask import CorpusError, InputError
 from fillmask.cli.train.channel import command
 from fillmask.restore.correction import channel as channels
 from fillmask.restore.correction.alignment import aligned, edit_distance, edits, error_rates
-from fillmask.restore.correction.channel import Channel, learn
+from fillmask.restore.correction.channel import ConfusionChannel, learn
 
 TEXT = "the farmer sold his corn at the market and came home with the money in his pocket " * 12
 READ = TEXT.replace("rm", "nn").replace("corn", "com").replace("th", "tb", 12)
@@ -95,7 +95,7 @@ def test_the_command_learns_from_lines_with_a_tab(tmp_path: Path) -> None:
     pairs.write_text(f"{READ}\t{TEXT}\n", "utf-8")
     result = CliRunner().invoke(command, [str(pairs), "--out", str(tmp_path / "channel.json")])
     assert result.exit_code == 0, result.output
-    assert isinstance(channels.load(tmp_path / "channel.json"), Channel)
+    assert isinstance(channels.load(tmp_path / "channel.json"), ConfusionChannel)
     pairs.write_text("no tab\n", "utf-8")
     result = CliRunner().invoke(command, [str(pairs)])
     assert "line 1: the line has 1 column; expected in each line what was read, a tab, and the text" in str(

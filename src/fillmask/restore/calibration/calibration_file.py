@@ -14,12 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fillmask.data.atomic import write_text
+from fillmask.data.atomic import write_bytes, write_text
 from fillmask.errors import CorruptCheckpointError
+from fillmask.restore import word_list
 from fillmask.restore.calibration.confidence import CANDIDATE, NONE, PLAIN, ConfidenceWeights
 from fillmask.restore.calibration.lengths import Lengths, rough
 
 NAME = "restoration.json"
+_CORRECTION = "correction.json"  # see `fillmask.restore.correction.judgement`
 VERSION = 2
 _FIRST, _FIRST_FEATURES = 1, 10  # a version whose candidates have the first features only
 
@@ -140,12 +142,16 @@ def _rows(values: Any, name: str) -> tuple[tuple[float, ...], ...]:
 def carry_over(origin: Path, folder: Path) -> bool:
     """Give a model that was continued from another, with its vocabulary, that one's calibration; whether it had one.
 
-    A short continuation moves probabilities little; without any, they would be rough. The file says whose it was.
+    A short continuation moves probabilities little; without any, they would be rough. The file says whose it was. The
+    word list and the weights of correction go with it.
 
     Raises:
         CorruptCheckpointError: the origin's file cannot be used.
     """
     stored = load(origin)
+    for name in (word_list.NAME, _CORRECTION):
+        if (origin / name).exists():
+            write_bytes(folder / name, (origin / name).read_bytes())
     if not stored.weights:
         return False
     save(replace(stored, fitted_on={**stored.fitted_on, "model": "the one that this was adapted from"}), folder)

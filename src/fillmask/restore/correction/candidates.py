@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
-from fillmask.restore.correction.channel import LONGEST, Channel
+from fillmask.restore.correction.channel import LONGEST, ConfusionChannel
 from fillmask.restore.word_list import WordList
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'"
@@ -36,7 +36,7 @@ class Candidates:
         channel: how letters come to be misread.
     """
 
-    def __init__(self, words: WordList, channel: Channel) -> None:
+    def __init__(self, words: WordList, channel: ConfusionChannel) -> None:
         self._words = words
         self._channel = channel
         self._plain = {word.lower() for word in words.words}

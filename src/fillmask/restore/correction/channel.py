@@ -49,7 +49,7 @@ _PUBLISHED_RATE = 1 / 400
 
 
 @dataclass(frozen=True, eq=False)
-class Channel:
+class ConfusionChannel:
     """Log-probabilities of operations.
 
     Attributes:
@@ -67,10 +67,10 @@ class Channel:
     @cached_property
     def reverse(self) -> dict[str, list[tuple[str, float]]]:
         """For each segment as it was read, the segments that it may have been and how likely each was misread so."""
-        found: dict[str, list[tuple[str, float]]] = {}
+        by_reading: dict[str, list[tuple[str, float]]] = {}
         for (text, observed), value in self.operations.items():
-            found.setdefault(observed, []).append((text, value))
-        return {key: sorted(rows, key=lambda row: (-row[1], row[0])) for key, rows in found.items()}
+            by_reading.setdefault(observed, []).append((text, value))
+        return {key: sorted(rows, key=lambda row: (-row[1], row[0])) for key, rows in by_reading.items()}
 
     @cached_property
     def log_probability(self) -> Any:
@@ -102,12 +102,12 @@ class Channel:
         return value
 
 
-def published() -> Channel:
+def published() -> ConfusionChannel:
     """The channel of the published confusions."""
-    return Channel({pair: math.log(_PUBLISHED_RATE) for pair in PUBLISHED})
+    return ConfusionChannel({pair: math.log(_PUBLISHED_RATE) for pair in PUBLISHED})
 
 
-def mixed(first: Channel, second: Channel) -> Channel:
+def mixed(first: ConfusionChannel, second: ConfusionChannel) -> ConfusionChannel:
     """The channel of texts of which half came through one channel and half through the other."""
     pairs = {*first.operations, *second.operations}
     operations = {
@@ -124,10 +124,10 @@ def mixed(first: Channel, second: Channel) -> Channel:
         )
         for character in {*first.correct, *second.correct}
     }
-    return Channel(operations, correct, (first.default + second.default) / 2, dict(first.fitted_on))
+    return ConfusionChannel(operations, correct, (first.default + second.default) / 2, dict(first.fitted_on))
 
 
-def learn(pairs: Iterable[tuple[str, str]], prior: Channel | None = None) -> Channel:
+def learn(pairs: Iterable[tuple[str, str]], prior: ConfusionChannel | None = None) -> ConfusionChannel:
     """The channel of some pairs.
 
     Args:
@@ -168,10 +168,10 @@ def learn(pairs: Iterable[tuple[str, str]], prior: Channel | None = None) -> Cha
         for character in occurrences
         if len(character) == 1
     }  # fmt: skip
-    return Channel(operations, correct, _CORRECT, {"lines": lines, "characters": characters})
+    return ConfusionChannel(operations, correct, _CORRECT, {"lines": lines, "characters": characters})
 
 
-def save(channel: Channel, path: Path) -> None:
+def save(channel: ConfusionChannel, path: Path) -> None:
     """Write a channel as JSON."""
     values = {
         "version": VERSION,
@@ -183,7 +183,7 @@ def save(channel: Channel, path: Path) -> None:
     write_bytes(path, (json.dumps(values, ensure_ascii=False, indent=0) + "\n").encode())
 
 
-def load(path: Path) -> Channel:
+def load(path: Path) -> ConfusionChannel:
     """Read a channel.
 
     Raises:
@@ -195,7 +195,7 @@ def load(path: Path) -> Channel:
             raise ValueError(f"version is {values['version']!r}, and this fillmask reads version {VERSION}")
         operations = {(str(text), str(read)): _number(value) for text, read, value in values["operations"]}
         correct = {str(character): _number(value) for character, value in values["correct"].items()}
-        return Channel(operations, correct, _number(values["default"]), dict(values["fitted_on"]))
+        return ConfusionChannel(operations, correct, _number(values["default"]), dict(values["fitted_on"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path} is not a channel: {reason}; make one: fillmask train channel pairs.tsv") from error
@@ -208,6 +208,6 @@ def _number(value: Any) -> float:
 
 
 @lru_cache(maxsize=1)
-def general() -> Channel:
+def general() -> ConfusionChannel:
     """The package's channel, made from pages that were printed, damaged, and read back, and published confusions."""
     return load(Path(__file__).with_name(NAME))

@@ -16,7 +16,7 @@ from fillmask.restore.calibration import confidence
 from fillmask.restore.correction import channel as channels
 from fillmask.restore.correction import judgement
 from fillmask.restore.correction.candidates import Candidates
-from fillmask.restore.correction.channel import Channel
+from fillmask.restore.correction.channel import ConfusionChannel
 from fillmask.restore.correction.correction import DOUBTFUL, CorrectedWord, Correction, joined
 from fillmask.restore.correction.judgement import CorrectionWeights
 from fillmask.restore.correction.suspicion import Noise, Suspect, suspects
@@ -69,7 +69,7 @@ class Corrector:
         self,
         model: MaskedLM,
         *,
-        channel: Channel | None = None,
+        channel: ConfusionChannel | None = None,
         words: WordList | None = None,
         weights: CorrectionWeights | None = None,
     ) -> None:
@@ -135,8 +135,8 @@ class Corrector:
         Args:
             share: how much of the text is misread, see `suspicion.Noise`.
         """
-        found = suspects(text, self.candidates, share)
-        plls = self._in_context(text, found, scorer)
+        suspected = suspects(text, self.candidates, share)
+        plls = self._in_context(text, suspected, scorer)
         return [
             Judged(
                 suspect,
@@ -146,7 +146,7 @@ class Corrector:
                 ),
                 judgement.none_features(suspect, share, self.candidates),
             )
-            for suspect, values in zip(found, plls, strict=True)
+            for suspect, values in zip(suspected, plls, strict=True)
         ]
 
     def _corrected(
@@ -198,11 +198,11 @@ class Corrector:
             self.is_calibrated,
         )
 
-    def _in_context(self, text: str, found: Sequence[Suspect], scorer: CachedScorer) -> list[list[float]]:
+    def _in_context(self, text: str, suspected: Sequence[Suspect], scorer: CachedScorer) -> list[list[float]]:
         """The pseudo-log-likelihood of every candidate of every suspect, the likeliest of the others around it."""
-        shown = [suspect for suspect in found if suspect.kind != "mark"]
+        shown = [suspect for suspect in suspected if suspect.kind != "mark"]
         if not shown:
-            return [[0.0] * len(suspect.candidates) for suspect in found]
+            return [[0.0] * len(suspect.candidates) for suspect in suspected]
         parts: list[str | Hole] = []
         at = 0
         for suspect in shown:
@@ -220,7 +220,7 @@ class Corrector:
             for candidate in suspect.candidates
         ]
         values = iter(Rescorer(scorer, context).in_context(wanted))
-        return [[0.0 if suspect.kind == "mark" else next(values) for _ in suspect.candidates] for suspect in found]
+        return [[0.0 if suspect.kind == "mark" else next(values) for _ in suspect.candidates] for suspect in suspected]
 
     def _likeliest(self, suspect: Suspect) -> str:
         """What most likely stood here before the model was asked."""

@@ -166,8 +166,8 @@ def _truth(text: str, observed: str, places: Sequence[int | None], start: int, e
     """The text that was read as a stretch, without the punctuation around it."""
     before = next((place for place in reversed(places[:start]) if place is not None), -1)
     after = next((place for place in places[end:] if place is not None), len(text))
-    found = text[before + 1 : after]
-    return _plain(found) if any(c.isalnum() for c in observed[start:end]) else _plain(found, marks=True)
+    stretch = text[before + 1 : after]
+    return _plain(stretch) if any(c.isalnum() for c in observed[start:end]) else _plain(stretch, marks=True)
 
 
 def _plain(text: str, *, marks: bool = False) -> str:

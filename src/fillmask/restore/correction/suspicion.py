@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fillmask.restore.correction.candidates import Candidates
-from fillmask.restore.correction.units import Unit, units_of
+from fillmask.restore.correction.units import TextUnit, units_of
 
 _ABBREVIATION = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?|[IVXLCDM]+|[^\W\d_]\.?")
 _STRAY_MARKS = frozenset("|~_^*\\<>{}=•■«»¬§`´°©®™:;,·'")
@@ -87,7 +87,7 @@ def suspects(text: str, candidates: Candidates, share: float) -> list[Suspect]:
     odds = _REAL_WORD_ODDS - max(0.0, log_odds(share) - log_odds(_USUAL_NOISE))
     units = list(units_of(text))
     marks = [unit.is_mark for unit in units]
-    found: list[Suspect] = []
+    suspicious: list[Suspect] = []
     skip = -1
     for number, unit in enumerate(units):
         if number <= skip:
@@ -104,16 +104,16 @@ def suspects(text: str, candidates: Candidates, share: float) -> list[Suspect]:
                     skip = number + 1
             suspect = suspect or _alone(unit, candidates, odds)
         if suspect is not None:
-            found.append(suspect)
-    return found
+            suspicious.append(suspect)
+    return suspicious
 
 
-def _spaced(text: str, unit: Unit) -> bool:
+def _spaced(text: str, unit: TextUnit) -> bool:
     before, after = text[unit.start - 1 : unit.start], text[unit.end : unit.end + 1]
     return (not before or before.isspace()) and (not after or after.isspace())
 
 
-def _alone(unit: Unit, candidates: Candidates, odds: float) -> Suspect | None:
+def _alone(unit: TextUnit, candidates: Candidates, odds: float) -> Suspect | None:
     word = unit.text
     if not any(c.isalpha() for c in word) or _ABBREVIATION.fullmatch(word) or _ordinal(word):
         return None
@@ -132,7 +132,7 @@ def _ordinal(word: str) -> bool:
     return digits * 2 >= len(word) or bool(re.fullmatch(r"\d+(st|nd|rd|th|s|d|F)", word))
 
 
-def _joined(text: str, first: Unit, second: Unit, candidates: Candidates) -> Suspect | None:
+def _joined(text: str, first: TextUnit, second: TextUnit, candidates: Candidates) -> Suspect | None:
     """Two stretches that may be one word: fallen apart, or divided at the end of a line."""
     between = text[first.end : second.start]
     hyphened = between in ("-\n", "-\r\n", "- ", "¬\n", "-")
@@ -143,15 +143,15 @@ def _joined(text: str, first: Unit, second: Unit, candidates: Candidates) -> Sus
         return None
     if not hyphened and all(candidates.is_listed(w) and (len(w) > 1 or w in ("a", "I", "A", "O")) for w in words):
         return None
-    whole = "".join(words)
-    texts = [whole] if candidates.is_listed(whole) else list(candidates.of(whole))[:1]
+    together = "".join(words)
+    texts = [together] if candidates.is_listed(together) else list(candidates.of(together))[:1]
     texts = [t for t in texts if " " not in t and len(t) > max(map(len, words))]
     observed = text[first.start : second.end]
     if not texts:
         return None
     if not hyphened and candidates.prior(texts[0], " ".join(words)) < sum(map(candidates.best_prior, words)):
         return None
-    if hyphened and all(map(candidates.is_listed, words)) and not candidates.is_listed(whole):
+    if hyphened and all(map(candidates.is_listed, words)) and not candidates.is_listed(together):
         return None
     end = second.end
     if "\n" in between and text[end : end + 1] == " ":  # the break goes after the word, in place of its space

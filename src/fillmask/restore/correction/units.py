@@ -13,7 +13,7 @@ _CLOSING = frozenset(".,;:!?'\"’”)]…")
 
 
 @dataclass(frozen=True)
-class Unit:
+class TextUnit:
     """A word as it was read.
 
     Attributes:
@@ -30,19 +30,19 @@ class Unit:
     starts_sentence: bool = False
 
 
-def units_of(text: str) -> Iterator[Unit]:
+def units_of(text: str) -> Iterator[TextUnit]:
     """The units of a text in order."""
     begins = True
     for match in _CHUNK.finditer(text):
         chunk = match.group()
         first = next((n for n, c in enumerate(chunk) if c.isalnum()), None)
         if first is None:
-            yield Unit(match.start(), match.end(), chunk, is_mark=True)
+            yield TextUnit(match.start(), match.end(), chunk, is_mark=True)
             continue
         last = next(n for n in reversed(range(len(chunk))) if chunk[n].isalnum()) + 1
         while first and chunk[first - 1] in _JUNK:
             first -= 1
         while last < len(chunk) and chunk[last] in _JUNK:
             last += 1
-        yield Unit(match.start() + first, match.start() + last, chunk[first:last], starts_sentence=begins)
+        yield TextUnit(match.start() + first, match.start() + last, chunk[first:last], starts_sentence=begins)
         begins = any(mark in ".!?" for mark in chunk[last:])

@@ -75,7 +75,7 @@ class _Determinizer:
     def after(self, state: _Set, kind: str) -> _Set:
         if kind == BREAK:
             return self._after_break(state) if self.region.breaks else frozenset()
-        found: dict[_Element, int] = {}
+        reached: dict[_Element, int] = {}
         own = len(kind) == 1
         white = kind.isspace() if own else kind == OTHER_WHITE
         cut = self.region.breaks and (is_cut(kind) if own else kind == OTHER_CUT)
@@ -91,9 +91,9 @@ class _Determinizer:
                 if more is None:
                     continue
                 element = (arc.target, boundary if self.graph.inside[arc.target] else _PLAIN, _ON)
-                if found.get(element, odd + more + 1) > odd + more:
-                    found[element] = odd + more
-        return self.closed(found)
+                if reached.get(element, odd + more + 1) > odd + more:
+                    reached[element] = odd + more
+        return self.closed(reached)
 
     def _joins(self, before: int, joint: int, cut: bool, white: bool) -> bool:
         """WordPiece: whether a character may follow; words are cut at spaces and on both sides of punctuation."""
@@ -106,18 +106,18 @@ class _Determinizer:
         return before in (_CUT, _START) or cut
 
     def _after_break(self, state: _Set) -> _Set:
-        found: dict[_Element, int] = {}
+        reached: dict[_Element, int] = {}
         for (node, before, joint), odd in state:
             if joint != _ON:
                 continue
-            found[(node, before, _JOINED)] = odd
+            reached[(node, before, _JOINED)] = odd
             if not self.graph.inside[node] or before in (_START, _SPACE):
                 continue
             for arc in self.graph.arcs[node]:
                 if _odd(arc, " ", True, True) is not None:
                     element = (arc.target, _SPACE, _SPACED)
-                    found[element] = min(odd, found.get(element, odd))
-        return self.closed(found)
+                    reached[element] = min(odd, reached.get(element, odd))
+        return self.closed(reached)
 
     def token_end(self, state: _Set) -> _Set:
         """Without the readings by which a token ends at an edge that it must reach across."""
@@ -252,9 +252,9 @@ def _unbounded(elements: Sequence[Element], *, ranges: bool = False) -> list[Ele
 def _ends_only(elements: Sequence[Element]) -> list[Element]:
     """The letters at the two ends of a hole, and anything between."""
     first, last = elements[0], elements[-1]
-    found: list[Element] = [Lost(0, None, True)]
+    reached: list[Element] = [Lost(0, None, True)]
     if isinstance(first, Known) and first.certain:
-        found.insert(0, first)
+        reached.insert(0, first)
     if isinstance(last, Known) and last.certain and len(elements) > 1:
-        found.append(last)
-    return found
+        reached.append(last)
+    return reached

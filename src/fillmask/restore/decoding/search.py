@@ -2,7 +2,7 @@
 
 A hypothesis is a row of tokens, some still masked. Each step asks the model for
 every hypothesis at once, picks a place in each, and fills it with the best
-tokens that the hole's token_automaton admits there, given what is chosen to the left
+tokens that the hole's automaton admits there, given what is chosen to the left
 and to the right. In best-first order the place is the one whose best token is
 likeliest (Brooks 2024 gives the score: with Hammersley, Clifford and Besag's
 theorem, log p(x) − log p([MASK]) at each step makes the sum independent of the
@@ -74,7 +74,7 @@ class _Partial:
 def search(
     scorer: CachedScorer, queries: Sequence[SearchQuery], *, order: str = BEST_FIRST, correction: float = 1.0
 ) -> list[list[TokenSequence]]:
-    """The best token sequences of each query, best first; none where the token_automaton admits none of that length.
+    """The best token sequences of each query, best first; none where the automaton admits none of that length.
 
     Args:
         order: `BEST_FIRST` or `LEFT_TO_RIGHT`.
@@ -148,14 +148,14 @@ def _grow(
         if best is not None and bounds[number] <= best[0]:
             break
         row, place = answers[number], places[number]
-        chosen = token_automaton.best(row, lefts[place], rights[place + 1], width)
-        confidence = float(row[chosen[0]] - correction * row[mask])
+        tokens_here = token_automaton.best(row, lefts[place], rights[place + 1], width)
+        confidence = float(row[tokens_here[0]] - correction * row[mask])
         if best is None or confidence > best[0]:
-            best = confidence, place, chosen, row
+            best = confidence, place, tokens_here, row
     assert best is not None
-    _, place, chosen, row = best
+    _, place, tokens_here, row = best
     grown = []
-    for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
+    for value, token in zip(row[tokens_here].tolist(), tokens_here.tolist(), strict=True):
         tokens = (*item.tokens[:place], token, *item.tokens[place + 1 :])
         grown.append(_Partial(tokens, item.chain + value, item.masks + float(row[mask])))
     return grown
@@ -177,8 +177,8 @@ def factorized_search(
     for place, row in enumerate(answers):
         grown = []
         for item, left in items:
-            chosen = token_automaton.best(row, left, rights[place + 1], beam)
-            for value, token in zip(row[chosen].tolist(), chosen.tolist(), strict=True):
+            tokens_here = token_automaton.best(row, left, rights[place + 1], beam)
+            for value, token in zip(row[tokens_here].tolist(), tokens_here.tolist(), strict=True):
                 new = _Partial((*item.tokens, token), item.chain + value, item.masks + float(row[mask]))
                 grown.append((new, left))
         best = set(_best([new for new, _ in grown], beam, 0.0))

@@ -29,13 +29,13 @@ def readings(vocabulary: Vocabulary, region: Region, tokens: Sequence[int]) -> l
         inner = text[len(region.lead) : len(text) - len(region.tail)]
         return [inner] if region.hole.admits(inner) else []
     text = "".join(piece for piece in pieces if isinstance(piece, str))
-    found: list[str] = []
+    texts: list[str] = []
     for way in _spaced(text) if vocabulary.kind == WORDPIECE else [text]:
         inner = way[len(region.lead) : len(way) - len(region.tail)]
         written = restored(vocabulary, region.hole, inner)
-        if written is not None and region.hole.admits(written) and written not in found:
-            found.append(written)
-    return found
+        if written is not None and region.hole.admits(written) and written not in texts:
+            texts.append(written)
+    return texts
 
 
 def _spaced(text: str) -> list[str]:

@@ -34,7 +34,7 @@ class TokenAutomaton:
     from where and to where some number of free tokens lead.
 
     Args:
-        grown: called when the token_automaton has come to keep more.
+        grown: called when the automaton has come to keep more.
 
     Attributes:
         kept: bytes that `forget` would free, about.
@@ -115,9 +115,9 @@ class TokenAutomaton:
 
     def _walked(self, state: int) -> Numbers:
         """The same, worked out, and kept in the form that takes less."""
-        found, ends = self._trie.walk(self._table, self._classes, state)
+        matches, ends = self._trie.walk(self._table, self._classes, state)
         full: Numbers = np.zeros(self._size, self._of_state)
-        full[self._ids[found]] = self._remain[ends]
+        full[self._ids[matches]] = self._remain[ends]
         tokens: Numbers = np.flatnonzero(full).astype(self._of_token)
         many = len(tokens) * (tokens.itemsize + full.itemsize) >= full.nbytes
         with self._lock:
@@ -173,13 +173,13 @@ class TokenAutomaton:
         """States after one more token: this one, or any."""
         if token is None:
             first, to, _ = self._all()
-            found = np.zeros(self.states, bool)
-            found[to[np.repeat(states, np.diff(first))]] = True
-            return found
-        found = np.zeros(self.states, bool)
-        found[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
-        found[DEAD] = False
-        return found
+            matches = np.zeros(self.states, bool)
+            matches[to[np.repeat(states, np.diff(first))]] = True
+            return matches
+        matches = np.zeros(self.states, bool)
+        matches[self._through(np.flatnonzero(states).astype(np.int32), token)] = True
+        matches[DEAD] = False
+        return matches
 
     def before(self, states: Bits, token: int | None) -> Bits:
         """States from which one token, this one or any, leads into `states`."""
@@ -192,22 +192,22 @@ class TokenAutomaton:
     def admitted(self, left: Bits, right: Bits) -> Ids:
         """Tokens that lead from a state of `left` into one of `right`, ascending."""
         key = (left.tobytes(), right.tobytes())
-        found = self._admitted.get(key)
-        if found is None:
+        matches = self._admitted.get(key)
+        if matches is None:
             fits = np.zeros(self._size, bool)
             for state in np.flatnonzero(left):
                 tokens, ends = self.ends(int(state))
                 fits[tokens[right[ends]]] = True
-            found = np.flatnonzero(fits).astype(np.int32)
+            matches = np.flatnonzero(fits).astype(np.int32)
             with self._lock:
                 if len(self._admitted) > _SIDES:
                     self.kept -= sum(tokens.nbytes for tokens in self._admitted.values())
                     self._admitted = {}
                 if key not in self._admitted:
-                    self._admitted[key] = found
-                    self.kept += found.nbytes
+                    self._admitted[key] = matches
+                    self.kept += matches.nbytes
             self._has_grown()
-        return found.astype(np.int64)
+        return matches.astype(np.int64)
 
     def best(self, values: Floats, left: Bits, right: Bits, count: int) -> Ids:
         """Of the tokens that `admitted` gives, the `count` with the largest values, largest first; of equals, the lower.
@@ -226,9 +226,9 @@ class TokenAutomaton:
             states = left if self._inside[near].any() else left & self._whole
             for state in np.flatnonzero(states):
                 fits |= right[self._dense(int(state))[near]]
-            found = near[fits]
-            if len(found) >= count:
-                return found[largest(values[found], count)]
+            matches = near[fits]
+            if len(matches) >= count:
+                return matches[largest(values[matches], count)]
         admitted = self.admitted(left, right)
         return admitted[largest(values[admitted], count)]
 
@@ -271,14 +271,14 @@ class TokenAutomaton:
     def lengths(self, most: int, check: Callable[[], None] | None = None) -> list[int]:
         """How many tokens, `most` at most, can fill the region; `check` as in `prepare`."""
         self.prepare(check)
-        found, states = [], self.start
+        matches, states = [], self.start
         for count in range(most + 1):
             if (states & self.accepting).any():
-                found.append(count)
+                matches.append(count)
             states = self.after(states, None)
             if not states.any():
                 break
-        return found
+        return matches
 
     def oddity(self, tokens: Sequence[int]) -> int:
         """How many unclear characters these tokens read otherwise than they look."""

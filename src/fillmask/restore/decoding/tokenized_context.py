@@ -69,7 +69,7 @@ class Surroundings:
 
 
 class _Layouts(Sequence[tuple[Layout, ...]]):
-    """The layouts of each hole, found when they are first asked for: those across an edge need their token_automaton."""
+    """The layouts of each hole, made when they are first asked for: those across an edge need their automaton."""
 
     def __init__(self, context: TokenizedContext) -> None:
         self._context = context
@@ -134,9 +134,9 @@ class TokenizedContext:
         """Every layout of hole `number`, the plain one first; `layouts` keeps them."""
         hole, left, right = self.holes[number], self._texts[number], self._texts[number + 1]
         lead = self._lead(left, first=number == 0)
-        found = [self.plain(number)]
+        layouts = [self.plain(number)]
         if self.vocabulary.kind == WORDPIECE:  # cuts at every punctuation mark
-            return tuple(found)
+            return tuple(layouts)
         leads, tails = [(lead, 0)], [("", 0)]
         glued = _marks(reversed(left))
         if glued:
@@ -158,8 +158,8 @@ class TokenizedContext:
                 self.token_automaton(layout)
             except InputError:
                 continue  # no token reaches across, or in too many ways
-            found.append(layout)
-        return tuple(found)
+            layouts.append(layout)
+        return tuple(layouts)
 
     def _lead(self, left: str, *, first: bool) -> str:
         """The space that the first token after `left` takes."""
@@ -232,10 +232,10 @@ def _texts_between(damaged: Damaged) -> list[str]:
 
 def _between(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[int, ...]]:
     """The tokens of each text between holes, cut as they are beside a word."""
-    found = tokenizer.encode_raw(_FILLER.join(texts), add_special_tokens=False)
+    encoding = tokenizer.encode_raw(_FILLER.join(texts), add_special_tokens=False)
     pieces: list[list[int]] = [[]]
     begin = len(texts[0])
-    for token, (start, end) in zip(found.ids, found.offsets, strict=True):
+    for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
         while len(pieces) < len(texts) and start >= begin + 1:
             begin += 1 + len(texts[len(pieces)])
             pieces.append([])

@@ -234,3 +234,29 @@ def test_the_side_that_tokenizer_json_names(tmp_path: Path) -> None:
     backend.save(str(folder / "tokenizer.json"))
     ours = load_tokenizer(folder, 64)
     assert ours.encode_text("the dog dog dogs", {"truncation": True, "max_length": 4}).ids == [2, 7, 10, 3]
+
+
+def test_plain_ids_of_many_texts() -> None:
+    ours = tokenizer("as trained")
+    texts = ["the dog", "", "bakery"]
+    assert ours.encode_plain(texts) == [ours.encode(text, add_special_tokens=False) for text in texts]
+    backend = Backend(models.WordLevel({"the": 0, "dog": 1}, unk_token="<none>"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert Tokenizer(backend, {}, 40).encode_plain(["the dog", "the cat", "dog"]) == [[0, 1], None, [1]]
+
+
+def test_windows_are_those_of_a_backend_that_truncates() -> None:
+    for name in PROCESSORS:
+        ours, rng = tokenizer(name), random.Random(1)
+        truncating = Backend.from_str(ours.backend.to_str())
+        for _ in range(50):
+            words, length = text(rng) + " the dog", rng.randint(4, 12)
+            truncating.enable_truncation(length)
+            first = truncating.encode(words)
+            expected = [(part.ids, part.special_tokens_mask) for part in (first, *first.overflowing)]
+            parts = ours.encode_windows(words, length)
+            assert [(part.ids, part.special_tokens_mask) for part in parts] == expected
+            # The backend forgets the segment of the parts after the first.
+            assert all(set(part.type_ids) == set(first.type_ids) for part in parts)
+    with pytest.raises(InputError, match="the length is 2; expected room for a token"):
+        tokenizer("bert").encode_windows("the dog", 2)

@@ -84,8 +84,8 @@ def restore_document(
     damaged = options.for_damage(document.damaged)
     folder = model.checkpoint.folder
     words = word_list.of_checkpoint(folder) if damaged.holes else None
-    backend = model.tokenizer.backend
-    cased = casing(words, lambda word: len(backend.encode(f" {word}", add_special_tokens=False).ids))
+    tokenizer = model.tokenizer
+    cased = casing(words, lambda word: len(tokenizer.encode_plain([f" {word}"])[0] or ()))
     case = ordinary_case(damaged, cased)
     settings = settings_for(options.strategy, BEAM if options.beam is None else options.beam)
     if options.readings > settings.options.finalists > 0:

@@ -180,6 +180,13 @@ class Tokenizer(TokenizerVocabulary):
                     encodings.append(error)
             return encodings
 
+    def encode_plain(self, texts: Sequence[str]) -> list[list[int] | None]:
+        """Ids without special tokens of each text; None for a text that the vocabulary cannot express."""
+        try:
+            return [raw.ids for raw in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+        except Exception:  # one text spoils the batch
+            return [self.encode(text, add_special_tokens=False) if self._encodes(text) else None for text in texts]
+
     def encode_raw(self, text: str, pair: str | None = None, *, add_special_tokens: bool = True) -> Any:
         """The `tokenizers.Encoding` of one text, or of two.
 

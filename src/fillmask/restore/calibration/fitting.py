@@ -115,8 +115,7 @@ def lengths_of(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Leng
     """Priors of lengths, counted on some paragraphs of every source."""
 
     def count(words: list[str]) -> list[int]:
-        found = tokenizer.backend.encode_batch([f" {word}" for word in words], add_special_tokens=False)
-        return [len(one.ids) for one in found]
+        return [len(ids or ()) for ids in tokenizer.encode_plain([f" {word}" for word in words])]
 
     share = _PARAGRAPHS // max(1, len(texts))
     paragraphs = (

@@ -95,11 +95,11 @@ class ListedWords:
         region = self._context.plain(hole).region
         vocabulary = self._context.vocabulary
         lead = "" if vocabulary.kind == WORDPIECE else region.lead
-        encodings = self._tokenizer.backend.encode_batch([lead + text for text in texts], add_special_tokens=False)
+        encodings = self._tokenizer.encode_plain([lead + text for text in texts])
         listed: dict[str, ListedWord] = {}
         for text, encoding in zip(texts, encodings, strict=True):
-            tokens = tuple(encoding.ids)
-            if any(vocabulary.spelled_or_none(token) is None for token in tokens):
+            tokens = tuple(encoding or ())
+            if not tokens or any(vocabulary.spelled_or_none(token) is None for token in tokens):
                 continue
             spelled = [text] if vocabulary.kind == BYTES else readings(vocabulary, region, tokens)
             for written in spelled[:1]:

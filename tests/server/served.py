@@ -27,7 +27,7 @@ class Service:
     def __init__(self, *arguments: str, **environment: str) -> None:
         inherited = {key: value for key, value in os.environ.items() if key != "FILLMASK_API_KEY"}
         self.process = subprocess.Popen(
-            [FILLMASK, "serve", "--port", "0", "--threads", "1", "--log-format", "json", *arguments],
+            [FILLMASK, "serve", "--port", "0", "--threads", "1", "--log-format", "json", "--no-measure", *arguments],
             stderr=subprocess.PIPE,
             env={**inherited, **environment},
             text=True,

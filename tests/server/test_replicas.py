@@ -20,15 +20,16 @@ from fillmask.server.worker import replicas
 from fillmask.server.worker.replicas import Replicas
 
 _ACTOR = """
-import os, sys, time
+import json, os, sys, time
 from fillmask.runtime.engines import CPU_BUDGET
 from fillmask.server.worker import wire
 
 channel = wire.Channel(sys.stdin.buffer, sys.stdout.buffer)
-if {fails!r}:
+settings = json.loads(sys.argv[1])
+if {fails!r} or settings["model"] == "broken":
     channel.send(wire.ModelFailed("there is no such model"))
     sys.exit()
-channel.send(wire.ModelReady(wire.ModelDescription("acting", "float32", ("score", "restore"), CPU_BUDGET)))
+channel.send(wire.ModelReady(wire.ModelDescription(settings.get("engine", "acting"), "float32", ("score", "restore"), CPU_BUDGET)))
 while (message := channel.receive()) is not None:
     match message:
         case wire.Ping(number=number) if not {deaf!r}:
@@ -76,7 +77,9 @@ def act(monkeypatch: pytest.MonkeyPatch) -> Act:
     ) -> None:
         script = _ACTOR.format(fails=fails, deaf=deaf)
         monkeypatch.setattr(
-            replicas.subprocess, "Popen", lambda _, **kwargs: start([sys.executable, "-c", script], **kwargs)
+            replicas.subprocess,
+            "Popen",
+            lambda command, **kwargs: start([sys.executable, "-c", script, command[-1]], **kwargs),
         )
 
         async def main() -> None:
@@ -178,3 +181,43 @@ def test_a_process_that_does_not_answer_is_not_ready_and_is_killed_at_last(
         await stage.until(lambda: bool(stage.replicas._deaths))
 
     act(scene, deaf=True)
+
+
+def test_processes_are_switched_while_they_work(act: Act) -> None:
+    """What an old process holds is finished; what comes goes to its successor; no process counts as dead."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.until(lambda: len(stage.replicas.ready) == 2)
+        old = {replica.process.pid for replica in stage.replicas.ready}
+        held = [stage.jobs.submit("restore", {"inputs": "wait"}) for _ in range(4)]
+        await stage.until(lambda: all(job.progress is not None for job in held))
+        await stage.replicas.switch({"model": "none", "engine": "faster", "precision": "float32"})
+        ready = stage.replicas.ready
+        assert len(ready) == 2
+        assert not old & {replica.process.pid for replica in ready}
+        assert stage.replicas.description is not None
+        assert stage.replicas.description.engine == "faster"
+        assert await stage.jobs.submit("score", {"inputs": "one"}).future == b"one"
+        assert not any(job.future.done() for job in held)
+        retired = list(stage.replicas._retired)
+        assert {replica.process.pid for replica in retired} == old
+        for job in held:
+            job.future.cancel()
+        await stage.until(lambda: not stage.replicas._retired)
+        assert not stage.replicas._deaths
+        assert stage.metrics.restarts._value.get() == 0
+
+    act(scene, count=2)
+
+
+def test_a_successor_that_cannot_load_changes_nothing(act: Act) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.until(lambda: bool(stage.replicas.ready))
+        process = stage.replicas.ready[0].process.pid
+        await stage.replicas.switch({"model": "broken", "engine": "faster", "precision": "float32"})
+        await stage.replicas.switch({"model": "none", "engine": "acting", "precision": "float32"})  # as it is
+        assert [replica.process.pid for replica in stage.replicas.ready] == [process]
+        assert await stage.jobs.submit("score", {"inputs": "one"}).future == b"one"
+        assert not stage.reasons
+
+    act(scene)

@@ -33,6 +33,9 @@ def test_every_option_stands_in_the_table_with_its_variable_and_default() -> Non
             assert variable in found or "as for every command" in found, variable
         if parameter.show_default and parameter.default is not None and "as for every command" not in found:
             default = f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+            if parameter.is_flag:
+                default = parameter.opts[0] if parameter.default else parameter.secondary_opts[0]
+                default = default.removeprefix("--")
             assert f"`{default}`" in found, name
 
 

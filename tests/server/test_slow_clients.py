@@ -41,6 +41,16 @@ def impatient(modernbert_folder: Path) -> Iterator[Service]:
     service.end()
 
 
+_connections: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_connections() -> Iterator[None]:
+    yield
+    while _connections:
+        _connections.pop().close()
+
+
 def head(length: int, path: str = _FILL) -> bytes:
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
@@ -53,6 +63,7 @@ def connect(service: Service, data: bytes = b"", receive_buffer: int | None = No
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     connection.settimeout(60)
     connection.connect(("127.0.0.1", service.port))
+    _connections.append(connection)
     connection.sendall(data)
     return connection
 
@@ -179,7 +190,7 @@ def test_a_stream_that_nobody_reads_is_given_up(impatient: Service) -> None:
     refusals = 'fillmask_rejections_total{reason="answer_not_read"}'
     before = impatient.metric(refusals)
     connection = connect(impatient, head(len(body), "/v1/restore") + body, 4096)
-    impatient.wait_for_metric(refusals, before + 1, seconds=60)
+    impatient.wait_for_metric(refusals, before + 1, seconds=240)
     impatient.wait_for_metric('fillmask_in_flight{route="/v1/restore"}', 0)
     read_all(connection)
     answer = httpx.post(impatient.url + "/v1/restore", json={"inputs": "The old d[.]g"}, timeout=60)

@@ -79,6 +79,13 @@ from fillmask.cli.options import model_options
     help="Model processes; the threads are shared out among them.",
 )
 @click.option(
+    "--measure/--no-measure",
+    default=True,
+    show_default=True,
+    help="Measure engines and precisions that are auto on the first thousand masks of clients, and take the fastest that"
+    " keeps float32's answers.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0.001),
     metavar="SECONDS",

@@ -11,6 +11,9 @@ from fillmask.errors import MissingExtraError
 from fillmask.server.settings import LOOPBACK, ServerSettings
 
 _BACKLOG = 2048
+# Bytes that the system keeps of an answer that is not read yet. By itself it keeps some megabytes of each, and the
+# service would take them for read.
+_SEND_BUFFER = 262_144
 _OTHER_FILES = 100  # that the process has open beside its connections
 
 
@@ -57,11 +60,13 @@ def serve(settings: ServerSettings) -> int:
 def _listen(host: str, port: int, options: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise OSError(
             f"cannot listen at {host} port {port}: {error.strerror or error}; choose another with {options}"
         ) from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
+    return listener
 
 
 def _allow_open_files(count: int) -> None:

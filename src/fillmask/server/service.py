@@ -21,6 +21,7 @@ from fillmask.server.scheduling.admission import BodyCapacity, Capacity
 from fillmask.server.scheduling.batcher import Answer, Batcher
 from fillmask.server.scheduling.jobs import JobQueue, QueuedJob
 from fillmask.server.settings import ServerSettings
+from fillmask.server.worker.engine_tuning import EngineTuning
 from fillmask.server.worker.replicas import Replicas
 from fillmask.server.worker.wire import FillRow
 from fillmask.tasks.masked_texts import MaskedText, MaskedTexts
@@ -62,6 +63,7 @@ class Service:
         self.batcher = Batcher(self.metrics, wait=settings.batch_wait, wake=self.replicas.dispatch)
         self.jobs = JobQueue(self.metrics, wake=self.replicas.dispatch, stop=self.replicas.stop)
         self.replicas.batcher, self.replicas.jobs = self.batcher, self.jobs
+        self._tuning = EngineTuning(model, self.replicas.switch) if settings.measure else None
         limits = settings.limits
         fill = Capacity(limits.queue_items, "queue_items", limits.queue_tokens, "queue_tokens")
         jobs = Capacity(limits.queue_jobs, "queue_jobs", limits.queue_job_tokens, "queue_job_tokens")
@@ -89,6 +91,8 @@ class Service:
 
     async def close(self) -> None:
         """End them."""
+        if self._tuning is not None:
+            await self._tuning.close()
         await self.replicas.close()
         self._threads.shutdown(wait=False)
 
@@ -139,6 +143,8 @@ class Service:
             return b"[]"
         call.reservation.grow(tokens=self._check_model_tokens(sum(len(row.read.ids) for row in rows)))
         answers = await call.wait(self.batcher.submit(rows))
+        if self._tuning is not None:
+            self._tuning.observe([row.read for row in rows])
         bodies = _by_text(answers, shapes)
         return bodies[0] if len(bodies) == 1 else b"[" + b",".join(bodies) + b"]"
 

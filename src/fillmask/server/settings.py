@@ -17,6 +17,7 @@ class ServerSettings:
         host, port: the address to listen at.
         model, engine, precision, device, threads: as for `MaskedLM`; threads of each model process.
         replicas: model processes.
+        measure: whether to measure engines and precisions that are "auto" on the first thousand masks of clients.
         api_keys: keys of which each request must carry one; empty for a service without keys.
         allowed_hosts: names that requests may call the service by, beside the loopback names and `host`; `*.example.org`
             for every name below a domain, `*` for every name.
@@ -38,6 +39,7 @@ class ServerSettings:
     device: str | None = None
     threads: int | None = None
     replicas: int = 1
+    measure: bool = True
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()

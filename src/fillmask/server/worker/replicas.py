@@ -39,6 +39,11 @@ _DEATHS_SECONDS = 60.0
 _LOST = "the model process died while it had this request; try again"
 
 
+def worker_environment() -> dict[str, str]:
+    """The environment of the processes that the server starts: its own without the key."""
+    return {name: value for name, value in os.environ.items() if name != "FILLMASK_API_KEY"}
+
+
 class Replica:
     """One model process and the work that it holds."""
 
@@ -50,15 +55,15 @@ class Replica:
         self.jobs: dict[int, QueuedJob] = {}
         self.pings = 0  # without an answer
         self.since = time.monotonic()
+        self.ready_or_dead = asyncio.Event()
         self._on_message = on_message
         self._pipe: asyncio.WriteTransport | None = None
-        environment = {key: value for key, value in os.environ.items() if key != "FILLMASK_API_KEY"}
         self.process = subprocess.Popen(
             # -P: the folder that the server was started in is no place to import from.
             [sys.executable, "-P", "-m", "fillmask.server.worker.worker", argument],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=worker_environment(),
         )
 
     @property
@@ -121,17 +126,23 @@ class Replicas:
     def __init__(
         self, count: int, settings: dict[str, Any], limits: Limits, metrics: Metrics, give_up: Callable[[str], None]
     ) -> None:
-        self._argument = json.dumps({**settings, "limits": asdict(limits)})
+        self._limits = limits
+        self._argument = self._worker_argument(settings)
         self._metrics = metrics
         self._give_up = give_up
         self._numbers = itertools.count(1)
         self._deaths: deque[float] = deque()
         self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._successors: set[Replica] = set()  # being loaded, to take the place of others
+        self._retired: set[Replica] = set()  # that finish the work that they hold, or are about to exit
         self.batcher: Batcher
         self.jobs: JobQueue
         self.description: wire.ModelDescription | None = None  # of the model, once a process has loaded it
         self._all = [Replica(name, self._argument, self._on_message) for name in range(count)]
+
+    def _worker_argument(self, settings: dict[str, Any]) -> str:
+        return json.dumps({**settings, "limits": asdict(self._limits)})
 
     @property
     def ready(self) -> list[Replica]:
@@ -163,9 +174,41 @@ class Replicas:
                     replica.jobs[number] = job
                     replica.send(wire.RunJob(number, task, job.request))
 
+    async def switch(self, settings: dict[str, Any]) -> None:
+        """Replace the processes one by one by those of other settings, each when its successor is ready.
+
+        Without effect where the processes run with that engine and precision already. A successor that cannot load the
+        model changes nothing.
+        """
+        described = self.description
+        if described and (described.engine, described.precision) == (settings["engine"], settings["precision"]):
+            return
+        argument = self._worker_argument(settings)
+        for index, old in enumerate(self._all):
+            new = Replica(old.name, argument, self._on_message)
+            self._successors.add(new)
+            try:
+                await new.connect()
+                await new.ready_or_dead.wait()
+            finally:
+                self._successors.discard(new)
+            if new.description is None or self._ending or self._all[index] is not old:
+                self._retired.add(new)
+                new.end()
+                return
+            self._argument = argument
+            self._all[index] = new
+            self._retired.add(old)
+            self._end_when_idle(old)
+            self.dispatch()
+
+    def _end_when_idle(self, replica: Replica) -> None:
+        if not replica.batches and not replica.jobs:
+            replica.end()
+
     def stop(self, job: QueuedJob) -> None:
         """Tell the process that has the job, if one has it, that nobody waits for it."""
-        for replica in self._all:
+        for replica in (*self._all, *self._retired):
             for number, other in replica.jobs.items():
                 if other is job:
                     replica.send(wire.CancelJob(number))
@@ -195,6 +238,7 @@ class Replicas:
                 replica.pings = 0
             case wire.ModelReady(description=description):
                 replica.description = self.description = description
+                replica.ready_or_dead.set()
                 logs.event(
                     "model ready",
                     replica=replica.name,
@@ -202,11 +246,15 @@ class Replicas:
                     engine=description.engine,
                     precision=description.precision,
                 )
+            case wire.ModelFailed(message=text) if replica in self._successors:
+                logs.event("engine not changed", level=logging.WARNING, reason=text)
             case wire.ModelFailed(message=text):
                 self._ending = True
                 self._give_up(text)
             case None:
                 self._on_death(replica)
+        if replica in self._retired:
+            self._end_when_idle(replica)
         self._metrics.ready.set(len(self.ready))
         self.dispatch()
 
@@ -220,9 +268,14 @@ class Replicas:
 
     def _on_death(self, replica: Replica) -> None:
         replica.description = None
+        replica.ready_or_dead.set()
         replica.end()
         for number in [*replica.batches, *replica.jobs]:
             self._fail(replica, number, ApiError("model_unavailable", _LOST, {"Retry-After": "1"}))
+        if replica not in self._all:  # its place is taken, or it never had one
+            self._retired.add(replica)
+            self._later(self._reap(replica))
+            return
         if self._ending:
             return
         now = time.monotonic()
@@ -235,6 +288,10 @@ class Replicas:
             self._give_up(f"model processes died {len(self._deaths)} times in a minute; see the log")
             return
         self._later(self._replace(replica))
+
+    async def _reap(self, replica: Replica) -> None:
+        await asyncio.to_thread(replica.process.wait)
+        self._retired.discard(replica)
 
     async def _replace(self, replica: Replica) -> None:
         code = await asyncio.to_thread(replica.process.wait)
@@ -275,9 +332,10 @@ class Replicas:
         self._ending = True
         for task in self._tasks:
             task.cancel()
-        for replica in self._all:
+        everyone = [*self._all, *self._retired, *self._successors]
+        for replica in everyone:
             replica.end()
-        for replica in self._all:
+        for replica in everyone:
             try:
                 await asyncio.to_thread(replica.process.wait, 1.0)
             except subprocess.TimeoutExpired:

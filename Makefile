@@ -39,7 +39,7 @@ test-base: .venv/.dev
 
 # The commands of these two tests draw and train: here nothing of them is skipped.
 test-train: .venv-train/.done
-	.venv-train/bin/python $(PYTEST) $(EXTRAS) tests/e2e/test_classify_command.py tests/e2e/test_evaluate_command.py
+	.venv-train/bin/python $(PYTEST) $(EXTRAS) tests/e2e/test_classify_command.py tests/e2e/test_evaluate_command.py tests/runtime/test_telemetry.py
 
 lint: .venv-train/.done
 	.venv-train/bin/ruff check .

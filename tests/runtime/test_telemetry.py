@@ -1,5 +1,6 @@
 """Nothing is sent out: no socket, no name looked up, no file under HOME, with every engine and with the command line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_an_engine_without_a_home_is_silent(engine: str, home: Path | None, robe
     if find_spec(engine) is None:
         pytest.skip(f"{engine} is not installed")
     assert _run(_LIBRARY, roberta_folder, engine, home) == ("[]", "")
+
+
+@pytest.mark.skipif(find_spec("fastapi") is None, reason="the service needs an extra")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_model_process_of_the_service_writes_nothing_at_home(
+    engine: str, roberta_folder: Path, tmp_path: Path
+) -> None:
+    if find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    settings = {"model": str(roberta_folder), "engine": engine, "limits": {}}
+    command = [sys.executable, "-m", "fillmask.server.worker.worker", json.dumps(settings)]
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    # It loads the model, says that it is ready, and ends as its input does.
+    found = subprocess.run(
+        command, env={**environment, "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    assert engine.encode() in found.stdout
+    assert sorted(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.skipif(find_spec("onnxruntime") is None, reason="onnxruntime is not installed")

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -202,6 +203,8 @@ def the_line(finished: subprocess.CompletedProcess[str]) -> str:
         (500, "the hub answers 500 (Internal Server Error)"),
         (429, "the hub answers 429 (Too Many Requests): it limits requests"),
         (403, "the hub answers 403 (Forbidden): set HF_TOKEN"),
+        (401, "HF_TOKEN"),
+        (404, "someone/tiny"),
         (418, "the hub answers 418"),
     ],
 )
@@ -248,3 +251,10 @@ def test_only_a_pickle_or_a_sentencepiece_model(hub: Hub, tmp_path: Path) -> Non
     assert "someone/tiny has its weights only as pytorch_model.bin, a pickle" in line
     assert "AutoModelForMaskedLM" in line
     assert not any("/resolve/" in r and (".bin" in r or ".model" in r) for r in hub.requests)
+
+
+def test_a_hub_that_accepts_and_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        line = the_line(run(tmp_path, url, "fill", "-m", "someone/tiny", "a <mask> b", HF_HUB_DOWNLOAD_TIMEOUT="1"))
+    assert "the hub does not answer in time" in line

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from fillmask.errors import CheckpointError, CheckpointNotFoundError
 
@@ -82,17 +83,19 @@ def fetch(name: HubName) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(
-            snapshot_download(name.repository, revision=name.revision, allow_patterns=list(FILES), token=_token.get())
-        )
+        with _answers_in_time():
+            downloaded = snapshot_download(
+                name.repository, revision=name.revision, allow_patterns=list(FILES), token=_token.get()
+            )
+        return Path(downloaded)
     except errors.IncompleteSnapshotError as error:
         folder = Path(error.snapshot_path)
         missing = [file for file in needed_files(listed_files(name, folder.name)) if not (folder / file).exists()]
         if not missing:
             return folder
         raise CheckpointNotFoundError(
-            f"the cached snapshot of {name} lacks {missing[0]}, and {_fault(error)}; go online and run"
-            f" 'fillmask models pull {name}'"
+            f"the cached snapshot of {name} lacks {missing[0]}, and {_fault(error)}; when the hub can"
+            f" be asked again, run 'fillmask models pull {name}'"
         ) from error
     except errors.GatedRepoError as error:
         raise CheckpointNotFoundError(
@@ -111,11 +114,34 @@ def fetch(name: HubName) -> Path:
     except (errors.HfHubHTTPError, OSError) as error:  # LocalEntryNotFoundError is an OSError
         if _status(error) is None and isinstance(error, errors.LocalEntryNotFoundError):
             raise CheckpointNotFoundError(
-                f"{name} is not in the hub's cache, and {_fault(error)}; go online and run 'fillmask models pull {name}',"
-                " or give a folder"
+                f"{name} is not in the hub's cache, and {_fault(error)}; when the hub can be asked again, run"
+                f" 'fillmask models pull {name}', or give a folder now"
             ) from error
         kind = CheckpointNotFoundError if _status(error) in (401, 403) else CheckpointError
         raise kind(f"cannot download {name}: {_fault(error)}") from error
+
+
+@contextmanager
+def _answers_in_time() -> Iterator[None]:
+    """Give the hub as long to answer each question as `huggingface_hub` gives a download: HF_HUB_DOWNLOAD_TIMEOUT.
+
+    By itself it waits for ever for an answer about a repository.
+    """
+    from huggingface_hub import constants, get_session
+
+    def limit(request: Any) -> None:
+        if request.extensions.get("timeout", {}).get("read") is None:
+            seconds = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
+            timeout = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+            request.extensions = {**request.extensions, "timeout": timeout}
+
+    session = get_session()
+    hooks = session.event_hooks
+    session.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
+    try:
+        yield
+    finally:
+        session.event_hooks = hooks
 
 
 def needed_files(names: Collection[str]) -> list[str]:
@@ -172,7 +198,7 @@ def _fault(error: BaseException) -> str:
             return f"the hub answers {phrase}: it limits requests; wait some minutes, or set HF_TOKEN"
         if status >= 500:
             return f"the hub answers {phrase}: the fault is the hub's; try again later"
-        return f"the hub answers {phrase}"
+        return f"the hub answers {phrase}; check the name and the revision"
     names = [kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__]
     if any("Timeout" in name for name in names):
         return "the hub does not answer in time"

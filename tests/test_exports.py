@@ -44,3 +44,20 @@ def test_import_is_light() -> None:
     code = "import sys, fillmask; print([m for m in ('torch', 'transformers', 'onnx', 'rich', 'click') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_help_loads_no_model_code() -> None:
+    script = "import sys; from fillmask.cli import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(finished.stderr.split())
+    assert "fillmask.errors" in loaded
+    assert not loaded & {
+        "numpy",
+        "tokenizers",
+        "onnxruntime",
+        "regex",
+        "rich",
+        "fillmask.pipelines",
+        "fillmask.runtime",
+    }
+    assert set(dir(fillmask)) >= set(fillmask.__all__)

@@ -5,6 +5,9 @@ mlm = pipeline("fill-mask")
 mlm("I am <mask> to the bakery")
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"  # before the imports: modules below read it
 
 from fillmask.errors import (
@@ -23,8 +26,10 @@ from fillmask.errors import (
     TrainingError,
     UnsupportedModelError,
 )
-from fillmask.pipelines import FillMask, pipeline
-from fillmask.tasks.score import Score, WordScore
+
+if TYPE_CHECKING:
+    from fillmask.pipelines import FillMask, pipeline
+    from fillmask.tasks.score import Score, WordScore
 
 __all__ = [
     "CheckpointError",
@@ -47,3 +52,23 @@ __all__ = [
     "__version__",
     "pipeline",
 ]
+
+# Imported when they are used: a command's --help needs no model.
+_MODULES = {
+    "FillMask": "fillmask.pipelines",
+    "Score": "fillmask.tasks.score",
+    "WordScore": "fillmask.tasks.score",
+    "pipeline": "fillmask.pipelines",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fillmask' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ byte for byte.
 
 from __future__ import annotations
 
-import fillmask
+from fillmask import __version__
 from fillmask.errors import FillMaskError, InputError
 from fillmask.restore.editions.align import portions
 from fillmask.restore.editions.shown import chosen, probability
@@ -104,7 +104,7 @@ class _Edition:
     def _alto(self, unit: OcrUnit) -> list[tuple[int, int, str]]:
         element = unit.element
         prefix = f"{element.prefix}:" if element.prefix else ""
-        purpose = quoted(f"{_AUTHOR} {fillmask.__version__}, probability {self.shares[unit]:.3f}")
+        purpose = quoted(f"{_AUTHOR} {__version__}, probability {self.shares[unit]:.3f}")
         added = f"<{prefix}ALTERNATIVE PURPOSE={purpose}>{escape(self._read(unit))}</{prefix}ALTERNATIVE>"
         if element.is_empty_tag:
             return [(element.end - 2, element.end, f">{added}</{prefix}{element.name}>")]

@@ -92,11 +92,11 @@ def _embed(g: GraphBuilder, config: Config, inputs: GraphInputs, words: Value, s
     x = g.op("Reshape", ops.embed(g, words, inputs.ids, size), batched)
     if config.flag("token_dropout", False):
         masked = g.op("Cast", g.op("Equal", inputs.ids, g.int64(config.integer("mask_token_id"))), to=1)
-        one = g.float32(1.0)
-        x = g.op("Mul", x, g.op("Unsqueeze", g.op("Sub", one, masked), g.int64_vector(2)))
+        unit = g.float32(1.0)
+        x = g.op("Mul", x, g.op("Unsqueeze", g.op("Sub", unit, masked), g.int64_vector(2)))
         tokens = g.op("ReduceSum", g.op("Cast", inputs.attention_mask, to=1), g.int64_vector(1))
         share = g.op("Div", g.op("ReduceSum", masked, g.int64_vector(1)), tokens)  # (B, 1)
-        unmasked = g.op("Max", g.op("Sub", one, share), g.float32(1e-6))  # a row of masks alone stays at zero
+        unmasked = g.op("Max", g.op("Sub", unit, share), g.float32(1e-6))  # a row of masks alone stays at zero
         scale = g.op("Div", g.float32(1 - _MASKED_IN_TRAINING), unmasked)
         x = g.op("Mul", x, g.op("Unsqueeze", scale, g.int64_vector(2)))
     if config.text("position_embedding_type", "absolute") == "absolute":

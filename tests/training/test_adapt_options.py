@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the train extra")
 pytest.importorskip("transformers", reason="training needs the train extra")
 
+from safetensors.torch import load_file, save_file
 from test_guide import write_encoder
 from tiny import SENTENCES, write_roberta
 from tokenizers import Tokenizer
@@ -79,6 +80,25 @@ def test_an_encoder_becomes_the_student_of_a_teacher_with_another_vocabulary(
     assert curve[-1] < curve[0]
 
 
+def test_rows_are_no_longer_than_the_model_reads(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, teacher = tmp_path / "encoder", write_roberta(tmp_path / "teacher")
+    write_encoder(folder, text)
+    weights = load_file(folder / "model.safetensors")
+    name = "embeddings.position_embeddings.weight"
+    save_file(weights | {name: weights[name][:48].clone()}, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text()) | {"max_position_embeddings": 48}
+    (folder / "config.json").write_text(json.dumps(config))
+    options = [str(text), *SHORT, "--tokens", "1024", "--grow-head", "-o"]
+    assert run(["train", "pretrain", *options, str(tmp_path / "long"), "--initial", str(folder)]) == 1
+    assert "rows of 128 tokens are longer than the 48 that" in capsys.readouterr().err
+    assert run(["train", "pretrain", *options, str(tmp_path / "one"), "--initial", str(folder), "--length", "48"]) == 0
+    student = ["--student", str(folder), "--move-vocabulary"]
+    assert run(["train", "distil", str(teacher), *options, str(tmp_path / "two"), *student]) == 0
+    assert json.loads((tmp_path / "two" / "training" / "recipe.json").read_text())["stages"][0]["length"] == 48
+
+
 def test_padding_and_truncation_of_a_tokenizer_are_not_trained_on(text: Path, tmp_path: Path) -> None:
     """Sentence encoders' tokenizer.json cuts and pads every text to one length."""
     write_encoder(tmp_path / "encoder", text)
@@ -106,6 +126,7 @@ def test_options_that_do_not_go_together(text: Path, tmp_path: Path, capsys: pyt
     for command, message in (
         (["adapt", "bundled", str(text), *out, "--sweep-tokens", "1000"], "--sweep-tokens goes with --sweep"),
         (["pretrain", str(text), *out, "--grow-head"], "--initial"),
+        (["pretrain", str(text), *out, "--initial", "bundled", "--objective", "nsp"], "no head for sentence pairs"),
         (["pretrain", str(text), *out, "--initial", str(tmp_path / "encoder")], "--grow-head"),
         (["adapt", str(tmp_path / "encoder"), str(text), *out], "--grow-head"),
         (["adapt", "bundled", str(text), *out, "--tokenizer", str(tmp_path / "none")], "expected a folder or a hub id"),

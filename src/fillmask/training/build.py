@@ -22,7 +22,15 @@ from fillmask.training.reporting import Reporter
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText, make_folder
 from fillmask.training.sweep import check_one_process, sweep
 from fillmask.training.tokenizer import read_tokenizer, save_tokenizer, take_tokenizer, train_tokenizer
-from fillmask.training.warm_start import StartingModel, WarmStart, check_can_start, open_model, settings_of, start_bias
+from fillmask.training.warm_start import (
+    StartingModel,
+    WarmStart,
+    check_can_start,
+    check_row_length,
+    open_model,
+    settings_of,
+    start_bias,
+)
 
 KIND_OF = {"bert": "wordpiece", "distilbert": "wordpiece", "electra": "wordpiece", "mpnet": "wordpiece",
            "convbert": "wordpiece", "nomic_bert": "wordpiece", "albert": "unigram", "deberta-v2": "unigram",
@@ -98,7 +106,14 @@ def pretrain(
                 f"the model's {name!r} follows from {_FOLLOWS[name]}; leave it out of the config's \"model\""
             )
     if settings.initial is not None:
-        check_can_start(open_checkpoint(settings.initial), settings.warm_start)
+        initial = open_checkpoint(settings.initial)
+        check_can_start(initial, settings.warm_start)
+        check_row_length(initial, settings.recipe)
+        if settings.recipe.objective != "mlm":
+            raise InputError(
+                f"--objective {settings.recipe.objective} trains a new model, and {initial.name} has no head for sentence pairs;"
+                " leave --initial or --objective away"
+            )
     elif settings.grow_head:
         raise InputError("a head is grown for a model that there is; name it with --initial")
     if processes.first:

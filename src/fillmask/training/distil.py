@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from fillmask.errors import TrainingError
+from fillmask.models import encoders
 from fillmask.models.checkpoint import BUNDLED, open_checkpoint
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tasks.evaluate import MaskedAccuracy
@@ -28,7 +29,7 @@ from fillmask.training.build import contents_of
 from fillmask.training.derived import derive, in_words
 from fillmask.training.objectives import Distillation, DistillationWeights, width
 from fillmask.training.pretrain import Pretraining
-from fillmask.training.recipe import DISTILLATION, Recipe
+from fillmask.training.recipe import DISTILLATION, Recipe, fitted
 from fillmask.training.session import RunOptions, TrainingSession, TrainingText
 from fillmask.training.sweep import check_one_process, sweep
 from fillmask.training.warm_start import StartingModel, WarmStart, check_can_start, open_model, settings_of, start_bias
@@ -122,6 +123,8 @@ def distil(
     warm_start = WarmStart(grow_head, str(teacher or BUNDLED) if move_vocabulary else None)
     if student is not None:
         _check_student(student, teacher, warm_start)
+        longest = encoders.longest(open_checkpoint(student).config)
+        recipe = recipe if longest is None else fitted(recipe, longest)
     work = derive(teacher, text, folder, recipe, running)
     session, machine = work.session, running.machine
     large = open_model(teacher, session.tokenizer).model

@@ -26,6 +26,7 @@ from fillmask.runtime.engines.torch_loading import check_encoder
 from fillmask.training import families
 from fillmask.training.export import quiet
 from fillmask.training.packing import SpecialIds
+from fillmask.training.recipe import Recipe
 from fillmask.training.tokenizer import special_ids
 from fillmask.training.transplant import transplant
 
@@ -74,6 +75,20 @@ def check_can_start(checkpoint: Checkpoint, warm_start: WarmStart) -> None:
         check_fills(checkpoint)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{error}; or give it a new head: --grow-head") from error
+
+
+def check_row_length(checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Refuses rows that are longer than the model's positions.
+
+    Raises:
+        TrainingError: a stage's rows are too long.
+    """
+    longest = encoders.longest(checkpoint.config)
+    if longest is not None and max(recipe.lengths) > longest:
+        raise TrainingError(
+            f"rows of {max(recipe.lengths)} tokens are longer than the {longest} that {checkpoint.name} reads; lower"
+            " --length, --last-length or the stages of the config"
+        )
 
 
 def open_model(

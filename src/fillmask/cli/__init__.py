@@ -40,7 +40,7 @@ GREETING = """\
 fillmask fills masks and restores missing text. Three things to try:
 
   fillmask fill "I am <mask> to the bakery"
-  echo "I am ... to the b_k_ry" | fillmask restore -
+  echo "I have re____ed your l_tt_r" | fillmask restore -
   fillmask serve        (a page for people; needs fillmask[serve])
 
 fillmask --help lists every command. fillmask doctor describes this machine."""

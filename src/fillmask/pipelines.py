@@ -309,7 +309,7 @@ class FillMask:
         """Mend what was misread in a text, such as the output of an OCR engine.
 
         Args:
-            min_probability: change a word from this probability on, and mark it as doubtful below; 0.7 by default.
+            min_probability: change a word from this probability on, and mark it as doubtful below; 0.5 by default.
             cancelled: called before each batch; True ends the work.
 
         Raises:

@@ -39,7 +39,7 @@ _CHUNK = 1 << 16  # bytes that are read together
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
-    default=0.7,
+    default=0.5,
     show_default=True,
     help="Change a word from this probability on; below it, mark it as doubtful.",
 )

@@ -31,7 +31,7 @@ from fillmask.restore.word_list import WordList
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tokenization.tokenizer import check_text
 
-MIN_PROBABILITY = 0.7
+MIN_PROBABILITY = 0.5
 _BLOCK = 2_000  # characters, to the end of a line
 _LONGEST_LINE = 20_000  # characters; a longer line is cut at a space
 _WINDOW = 40  # tokens of the text around a word that the model reads

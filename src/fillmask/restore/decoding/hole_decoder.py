@@ -63,18 +63,18 @@ class HoleDecoder:
         """The posterior of each query's hole, from a search whose best results are rescored."""
         proposals = self._proposer.by_search(queries)
         if self.options.finalists == 0:
-            return self._unless_targets(queries, self._not_rescored(queries, proposals))
+            return self._unless_given(queries, self._not_rescored(queries, proposals))
         return self._rescored(queries, proposals)
 
     def decode_independently(self, queries: Sequence[Query], *, beam: int | None = None) -> list[Posterior]:
         """The posterior of each query's hole by one look at its masks, each token independent of the others."""
-        return self._unless_targets(queries, self._not_rescored(queries, self._proposer.by_one_look(queries, beam)))
+        return self._unless_given(queries, self._not_rescored(queries, self._proposer.by_one_look(queries, beam)))
 
-    def _unless_targets(self, queries: Sequence[Query], posteriors: Sequence[Posterior]) -> list[Posterior]:
-        """The posteriors; a hole with targets is always rescored, whatever the strategy."""
+    def _unless_given(self, queries: Sequence[Query], posteriors: Sequence[Posterior]) -> list[Posterior]:
+        """The posteriors; a hole with targets, or with all its letters, is always rescored, whatever the strategy."""
         return [
             posterior
-            if self.context.holes[query.hole].targets is None
+            if self.context.holes[query.hole].targets is None and self.context.holes[query.hole].transcription is None
             else self._rescored([query], self._proposer.by_search([query]))[0]
             for query, posterior in zip(queries, posteriors, strict=True)
         ]

@@ -23,6 +23,7 @@ _MOST_PAIRS = 300
 _PAIR_LOST = 8  # lost characters of a hole in which pairs of words are looked for
 _DECIDED_SHARE = 0.99  # of the frequency of all words that fit, for a hole that the list decides
 _DECIDED_WORDS = 8
+_CHANGED_PART = 3  # of an unclear word one letter in so many may be another one
 _SHORT = 2  # lost characters that may hide a space and still be decided
 
 
@@ -86,7 +87,10 @@ class ListedWords:
         except InputError:
             return ()
         words, logs = self._words.words, self._words.log_frequencies
-        indices = self._words.matching(automaton, constraint.least, constraint.most)[:_MOST_WORDS]
+        indices = self._words.matching(automaton, constraint.least, constraint.most)
+        if (transcription := constraint.transcription) is not None:
+            indices = np.array([i for i in indices if is_near(words[i], transcription)], np.int64)
+        indices = indices[:_MOST_WORDS]
         frequencies = {words[index]: float(logs[index]) for index in indices}
         if _may_be_pair(constraint):
             pairs = self._words.matching_pairs(automaton, constraint.most or 0, _MOST_PAIRS)
@@ -106,6 +110,12 @@ class ListedWords:
                 if constraint.admits(written) and written not in listed:
                     listed[written] = ListedWord(written, tokens, frequencies[text])
         return tuple(listed.values())
+
+
+def is_near(text: str, transcription: str) -> bool:
+    """Whether a text reads no more letters of an unclear word otherwise than an editor may have misread."""
+    differences = sum(a != b for a, b in zip(text, transcription, strict=False)) + abs(len(text) - len(transcription))
+    return differences <= max(1, len(transcription) // _CHANGED_PART)
 
 
 def _may_be_pair(hole: Hole) -> bool:

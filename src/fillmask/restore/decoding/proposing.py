@@ -15,7 +15,7 @@ import numpy as np
 from fillmask.restore.calibration import confidence
 from fillmask.restore.calibration.lengths import Lengths
 from fillmask.restore.decoding.cached_scorer import CachedScorer
-from fillmask.restore.decoding.listed_words import ListedWord, ListedWords
+from fillmask.restore.decoding.listed_words import ListedWord, ListedWords, is_near
 from fillmask.restore.decoding.posterior import Query, SearchOptions
 from fillmask.restore.decoding.search import SearchQuery, TokenSequence, factorized_search, search
 from fillmask.restore.decoding.spelling import readings
@@ -165,8 +165,16 @@ class Proposer:
                 self._add(proposals[number], layout, sequence, prior)
         self._add_listed(queries, proposals)
         for query, texts in zip(queries, proposals, strict=True):
+            self._drop_far(query.hole, texts)
             self._add_required(query.hole, texts)
         return proposals
+
+    def _drop_far(self, hole: int, proposals: Proposals) -> None:
+        """Drop what reads too many letters of an unclear word otherwise."""
+        transcription = self._context.holes[hole].transcription
+        if transcription is not None:
+            for text in [text for text in proposals if not is_near(text, transcription)]:
+                del proposals[text]
 
     def _beam(self, hole: int, layout: Layout, count: int) -> int:
         beam = 2 if layout.crosses else self._options.beam

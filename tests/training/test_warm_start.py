@@ -1,5 +1,6 @@
 """Heads and vocabularies that are made new of a model: equal to their definitions, module by module."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from fillmask.data.documents import CorpusFile
 from fillmask.models.checkpoint import open_checkpoint
 from fillmask.training import families
 from fillmask.training.export import quiet
-from fillmask.training.tokenizer import save_tokenizer, special_ids, train_tokenizer
+from fillmask.training.tokenizer import BERT_TOKENS, SPECIAL_TOKENS, save_tokenizer, special_ids, train_tokenizer
 from fillmask.training.transplant import matching_pieces, transplant
 from fillmask.training.warm_start import WarmStart, check_can_start, open_model, start_bias
 
@@ -150,6 +151,30 @@ def test_pieces_begin_words_or_continue_them(uncased: Tokenizer, cased: Tokenize
             continue
         continues = uncased.id_to_token(pieces[0]).startswith("##")
         assert continues == text[0].islower(), text
+
+
+@pytest.mark.parametrize("old_kind", ["bpe", "wordpiece", "unigram"])
+@pytest.mark.parametrize("new_kind", ["bpe", "wordpiece", "unigram"])
+def test_pieces_spell_the_token_in_every_kind_of_vocabulary(text: Path, old_kind: str, new_kind: str) -> None:
+    old = train_tokenizer([CorpusFile(text)], 400 if old_kind == "bpe" else 200, kind=old_kind)
+    new = train_tokenizer([CorpusFile(text)], 420 if new_kind == "bpe" else 220, kind=new_kind)
+    matched = 0
+    for token, pieces in enumerate(matching_pieces(old, new)):
+        spelling = _letters(new, [token])
+        if pieces and spelling.isalpha():
+            assert _letters(old, pieces) == spelling, new.id_to_token(token)
+            matched += 1
+    spellings = [_letters(new, [token]) for token in range(new.get_vocab_size())]
+    letters = sum(spelling.isalpha() and spelling.isascii() for spelling in spellings)
+    assert matched > 0.8 * letters
+
+
+def _letters(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """What tokens spell, without the marks of words; empty for special tokens."""
+    tokens = [tokenizer.id_to_token(i) for i in ids]
+    if any(token in SPECIAL_TOKENS + BERT_TOKENS for token in tokens):
+        return ""
+    return "".join(token.removeprefix("##").strip("Ġ▁") for token in tokens)
 
 
 def test_a_vocabulary_to_itself_changes_nothing(uncased: Tokenizer, cased: Tokenizer) -> None:

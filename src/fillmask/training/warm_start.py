@@ -30,7 +30,7 @@ from fillmask.training.recipe import Recipe
 from fillmask.training.tokenizer import special_ids
 from fillmask.training.transplant import transplant
 
-_FREQUENCY_ROWS = 50_000  # that are counted for the bias of the output
+_FREQUENCY_ROWS = 50_000  # that are counted for the bias of the output, about
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,8 @@ def start_bias(model: Any, rows: Any) -> None:
     bias = model.get_output_embeddings().bias
     if bias is None:
         return
-    counts = np.bincount(np.asarray(rows[:_FREQUENCY_ROWS]).ravel(), minlength=len(bias)).astype(np.float64)
+    counted = np.asarray(rows[:: max(1, len(rows) // _FREQUENCY_ROWS)])  # from all files of the text
+    counts = np.bincount(counted.ravel(), minlength=len(bias)).astype(np.float64)
     special = [
         token
         for token in (model.config.pad_token_id, model.config.bos_token_id, model.config.eos_token_id)

@@ -17,7 +17,7 @@ LETTERS = {
     "-k": {"--top-k", "--readings"},  # how many answers
     "-m": {"--model"},
     "-n": {"--notation"},
-    "-o": {"--output"},
+    "-o": {"--output", "--out"},  # where to write
     "-p": {"--port"},
     "-q": {"--quiet"},
     "-t": {"--text"},

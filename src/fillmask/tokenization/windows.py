@@ -48,7 +48,7 @@ def shared_windows(text: Encoding, positions: Sequence[int], longest: int) -> It
     Args:
         positions: ascending indices into `text.ids`, none of them at a special token round the text.
     """
-    reach = (longest - text.leading - text.trailing) // 2
+    reach = (longest - text.leading - text.trailing - 1) // 2
     start = 0
     for index in range(1, len(positions) + 1):
         if index == len(positions) or positions[index] - positions[start] > reach:

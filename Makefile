@@ -11,7 +11,7 @@ PYTHON ?= python3
 # The CPU build that the tests were made with; set TORCH= to use another.
 TORCH ?= torch==2.13.0
 # Peers that tests and benchmarks compare with, and what draws the plots.
-PEERS = minicons datasets nncf faster-clip==0.4.0
+PEERS = minicons datasets nncf polars faster-clip==0.4.0
 PIP = -m pip install --quiet --disable-pip-version-check
 # Two processes, which share no file of tests.
 PYTEST = -m pytest -n 2 --dist loadfile

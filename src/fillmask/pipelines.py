@@ -20,7 +20,7 @@ from fillmask.runtime.transformers_arguments import check_model_name, no_such_ta
 from fillmask.tasks.fill import FillArguments, FillOptions, MaskFiller
 from fillmask.tasks.masked_texts import Candidate
 from fillmask.tasks.score import Score, score_texts
-from fillmask.tasks.streams import raise_errors
+from fillmask.tasks.streams import column_as_list, raise_errors
 from fillmask.tasks.targets import Targets
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
@@ -161,6 +161,7 @@ class FillMask:
             TargetsError: no target can be used.
             InputError: an input is not a text, or an option is wrong.
         """
+        inputs = column_as_list(inputs)
         if multi_token:
             return self._fill_phrases(inputs, targets, top_k, long_text)
         options = self._options_for(top_k, targets, tokenizer_kwargs, long_text)
@@ -228,6 +229,7 @@ class FillMask:
         windows = self._options_for(None, None, None, long_text).long_text == "window"
         if isinstance(inputs, str):
             return next(score_texts(self.model, [inputs], method=method, windows=windows))
+        inputs = column_as_list(inputs)
         _check_texts(inputs)
         scores = score_texts(self.model, inputs, method=method, windows=windows)
         return list(scores) if isinstance(inputs, (list, tuple)) else scores
@@ -259,7 +261,7 @@ class FillMask:
 
         windows = self._options_for(None, None, None, long_text).long_text == "window"
         columns = None if targets is None else self._look_up(targets)
-        many = [inputs] if isinstance(inputs, str) else inputs
+        many = [inputs] if isinstance(inputs, str) else column_as_list(inputs)
         _check_texts(many)
         count = len(many) if isinstance(many, (list, tuple)) else None
         answers = raise_errors(

@@ -21,7 +21,7 @@ from fillmask.runtime.batching import collate, plan
 from fillmask.runtime.checks import check_numbers, check_token_ids
 from fillmask.runtime.engines import BatchBudget, Floats
 from fillmask.runtime.options import RuntimeOptions
-from fillmask.tasks.streams import answer_each, prepare_all, raise_errors
+from fillmask.tasks.streams import answer_each, column_as_list, prepare_all, raise_errors
 from fillmask.tokenization.masked_input import MaskedInput
 from fillmask.tokenization.tokenizer import Tokenizer, check_text
 
@@ -116,6 +116,7 @@ class Classifier:
             (labels,) = self._answer([self._encode(inputs, tokenizer_kwargs)], count, function)
             # transformers puts a text's answer in a list, but not a pair's, nor one to a call with top_k.
             return [shaped(labels)] if isinstance(inputs, str) and top_k is _UNSAID else shaped(labels)
+        inputs = column_as_list(inputs)
         if isinstance(inputs, (list, tuple)):
             items = prepare_all(inputs, lambda text: self._encode(text, tokenizer_kwargs))
             return [shaped(labels) for labels in self._answer(items, count, function)]

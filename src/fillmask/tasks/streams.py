@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fillmask.errors import InputError
 
@@ -12,6 +12,21 @@ CHUNK_TEXTS = 64
 _Text = TypeVar("_Text")
 _Prepared = TypeVar("_Prepared")
 _Answer = TypeVar("_Answer")
+
+
+def column_as_list(inputs: Any) -> Any:
+    """A column of a table as a list, so that it is answered as one; anything else as it is.
+
+    Columns are pandas' and polars' `Series`, numpy's and pyarrow's arrays, and other sequences, such as the columns of
+    `datasets`. None of these libraries is imported.
+    """
+    if isinstance(inputs, (str, bytes, list, tuple)):
+        return inputs
+    for name in ("to_list", "to_pylist", "tolist"):
+        convert = getattr(inputs, name, None)
+        if callable(convert):
+            return convert()
+    return list(inputs) if isinstance(inputs, Sequence) else inputs
 
 
 def prepare_all(texts: Sequence[_Text], prepare: Callable[[_Text], _Prepared]) -> list[_Prepared]:

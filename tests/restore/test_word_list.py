@@ -27,6 +27,13 @@ def test_words_are_counted_by_case_with_apostrophes() -> None:
     assert words.total == 10
 
 
+def test_a_list_is_extended_by_a_text() -> None:
+    words = word_list.extended(WORDS, ["the Wendlebury mill", "the end"])
+    assert words.counts["the"] == 92
+    assert words.counts["Wendlebury"] == 1
+    assert words.total == 205
+
+
 def test_frequency_in_another_case() -> None:
     assert WORDS.log_frequency("the") == pytest.approx(math.log(90 / 200))
     assert WORDS.log_frequency("The") == pytest.approx(math.log(90 / 200) + math.log(0.02))

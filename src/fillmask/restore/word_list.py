@@ -255,6 +255,16 @@ def count(texts: Iterable[str], size: int = SIZE) -> WordList:
     return WordList(dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size]), counts.total())
 
 
+def extended(words: WordList, texts: Iterable[str]) -> WordList:
+    """A list with the words of more texts added, each with its occurrences there."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(words_of(text))
+    merged = Counter(words.counts)
+    merged.update(counts)
+    return WordList(dict(merged), words.total + counts.total())
+
+
 def save(words: WordList, folder: Path) -> Path:
     """Write the list into a folder; returns its path."""
     rows = "".join(f"{word}\t{words.counts[word]}\n" for word in sorted(words.words))

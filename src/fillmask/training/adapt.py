@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fillmask.data.documents import CorpusFile
+from fillmask.data.documents import CorpusFile, documents
+from fillmask.restore import word_list
 from fillmask.restore.calibration.calibration_file import carry_over
 from fillmask.runtime.engines.torch import find_device
 from fillmask.tasks.evaluate import MaskedAccuracy
@@ -131,5 +132,14 @@ def adapt_model(
         work.finish(run, summary, results, record, facts)
         if not facts:  # what was fitted to a vocabulary or a head says nothing of another
             carry_over(work.origin.folder, folder)
+            _learn_words(text.sources, folder)
     running.processes.wait()
     return AdaptationResult(folder, tokens, len(session.bad.rows), before, after)
+
+
+def _learn_words(sources: Sequence[CorpusFile], folder: Path) -> None:
+    """Add the words of the text to the model's word list, so that restoring takes them for words."""
+    words = word_list.of_checkpoint(folder)
+    if words is not None:
+        texts = (part.text for source in sources for part in documents(source, lambda _: None))
+        word_list.save(word_list.extended(words, texts), folder)

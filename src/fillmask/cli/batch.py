@@ -216,12 +216,12 @@ def _range(workers: str | None) -> tuple[int, int | None]:
         return 1, None
     least, _, most = workers.partition(":")
     try:
-        found = int(least), int(most or least)
+        counts = int(least), int(most or least)
     except ValueError:
-        found = (0, 0)
-    if not 1 <= found[0] <= found[1]:
+        counts = (0, 0)
+    if not 1 <= counts[0] <= counts[1]:
         raise click.UsageError(f"--workers is {workers!r}; expected a number, or MIN:MAX")
-    return found
+    return counts
 
 
 def _tell(summary: JobSummary, output: AnyPath) -> None:
@@ -241,6 +241,6 @@ def _estimate(job: BatchJob, price: float | None, *, as_json: bool) -> int:
 
     from fillmask.batch.estimate import estimate
 
-    found = estimate(job, price_per_hour=price)
-    click.echo(json.dumps(asdict(found)) if as_json else found.in_words())
+    expected = estimate(job, price_per_hour=price)
+    click.echo(json.dumps(asdict(expected)) if as_json else expected.in_words())
     return 0

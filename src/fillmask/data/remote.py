@@ -68,8 +68,8 @@ class RemotePath:
     def glob(self, pattern: str) -> Iterator[RemotePath]:
         """The files of the folder whose names match."""
         system, path = filesystem(self._url)
-        for found in system.glob(f"{path}/{pattern}"):
-            yield self / str(found).rpartition("/")[2]
+        for match in system.glob(f"{path}/{pattern}"):
+            yield self / str(match).rpartition("/")[2]
 
     def unlink(self, *, missing_ok: bool = False) -> None:
         """Delete the file."""

@@ -30,12 +30,13 @@ from typing import Any
 
 from harness import report
 
+from fillmask.choices import MIN_CORRECTION_PROBABILITY
 from fillmask.restore import word_list
 from fillmask.restore.correction import channel
 from fillmask.restore.correction.alignment import error_rates
 from fillmask.restore.correction.candidates import Candidates
 from fillmask.restore.correction.correction import Correction
-from fillmask.restore.correction.corrector import MIN_PROBABILITY, Corrector
+from fillmask.restore.correction.corrector import Corrector
 from fillmask.restore.correction.fitting import measure
 from fillmask.restore.correction.pairs import read_pairs
 from fillmask.restore.correction.units import units_of
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--clean", type=Path, help="clean text that is to be left alone, compressed with xz")
     parser.add_argument("--clean-words", type=int, default=12_000)
     parser.add_argument("--model", help="a checkpoint folder; the bundled model by default")
-    parser.add_argument("--min-probability", type=float, default=MIN_PROBABILITY)
+    parser.add_argument("--min-probability", type=float, default=MIN_CORRECTION_PROBABILITY)
     parser.add_argument("--systems", default="", help="names of systems, with commas; all by default")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--quick", action="store_true", help="a few pages, and nothing written")

@@ -41,3 +41,6 @@ BATCH_TASKS: tuple[str, ...] = get_args(BatchTask)
 INPUT_FORMATS: tuple[str, ...] = get_args(InputFormat)
 SHARD_FORMATS: tuple[str, ...] = get_args(ShardFormat)
 EVALUATION_TASKS: tuple[str, ...] = get_args(EvaluationTask)
+
+# From which probability on a correction changes a word: chosen on validation text (docs/log/decoder.md).
+MIN_CORRECTION_PROBABILITY = 0.6

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from fillmask.choices import MIN_CORRECTION_PROBABILITY
 from fillmask.errors import InputError
 from fillmask.models.hub import using_token
 from fillmask.runtime.masked_lm import MaskedLM
@@ -20,9 +21,9 @@ from fillmask.runtime.transformers_arguments import check_model_name, no_such_ta
 from fillmask.tasks.fill import FillArguments, FillOptions, MaskFiller
 from fillmask.tasks.masked_texts import Candidate
 from fillmask.tasks.score import Score, score_texts
-from fillmask.tasks.streams import column_as_list, raise_errors
+from fillmask.tasks.streams import check_texts, column_as_list, raise_errors
 from fillmask.tasks.targets import Targets
-from fillmask.tokenization.tokenizer import Tokenizer, check_text
+from fillmask.tokenization.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from fillmask.restore import Progress, Restoration
@@ -230,7 +231,7 @@ class FillMask:
         if isinstance(inputs, str):
             return next(score_texts(self.model, [inputs], method=method, windows=windows))
         inputs = column_as_list(inputs)
-        _check_texts(inputs)
+        check_texts(inputs)
         scores = score_texts(self.model, inputs, method=method, windows=windows)
         return list(scores) if isinstance(inputs, (list, tuple)) else scores
 
@@ -262,7 +263,7 @@ class FillMask:
         windows = self._options_for(None, None, None, long_text).long_text == "window"
         columns = None if targets is None else self._look_up(targets)
         many = [inputs] if isinstance(inputs, str) else column_as_list(inputs)
-        _check_texts(many)
+        check_texts(many)
         count = len(many) if isinstance(many, (list, tuple)) else None
         answers = raise_errors(
             log_probabilities_each(self.model, many, convention=convention, targets=columns, windows=windows),
@@ -306,23 +307,26 @@ class FillMask:
         return push(self.model.checkpoint.folder, repo_id, private=private, message=commit_message)
 
     def correct(
-        self, text: str, *, min_probability: float | None = None, cancelled: Callable[[], bool] | None = None
+        self,
+        text: str,
+        *,
+        min_probability: float = MIN_CORRECTION_PROBABILITY,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Correction:
         """Mend what was misread in a text, such as the output of an OCR engine.
 
         Args:
-            min_probability: change a word from this probability on, and mark it as doubtful below; 0.5 by default.
+            min_probability: change a word from this probability on, and mark it as doubtful below.
             cancelled: called before each batch; True ends the work.
 
         Raises:
             InputError: the text or an argument cannot be used.
         """
-        from fillmask.restore.correction.corrector import MIN_PROBABILITY, Corrector
+        from fillmask.restore.correction.corrector import Corrector
 
         if self._corrector is None:
             self._corrector = Corrector(self.model)
-        threshold = MIN_PROBABILITY if min_probability is None else min_probability
-        return self._corrector.correct(text, min_probability=threshold, cancelled=cancelled)
+        return self._corrector.correct(text, min_probability=min_probability, cancelled=cancelled)
 
 
 def _shaped(inputs: Any, fill_list: Callable[[Any], Any], fill_each: Callable[[Any], Any]) -> Any:
@@ -334,14 +338,8 @@ def _shaped(inputs: Any, fill_list: Callable[[Any], Any], fill_each: Callable[[A
     if isinstance(inputs, (str, list, tuple)):
         answers = [nested(masks) for masks in fill_list([inputs] if isinstance(inputs, str) else inputs)]
         return answers[0] if len(answers) == 1 else answers
-    _check_texts(inputs)
+    check_texts(inputs)
     return map(nested, raise_errors(fill_each(inputs)))
-
-
-def _check_texts(inputs: object) -> None:
-    """Raise InputError unless `inputs` is an iterable that may hold texts."""
-    if isinstance(inputs, (bytes, Mapping)) or not isinstance(inputs, Iterable):
-        check_text(inputs)
 
 
 _CLASSIFICATION = ("text-classification", "sentiment-analysis")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fillmask.choices import MIN_CORRECTION_PROBABILITY
 from fillmask.cli import complain
 from fillmask.cli.options import model_options
 from fillmask.errors import InputError
@@ -39,7 +40,7 @@ _CHUNK = 1 << 16  # bytes that are read together
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
-    default=0.5,
+    default=MIN_CORRECTION_PROBABILITY,
     show_default=True,
     help="Change a word from this probability on; below it, mark it as doubtful.",
 )

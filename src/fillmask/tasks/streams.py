@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from fillmask.errors import InputError
+from fillmask.tokenization.tokenizer import check_text
 
 CHUNK_TEXTS = 64
 
@@ -27,6 +28,12 @@ def column_as_list(inputs: Any) -> Any:
         if callable(convert):
             return convert()
     return list(inputs) if isinstance(inputs, Sequence) else inputs
+
+
+def check_texts(inputs: object) -> None:
+    """Raise InputError unless `inputs` is an iterable that may hold texts."""
+    if isinstance(inputs, (bytes, Mapping)) or not isinstance(inputs, Iterable):
+        check_text(inputs)
 
 
 def prepare_all(texts: Sequence[_Text], prepare: Callable[[_Text], _Prepared]) -> list[_Prepared]:

@@ -13,12 +13,12 @@ from typing import Any
 from fillmask.batch.columns import Column, Lists, offsets
 from fillmask.batch.tasks import ModelOptions
 from fillmask.batch.tasks.models import open_filler, provenance
+from fillmask.choices import MIN_CORRECTION_PROBABILITY
 from fillmask.errors import FillMaskError
 from fillmask.pipelines import FillMask
 from fillmask.restore.correction.correction import Correction
-from fillmask.restore.correction.corrector import MIN_PROBABILITY
 
-DEFAULTS: dict[str, Any] = {"min_probability": MIN_PROBABILITY}
+DEFAULTS: dict[str, Any] = {"min_probability": MIN_CORRECTION_PROBABILITY}
 
 
 def columns(parameters: Mapping[str, Any]) -> tuple[str, ...]:

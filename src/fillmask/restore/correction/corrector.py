@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fillmask.choices import MIN_CORRECTION_PROBABILITY
 from fillmask.errors import InputError
 from fillmask.restore import word_list
 from fillmask.restore.calibration import confidence
@@ -31,7 +32,6 @@ from fillmask.restore.word_list import WordList
 from fillmask.runtime.masked_lm import MaskedLM
 from fillmask.tokenization.tokenizer import check_text
 
-MIN_PROBABILITY = 0.5
 _BLOCK = 2_000  # characters, to the end of a line
 _LONGEST_LINE = 20_000  # characters; a longer line is cut at a space
 _WINDOW = 40  # tokens of the text around a word that the model reads
@@ -92,7 +92,7 @@ class Corrector:
         self,
         text: str,
         *,
-        min_probability: float = MIN_PROBABILITY,
+        min_probability: float = MIN_CORRECTION_PROBABILITY,
         cancelled: Callable[[], bool] | None = None,
     ) -> Correction:
         """Correct one text.
@@ -111,7 +111,7 @@ class Corrector:
         self,
         pieces: Iterable[str],
         *,
-        min_probability: float = MIN_PROBABILITY,
+        min_probability: float = MIN_CORRECTION_PROBABILITY,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Correction]:
         """Correct a text that comes in pieces, block by block; their texts in a row are the whole.

@@ -223,8 +223,8 @@ class SpellingModel:
                 break
             total = float(counts[start:stop].sum())
             at = start + int(np.searchsorted(grams[start:stop], packed << _BITS | character))
-            seen = float(counts[at]) if at < stop and grams[at] == (packed << _BITS | character) else 0.0
-            share = max(seen - _DISCOUNT, 0.0) / total + _DISCOUNT * float(stop - start) / total * share
+            observed = float(counts[at]) if at < stop and grams[at] == (packed << _BITS | character) else 0.0
+            share = max(observed - _DISCOUNT, 0.0) / total + _DISCOUNT * float(stop - start) / total * share
         return share
 
 

@@ -209,16 +209,16 @@ def with_lexicon(
             expects, in nats.
         mass: log-probability by the model that something like the candidates stands here.
     """
-    given, rest = probabilities(scores, none)
+    shares_of_readings, rest = probabilities(scores, none)
     best = max(scores[n] for n in named)
     shares = {n: math.exp(scores[n] - best) for n in named}
     total = math.fsum(shares.values())
     fitting = {n: max(-LEXICON_CONTEXT, min(named[n], LEXICON_CONTEXT)) for n in named}
     shares = {n: share / total * math.exp(fitting[n]) for n, share in shares.items()}
-    heard = math.fsum(shares.values())
+    lexicon_share = math.fsum(shares.values())
     # The candidates are not all that the model expects: what they leave is the probability of none of them.
     fits = math.exp(min(0.0, mass - math.log(max(1 - rest, 1e-9))))
-    lexicon, model = LEXICON * heard, (1 - LEXICON) * fits
+    lexicon, model = LEXICON * lexicon_share, (1 - LEXICON) * fits
     weight = lexicon / (lexicon + model)
-    mixed = [(1 - weight) * p + weight * shares.get(n, 0.0) / heard for n, p in enumerate(given)]
+    mixed = [(1 - weight) * p + weight * shares.get(n, 0.0) / lexicon_share for n, p in enumerate(shares_of_readings)]
     return [math.log(max(p, 1e-300)) for p in mixed], math.log((1 - weight) * rest) if rest else -math.inf

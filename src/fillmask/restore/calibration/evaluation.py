@@ -87,25 +87,25 @@ class RestorationReport:
 
     def measured(self, strategy: str, *, kinds: Sequence[str] | None = None, source: str | None = None) -> Measured:
         """Results of a strategy, over all holes or those of some kinds or of a source."""
-        found = [
+        holes = [
             a
             for a in self.answers[strategy]
             if (kinds is None or a.kind in kinds) and (source is None or a.source == source)
         ]
-        return measure(found)
+        return measure(holes)
 
     def to_dict(self) -> dict[str, Any]:
         """Results of each strategy: over all, by kind, and by source."""
-        found: dict[str, Any] = {}
+        reports: dict[str, Any] = {}
         for strategy, answers in self.answers.items():
             kinds = list(dict.fromkeys(a.kind for a in answers))
             sources = list(dict.fromkeys(a.source for a in answers))
-            found[strategy] = {
+            reports[strategy] = {
                 "all": asdict(self.measured(strategy)),
                 "kinds": {kind: asdict(self.measured(strategy, kinds=[kind])) for kind in kinds},
                 "sources": {s: asdict(self.measured(strategy, source=s)) for s in sources if s},
             }
-        return found
+        return reports
 
     def table(self) -> Table:
         """The results by kind, to be printed with rich."""
@@ -163,13 +163,13 @@ def compare(
     answers: dict[str, tuple[Answer, ...]] = {}
     done = 0
     for name, system in systems.items():
-        found: list[Answer] = []
+        answers_of_system: list[Answer] = []
         for sample in samples:
-            found += answered(system, sample)
+            answers_of_system += answered(system, sample)
             done += len(sample.truths)
             if on_progress is not None:
                 on_progress(done, total)
-        answers[name] = tuple(found)
+        answers[name] = tuple(answers_of_system)
     return RestorationReport(answers)
 
 
@@ -183,12 +183,12 @@ def restoring(model: MaskedLM, strategy: str, **changes: Any) -> System:
 
     def read(sample: Sample) -> list[list[Reading]]:
         decoded = decode(model, sample.damaged, settings)
-        found = []
+        ranked = []
         for number in range(len(sample.truths)):
             hole = decoded.state.posteriors[number]
             pairs = zip(hole.candidates, hole.probabilities()[0], strict=True)
-            found.append([Reading(c.text, p) for c, p in pairs][:READINGS])
-        return found
+            ranked.append([Reading(c.text, p) for c, p in pairs][:READINGS])
+        return ranked
 
     return read
 
@@ -196,9 +196,9 @@ def restoring(model: MaskedLM, strategy: str, **changes: Any) -> System:
 def answered(system: System, sample: Sample) -> Iterator[Answer]:
     """The system's answer to each hole of a sample."""
     begun = time.perf_counter()
-    found = system(sample)
+    rankings = system(sample)
     seconds = (time.perf_counter() - begun) / max(1, len(sample.truths))
-    for hole, truth, readings in zip(sample.damaged.holes, sample.truths, found, strict=True):
+    for hole, truth, readings in zip(sample.damaged.holes, sample.truths, rankings, strict=True):
         texts = [r.text for r in readings[:READINGS]]
         yield Answer(
             kind=sample.kind,
@@ -235,13 +235,13 @@ def measure(answers: Sequence[Answer]) -> Measured:
 def reliability(probabilities: Sequence[float], hits: Sequence[bool]) -> list[tuple[float, float, int]]:
     """Mean probability, share of hits and number of answers, for each of ten bins of equal width that is not empty."""
     places = np.minimum((np.array(probabilities, float) * BINS).astype(int), BINS - 1)
-    found = []
+    bins = []
     for number in range(BINS):
         here = np.flatnonzero(places == number)
         if len(here):
             mean = float(np.mean(np.array(probabilities, float)[here]))
-            found.append((mean, float(np.mean(np.array(hits, float)[here])), len(here)))
-    return found
+            bins.append((mean, float(np.mean(np.array(hits, float)[here])), len(here)))
+    return bins
 
 
 def calibration_error(probabilities: Sequence[float], hits: Sequence[bool]) -> float:

@@ -64,12 +64,14 @@ class Lengths:
         if (expected := expected_length(hole)) is not None and len(weights) > 1:
             weights = {n: p * math.exp(about(n, expected)) for n, p in weights.items()}
         total = sum(weights.values())
-        found: dict[int, float] = {}
+        weights_by_count: dict[int, float] = {}
         for n, weight in weights.items():
             for k, p in enumerate(_row(table, n), start=1):
                 if p > 0:
-                    found[k] = found.get(k, 0.0) + p * weight / total
-        return sorted(((k, math.log(p)) for k, p in found.items() if p > 1e-9), key=lambda pair: (-pair[1], pair[0]))
+                    weights_by_count[k] = weights_by_count.get(k, 0.0) + p * weight / total
+        return sorted(
+            ((k, math.log(p)) for k, p in weights_by_count.items() if p > 1e-9), key=lambda pair: (-pair[1], pair[0])
+        )
 
 
 def _may_have_spaces(hole: Hole) -> bool:
@@ -147,9 +149,9 @@ def estimate(texts: Iterable[str], count_tokens: Callable[[list[str]], list[int]
         known.update(zip(new, count_tokens(new), strict=True))
         for first in range(len(words)):
             characters, tokens = -1, 0
-            for m, one in enumerate(words[first : first + MOST_WORDS]):
-                characters += len(one) + 1
-                tokens += known[one]
+            for m, next_word in enumerate(words[first : first + MOST_WORDS]):
+                characters += len(next_word) + 1
+                tokens += known[next_word]
                 if characters > LONGEST_SPAN:
                     break
                 span[characters][tokens] = span[characters].get(tokens, 0) + 1

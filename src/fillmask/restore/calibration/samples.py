@@ -71,7 +71,7 @@ def draw(documents: Documents, *, kinds: Sequence[str] = KINDS, holes: int = 200
         raise InputError(f"there is no kind of damage {unknown[0]!r}; expected some of {', '.join(KINDS)}")
     sources = documents if isinstance(documents, Mapping) else {"": list(documents)}
     paragraphs = {name: [p for text in texts for p in _passages(text)] for name, texts in sources.items()}
-    paragraphs = {name: found for name, found in paragraphs.items() if found}
+    paragraphs = {name: texts for name, texts in paragraphs.items() if texts}
     if not paragraphs:
         raise CorpusError(f"no paragraph of the documents has {_LEAST} words or more; expected running text")
     names = list(paragraphs)
@@ -157,17 +157,17 @@ def _span(passage: str, count: int, rng: random.Random) -> tuple[int, int] | Non
 
 
 def _words(passage: str, count: int, rng: random.Random) -> _Chosen | None:
-    found = _span(passage, count, rng)
-    if found is None:
+    span = _span(passage, count, rng)
+    if span is None:
         return None
-    start, end = found
+    start, end = span
     return start, end, Hole((Lost(end - start, end - start, spaces=True),))
 
 
 def _unknown(passage: str, _: int, rng: random.Random) -> _Chosen | None:
     (count,) = rng.choices(range(1, len(_UNKNOWN) + 1), _UNKNOWN)
-    found = _span(passage, count, rng)
-    return None if found is None else (*found, Hole((Lost(1, None, spaces=True),)))
+    span = _span(passage, count, rng)
+    return None if span is None else (*span, Hole((Lost(1, None, spaces=True),)))
 
 
 def _partial(passage: str, percent: int, rng: random.Random) -> _Chosen | None:

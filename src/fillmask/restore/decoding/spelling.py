@@ -71,10 +71,10 @@ def restored(vocabulary: Vocabulary, hole: Hole, text: str) -> str | None:
     if ends is None:
         return None
     shown = []
-    for given, element, (start, end) in zip(hole.elements, plain, pairwise([0, *ends]), strict=True):
+    for written, element, (start, end) in zip(hole.elements, plain, pairwise([0, *ends]), strict=True):
         part = text[start:end]
-        if isinstance(given, Known) and isinstance(element, Known):
-            shown.append(given.text if part == element.text else _unclear(vocabulary, given.text, part))
+        if isinstance(written, Known) and isinstance(element, Known):
+            shown.append(written.text if part == element.text else _unclear(vocabulary, written.text, part))
         else:
             shown.append(part)
     return "".join(shown)

@@ -62,10 +62,10 @@ class Surroundings:
     left: tuple[int, ...]
     right: tuple[int, ...]
 
-    def row(self, tokens: Sequence[int], asked: Sequence[int]) -> MaskedInput:
-        """What the model reads, with these tokens in the hole; `asked` are places among them."""
+    def row(self, tokens: Sequence[int], places: Sequence[int]) -> MaskedInput:
+        """What the model reads, with these tokens in the hole; `places` are places among them."""
         ids = [*self.left, *tokens, *self.right]
-        return MaskedInput(ids, [0] * len(ids), [len(self.left) + place for place in asked])
+        return MaskedInput(ids, [0] * len(ids), [len(self.left) + place for place in places])
 
 
 class _Layouts(Sequence[tuple[Layout, ...]]):

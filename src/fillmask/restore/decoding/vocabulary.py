@@ -216,7 +216,7 @@ def _parts(part: object) -> list[dict[str, object]]:
         return []
     if part.get("type") == "Sequence":
         inner = part.get("pretokenizers") or part.get("decoders") or part.get("normalizers") or []
-        return [p for one in inner for p in _parts(one)]
+        return [p for part in inner for p in _parts(part)]
     return [part]
 
 

@@ -21,7 +21,8 @@ from fillmask.restore.notation.xml_tree import Element, Text, parse_xml
 
 OCR_NOTATIONS = ("page", "alto", "hocr")
 _UNCLEAR_BELOW = 0.75  # confidence of a word whose letters count as unclear
-_ROOT = re.compile(r"\ufeff?(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*>)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+# Possessive, so that what precedes the root is passed over once, however long it is.
+_ROOT = re.compile(r"\ufeff?(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*+>)*+<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
 _HOCR_CLASS = re.compile(r"\bclass\s*=\s*[\"'][^\"']*\bocr(?:x_word|_line|_page)\b")
 _CUSTOM = re.compile(r"([\w-]+)\s*\{([^{}]*)\}")
 _CONTENT = re.compile(r"(?<![\w:.-])CONTENT\s*=\s*([\"'])(.*?)\1", re.DOTALL)

@@ -41,6 +41,8 @@ def test_a_threshold_is_a_parameter() -> None:
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
 def test_a_file_is_corrected_row_by_row(tmp_path: Path, format: str) -> None:
+    if format == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs the data extra")
     from click.testing import CliRunner
 
     from fillmask.cli.batch import command

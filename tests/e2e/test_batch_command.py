@@ -88,7 +88,7 @@ def test_killed_ten_times(source: Path, modernbert_folder: Path, tmp_path: Path)
 
 
 def test_interrupted_and_resumed(source: Path, modernbert_folder: Path, tmp_path: Path) -> None:
-    arguments = ["batch", str(source), str(tmp_path / "out"), "--format", "jsonl", "--shard-rows", "500", "-m", str(modernbert_folder)]  # fmt: skip
+    arguments = ["batch", str(source), str(tmp_path / "out"), "--format", "jsonl", "--shard-rows", "500", "--precision", "float32", "-m", str(modernbert_folder)]  # fmt: skip
     for number in (signal.SIGINT, signal.SIGTERM):
         before = committed(tmp_path / "out")
         process = subprocess.Popen([FILLMASK, *arguments], stderr=subprocess.PIPE)
@@ -149,7 +149,7 @@ def test_dry_run_writes_nothing(modernbert_folder: Path, tmp_path: Path) -> None
         (("in.txt", "out", "--workers", "2"), 2, "--workers goes with --ray"),
         (("nowhere.txt", "out"), 1, "there is no file nowhere.txt"),
         (("in.txt", "in.txt/out"), 1, "Not a directory"),
-        (("out",), 2, "Missing argument"),
+        (("out",), 2, "INPUT is missing"),
         (("in.txt", "out", "--price-per-hour", "nan", "--dry-run"), 2, "nan is no finite number"),
         (("in.txt", "out", "--shard-rows", "100000000000000000000"), 2, "1<=x<=1000000000"),
         (("in.txt", "out", "--threads", "1000000"), 2, "1<=x<=1024"),
@@ -164,7 +164,7 @@ def test_errors_are_one_line(arguments: tuple[str, ...], code: int, message: str
 
 
 def test_no_room_is_one_line_and_harms_nothing(source: Path, modernbert_folder: Path, tmp_path: Path) -> None:
-    arguments = [FILLMASK, "batch", str(source), str(tmp_path / "out"), "--format", "jsonl", "--shard-rows", "4000", "-m", str(modernbert_folder)]  # fmt: skip
+    arguments = [FILLMASK, "batch", str(source), str(tmp_path / "out"), "--format", "jsonl", "--precision", "float32", "--shard-rows", "4000", "-m", str(modernbert_folder)]  # fmt: skip
     limit = 300_000  # bytes of a file: less than a shard, more than the graph in the cache
 
     def limited() -> None:
@@ -189,7 +189,7 @@ def _mounted(folder: Path, options: str, *command: str) -> subprocess.CompletedP
 @pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="only root mounts file systems")
 def test_a_full_disk_and_a_read_only_one(source: Path, modernbert_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    arguments = [str(FILLMASK), "batch", str(source), str(folder / "out"), "--format", "jsonl", "--shard-rows", "1000", "-m", str(modernbert_folder)]  # fmt: skip
+    arguments = [str(FILLMASK), "batch", str(source), str(folder / "out"), "--format", "jsonl", "--precision", "float32", "--shard-rows", "1000", "-m", str(modernbert_folder)]  # fmt: skip
     found = _mounted(folder, "size=1200k", *arguments)
     if found.returncode == 77:
         pytest.skip("file systems cannot be mounted here")

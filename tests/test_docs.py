@@ -21,7 +21,7 @@ def test_the_readme_tour_runs() -> None:
         exec(compile(block, "README.md", "exec"), names)
 
 
-@pytest.mark.parametrize("name", ["index.md", "tutorials/fill.md", "tutorials/restore.md"])
+@pytest.mark.parametrize("name", ["index.md", "tutorials/fill.md", "tutorials/restore.md", "tutorials/correct.md"])
 def test_the_tutorials_run(name: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / name).read_text("utf-8"), re.DOTALL)
     assert blocks

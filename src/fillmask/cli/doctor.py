@@ -7,8 +7,6 @@ import importlib.util
 import json
 import os
 import platform
-import shutil
-import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -129,11 +127,9 @@ def _cache(report: Report) -> dict[str, str]:
 
 
 def _model(model: str | None, report: Report) -> tuple[dict[str, str], dict[str, str]]:
-    from fillmask.cli.models import describe
+    from fillmask.cli.models import describe, selected_precisions
     from fillmask.models.checkpoint import open_checkpoint
-    from fillmask.runtime import engines
     from fillmask.runtime.precision_selection import recorded
-    from fillmask.tasks.engine_benchmark import installed
 
     checkpoint = open_checkpoint(model)
     described: dict[str, Any] = describe(checkpoint)
@@ -144,33 +140,21 @@ def _model(model: str | None, report: Report) -> tuple[dict[str, str], dict[str,
         "longest text": f"{described['longest_text']} tokens",
         "folder": described["folder"],
     }
-    selected = {}
-    for engine in dict.fromkeys(name for name, _ in installed(checkpoint)):
-        choice = engines.select(checkpoint, engine=engine, precision="auto")
-        selected[engine] = f"{choice.precision}: {choice.reason}"
     if not recorded(checkpoint):
         name = f" {model}" if model else ""
         report.advice.append(f"measure the engines and precisions for this model, once: fillmask models bench{name}")
-    return facts, selected
+    return facts, selected_precisions(checkpoint)
 
 
 def _draw(report: Report) -> None:
-    width = max(40, shutil.get_terminal_size().columns) if sys.stdout.isatty() else sys.maxsize
+    from fillmask.cli.models import hanging
+
     for number, (section, facts) in enumerate(report.facts.items()):
         click.secho(f"{chr(10) if number else ''}{section}", bold=True)
         for name, value in facts.items():
-            click.echo(_wrapped(f"  {name:<22} ", value, width))
+            click.echo(hanging(f"  {name:<22} ", value))
     for heading, lines in (("what would help", report.advice), ("what is wrong", report.problems)):
         if lines:
             click.secho(f"\n{heading}", bold=True)
             for line in lines:
-                click.echo(_wrapped("  - ", line, width))
-
-
-def _wrapped(start: str, text: str, width: int) -> str:
-    if len(start) + len(text) <= width:
-        return start + text
-    import textwrap
-
-    indent = " " * len(start)
-    return textwrap.fill(text, width, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)
+                click.echo(hanging("  - ", line))

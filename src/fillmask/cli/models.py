@@ -68,7 +68,7 @@ def info(model: str | None, as_json: bool) -> None:
     from fillmask.models.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(model)
-    facts = describe(checkpoint) | _choices(checkpoint)
+    facts = describe(checkpoint) | selected_precisions(checkpoint)
     if as_json:
         click.echo(json.dumps(facts))
         return
@@ -76,7 +76,7 @@ def info(model: str | None, as_json: bool) -> None:
         if value is None:
             continue
         shown = f"{value:,}" if isinstance(value, int) else str(value)
-        click.echo(_hanging(f"{key.replace('_', ' '):<16} ", shown))
+        click.echo(hanging(f"{key.replace('_', ' '):<16} ", shown))
 
 
 def _width() -> int:
@@ -84,7 +84,7 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
-def _hanging(name: str, text: str) -> str:
+def hanging(name: str, text: str) -> str:
     """The text after its name, wrapped to the terminal; where that is the only way, a path is cut within a word."""
     width = _width()
     if len(name) + len(text) <= width:
@@ -94,7 +94,7 @@ def _hanging(name: str, text: str) -> str:
     )
 
 
-def _choices(checkpoint: Checkpoint) -> dict[str, str]:
+def selected_precisions(checkpoint: Checkpoint) -> dict[str, str]:
     """Precision and reason for each engine that can run the checkpoint."""
     from fillmask.runtime import engines
     from fillmask.tasks.engine_benchmark import installed
